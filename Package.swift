@@ -1,0 +1,117 @@
+// swift-tools-version:6.2
+import PackageDescription
+
+/// Settings of every Swift target.
+///
+/// The test command makes warnings errors; a user's build, perhaps with a newer compiler, does not.
+let settings: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    ]
+    + (Context.environment["FEEDBACKD_WARNINGS_AS_ERRORS"] == "1"
+        ? [.treatAllWarnings(as: .error)] : [])
+
+let argumentParser = Target.Dependency.product(
+    name: "ArgumentParser",
+    package: "swift-argument-parser"
+)
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
+let package = Package(
+    name: "feedbackd",
+    products: [
+        .executable(name: "feedbackd", targets: ["feedbackd"]),
+        .executable(name: "feedbackctl", targets: ["feedbackctl"]),
+        .library(name: "FeedbackClient", targets: ["FeedbackClient"]),
+        .library(
+            name: "FeedbackServer",
+            targets: ["FeedbackServer", "FeedbackCore", "FeedbackModel", "SQLiteStore"]
+        ),
+    ],
+    dependencies: [
+        // Arguments, help and exit codes of the programs.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        // The configuration's precedence: environment, then the YAML file.
+        .package(
+            url: "https://github.com/apple/swift-configuration",
+            from: "1.4.0",
+            traits: ["YAML"]
+        ),
+        // HMAC, so that page tokens cannot be made up.
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        // Log lines that a program which embeds the server can send elsewhere.
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        // SQLite connections, statements and migrations.
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    ],
+    targets: [
+        // C
+        .systemLibrary(
+            name: "CProtobufC",
+            pkgConfig: "libprotobuf-c",
+            providers: [.apt(["libprotobuf-c-dev"])]
+        ),
+        .target(name: "CFeedbackProto", dependencies: ["CProtobufC"]),
+        .target(name: "CRPCProto", dependencies: ["CProtobufC"]),
+
+        // The service
+        .target(name: "FeedbackModel", swiftSettings: settings),
+        .target(
+            name: "FeedbackCore",
+            dependencies: ["FeedbackModel", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "SQLiteStore",
+            dependencies: ["FeedbackCore", "FeedbackModel", grdb, logging],
+            swiftSettings: settings
+        ),
+
+        // The wire
+        .target(name: "ProtoCodec", dependencies: ["CProtobufC"], swiftSettings: settings),
+        .target(
+            name: "RPC",
+            dependencies: ["CRPCProto", "ProtoCodec", logging],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "FeedbackMessages",
+            dependencies: ["FeedbackModel", "CFeedbackProto", "ProtoCodec"],
+            swiftSettings: settings
+        ),
+
+        // Both together
+        .target(
+            name: "FeedbackServer",
+            dependencies: [
+                "FeedbackCore", "FeedbackMessages", "FeedbackModel", "RPC", "SQLiteStore", logging,
+            ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "FeedbackClient",
+            dependencies: ["FeedbackCore", "FeedbackMessages", "FeedbackModel", "RPC"],
+            swiftSettings: settings
+        ),
+
+        // The programs
+        .executableTarget(
+            name: "feedbackd",
+            dependencies: [
+                "FeedbackServer", argumentParser, logging,
+                .product(name: "Configuration", package: "swift-configuration"),
+            ],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "feedbackctl",
+            dependencies: ["FeedbackClient", "FeedbackModel", argumentParser],
+            swiftSettings: settings
+        ),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,63 @@
+internal import FeedbackModel
+internal import Synchronization
+
+/// Makes UUIDs of version 7 that ascend, also within a millisecond: the random part is drawn anew
+/// for each millisecond and then raised by a random step ("Monotonic Random", RFC 9562 section 6.2,
+/// method 2).
+///
+/// The system's randomness is asked for once per ``poolWords`` words.
+final class FeedbackIDGenerator: Sendable {
+    private struct State {
+        var milliseconds: UInt64 = 0
+        /// The 74 random bits: 12 beside the version, 62 beside the variant.
+        var randomHigh: UInt64 = 0
+        var randomLow: UInt64 = 0
+        var pool: [UInt64] = []
+    }
+
+    private static let poolWords = 64
+    private let state = Mutex(State())
+
+    func next(at time: Timestamp) -> FeedbackID {
+        state.withLock { state in
+            let now = UInt64(max(0, time.millisecondsSinceEpoch))
+            if now > state.milliseconds {
+                state.milliseconds = now
+                Self.drawRandomPart(&state)
+            } else {
+                // The clock stands still, or was set back: stay on the latest millisecond.
+                Self.raiseRandomPart(&state)
+            }
+            return FeedbackID(
+                high: state.milliseconds << 16 | 0x7000 | state.randomHigh,
+                low: 0b10 << 62 | state.randomLow
+            )
+        }
+    }
+
+    private static func drawRandomPart(_ state: inout State) {
+        // The highest bit stays clear, so that raising has room.
+        state.randomHigh = word(&state) & 0x7FF
+        state.randomLow = word(&state) >> 2
+    }
+
+    private static func raiseRandomPart(_ state: inout State) {
+        let step = (word(&state) >> 32) + 1
+        state.randomLow += step
+        guard state.randomLow >> 62 != 0 else { return }
+        state.randomLow &= (1 << 62) - 1
+        state.randomHigh += 1
+        if state.randomHigh > 0xFFF {
+            state.milliseconds += 1
+            drawRandomPart(&state)
+        }
+    }
+
+    private static func word(_ state: inout State) -> UInt64 {
+        if state.pool.isEmpty {
+            var system = SystemRandomNumberGenerator()
+            state.pool = (0..<poolWords).map { _ in system.next() }
+        }
+        return state.pool.removeLast()
+    }
+}

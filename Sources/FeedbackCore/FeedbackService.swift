@@ -1,0 +1,119 @@
+public import FeedbackModel
+
+/// The service itself: field rules, hooks, identifiers and time around a store.
+///
+/// Every way to call it, over a socket or within the process, ends here.
+///
+///     let service = FeedbackService(store: MemoryStore())
+///     let added = try await service.add(FeedbackDraft(sessionID: "user-123", rating: .up))
+///
+/// What its methods throw is a ``FeedbackError``, or what a hook threw.
+public final class FeedbackService: Sendable {
+    private let store: any Store
+    private let missingSession: MissingSessionPolicy
+    private let chain: HookChain
+
+    /// Makes a service.
+    ///
+    /// - Parameters:
+    ///   - store: where the feedback goes. Whoever made it closes it.
+    ///   - hooks: stand around every add, the first outermost.
+    ///   - missingSession: what happens on a write to an unknown session.
+    ///   - clock: gives the time of creation.
+    public init(
+        store: any Store,
+        hooks: [any FeedbackHook] = [],
+        missingSession: MissingSessionPolicy = .create,
+        clock: @escaping @Sendable () -> Timestamp = { Timestamp.now }
+    ) {
+        self.store = store
+        self.missingSession = missingSession
+        let ids = FeedbackIDGenerator()
+        let rulesBeforeStorage = !hooks.isEmpty
+        self.chain = HookChain(hooks) { draft, context in
+            // What hooks made of the feedback has to keep the rules like everything else.
+            if rulesBeforeStorage { try FieldRules.check(draft) }
+            let now = clock()
+            let feedback = Feedback(id: ids.next(at: now), draft: draft, createdAt: now)
+            return try await store.append(
+                feedback,
+                missingSession: missingSession,
+                context: context.call
+            )
+        }
+    }
+
+    /// Stores a feedback, through the hooks.
+    ///
+    /// It is durable when this returns.
+    public func add(
+        _ draft: FeedbackDraft,
+        context: CallContext = CallContext()
+    ) async throws -> AddedFeedback {
+        try FieldRules.check(draft)
+        let context = HookContext(
+            action: .add,
+            sessionID: draft.sessionID,
+            call: context,
+            store: store
+        )
+        return try await chain.run(draft, context: context)
+    }
+
+    /// A page of feedback; an unknown session has an empty one.
+    public func list(_ query: FeedbackQuery) async throws -> FeedbackPage {
+        try await store.list(try FieldRules.checked(query))
+    }
+
+    /// Exact metrics; an unknown session has zeros.
+    public func metrics(_ query: MetricsQuery) async throws -> MetricsReport {
+        try FieldRules.check(query)
+        return try await store.metrics(query)
+    }
+
+    /// A session's metadata.
+    ///
+    /// - Throws: NOT_FOUND if the session is unknown.
+    public func metadata(ofSession sessionID: String) async throws -> Metadata {
+        try FieldRules.check(sessionID: sessionID)
+        guard let metadata = try await store.metadata(ofSession: sessionID) else {
+            throw FeedbackError.unknownSession
+        }
+        return metadata
+    }
+
+    /// Changes a session's metadata and returns it as it is then.
+    ///
+    /// - Throws: NOT_FOUND for a removal from an unknown session, and for a merge under
+    ///   ``MissingSessionPolicy/reject``.
+    public func changeMetadata(
+        ofSession sessionID: String,
+        by change: MetadataChange,
+        context: CallContext = CallContext()
+    ) async throws -> Metadata {
+        try FieldRules.check(sessionID: sessionID)
+        try FieldRules.check(change)
+        let missingSession: MissingSessionPolicy =
+            switch change {
+            case .merge: self.missingSession
+            case .remove: .reject
+            }
+        return try await store.changeMetadata(
+            ofSession: sessionID,
+            by: change,
+            missingSession: missingSession,
+            context: context
+        )
+    }
+
+    /// Whether calls would be served now.
+    public func health() async -> StoreHealth { await store.health() }
+}
+
+extension FeedbackError {
+    /// The answer to what needs a session and finds none.
+    package static let unknownSession = FeedbackError(
+        .notFound,
+        "session_id: the session does not exist"
+    )
+}

@@ -1,0 +1,175 @@
+internal import FeedbackModel
+
+/// The rules of every field, checked before anything is stored or looked up.
+enum FieldRules {
+    /// - Throws: INVALID_ARGUMENT that names all fields at fault.
+    static func check(_ draft: FeedbackDraft) throws(FeedbackError) {
+        var faults = Faults()
+        faults.checkSessionID(draft.sessionID)
+        faults.checkID(draft.requestID, "request_id")
+        faults.checkID(draft.messageID, "message_id")
+        faults.checkID(draft.agentID, "agent_id")
+        if let author = draft.author { faults.checkID(author.id, "author.id") }
+        faults.checkComment(draft.comment)
+        if !draft.tags.isEmpty { faults.checkTags(draft.tags) }
+        if !draft.attributes.isEmpty { faults.checkAttributes(draft.attributes) }
+        try faults.throwIfAny()
+    }
+
+    /// The query with its page size resolved.
+    ///
+    /// - Throws: INVALID_ARGUMENT that names all fields at fault.
+    static func checked(_ query: FeedbackQuery) throws(FeedbackError) -> FeedbackQuery {
+        var faults = Faults()
+        faults.checkID(query.sessionID, "session_id")
+        faults.checkID(query.messageID, "message_id")
+        faults.checkRange(query.created)
+        if !(0...FieldLimits.pageSizeMax).contains(query.pageSize) {
+            faults.add(
+                "page_size",
+                "must be 0 (for \(FieldLimits.pageSizeDefault)) to \(FieldLimits.pageSizeMax)"
+            )
+        }
+        try faults.throwIfAny()
+        var query = query
+        if query.pageSize == 0 { query.pageSize = FieldLimits.pageSizeDefault }
+        return query
+    }
+
+    /// - Throws: INVALID_ARGUMENT that names all fields at fault.
+    static func check(_ query: MetricsQuery) throws(FeedbackError) {
+        var faults = Faults()
+        faults.checkID(query.sessionID, "session_id")
+        faults.checkRange(query.created)
+        if case .metadata(let key) = query.grouping { faults.checkMetadataKey(key, "metadata_key") }
+        try faults.throwIfAny()
+    }
+
+    /// - Throws: INVALID_ARGUMENT if it is not 1 to 255 bytes.
+    static func check(sessionID: String) throws(FeedbackError) {
+        var faults = Faults()
+        faults.checkSessionID(sessionID)
+        try faults.throwIfAny()
+    }
+
+    /// - Throws: INVALID_ARGUMENT that names all keys at fault.
+    static func check(_ change: MetadataChange) throws(FeedbackError) {
+        var faults = Faults()
+        switch change {
+        case .merge(let metadata): faults.checkMetadata(.object(metadata), depth: 1)
+        case .remove(let keys): for key in keys { faults.checkMetadataKey(key, "keys") }
+        }
+        try faults.throwIfAny()
+    }
+}
+
+/// The violations found so far.
+private struct Faults {
+    private var violations: [FeedbackError.FieldViolation] = []
+
+    mutating func add(_ field: String, _ description: String) {
+        let violation = FeedbackError.FieldViolation(field: field, description: description)
+        if !violations.contains(violation) { violations.append(violation) }
+    }
+
+    func throwIfAny() throws(FeedbackError) {
+        if !violations.isEmpty { throw .invalid(violations) }
+    }
+
+    mutating func checkSessionID(_ id: String) {
+        if id.isEmpty {
+            add("session_id", "must be 1 to \(FieldLimits.idBytesMax) bytes, is empty")
+        }
+        checkID(id, "session_id")
+    }
+
+    mutating func checkID(_ id: String, _ field: String) {
+        checkBytes(id, max: FieldLimits.idBytesMax, field)
+    }
+
+    mutating func checkComment(_ comment: String) {
+        checkNoNUL(comment, "comment")
+        // Each code point has at least one byte: most comments need no counting.
+        let max = FieldLimits.commentCodePointsMax
+        guard comment.utf8.count > max else { return }
+        let length = comment.unicodeScalars.count
+        if length > max { add("comment", "must be at most \(max) code points, has \(length)") }
+    }
+
+    mutating func checkTags(_ tags: [String]) {
+        if tags.count > FieldLimits.tagsMax {
+            add("tags", "must be at most \(FieldLimits.tagsMax), are \(tags.count)")
+        }
+        for tag in tags {
+            if tag.isEmpty { add("tags", "must not be empty") }
+            checkBytes(tag, max: FieldLimits.tagBytesMax, "tags")
+        }
+    }
+
+    mutating func checkAttributes(_ attributes: [String: String]) {
+        if attributes.count > FieldLimits.attributesMax {
+            add(
+                "attributes",
+                "must be at most \(FieldLimits.attributesMax), are \(attributes.count)"
+            )
+        }
+        for (key, value) in attributes {
+            if key.isEmpty { add("attributes.key", "must not be empty") }
+            checkBytes(key, max: FieldLimits.attributeKeyBytesMax, "attributes.key")
+            checkBytes(value, max: FieldLimits.attributeValueBytesMax, "attributes.value")
+        }
+    }
+
+    mutating func checkRange(_ range: TimeRange) {
+        if let from = range.from, !Timestamp.range.contains(from) {
+            add("created_at_or_after", "must be in the years 1 to 9999")
+        }
+        if let until = range.until, !Timestamp.range.contains(until) {
+            add("created_before", "must be in the years 1 to 9999")
+        }
+    }
+
+    mutating func checkMetadata(_ value: MetadataValue, depth: Int) {
+        switch value {
+        case .null, .bool: break
+        case .string(let text): checkNoNUL(text, "metadata")
+        case .number(let number):
+            if !number.isFinite { add("metadata", "numbers must be finite") }
+        case .list(let values):
+            guard checkDepth(depth) else { return }
+            for value in values { checkMetadata(value, depth: depth + 1) }
+        case .object(let pairs):
+            guard checkDepth(depth) else { return }
+            for (key, value) in pairs {
+                checkMetadataKey(key, "metadata")
+                checkMetadata(value, depth: depth + 1)
+            }
+        }
+    }
+
+    private mutating func checkDepth(_ depth: Int) -> Bool {
+        if depth <= FieldLimits.metadataDepthMax { return true }
+        add("metadata", "must be at most \(FieldLimits.metadataDepthMax) levels deep")
+        return false
+    }
+
+    mutating func checkMetadataKey(_ key: String, _ field: String) {
+        checkNoNUL(key, field)
+        if key.isEmpty || key.utf8.contains(UInt8(ascii: "."))
+            || key.utf8.first == UInt8(ascii: "$")
+        {
+            add(field, "keys must not be empty, have a '.' or begin with '$'")
+        }
+    }
+
+    private mutating func checkBytes(_ text: String, max: Int, _ field: String) {
+        if text.utf8.count > max {
+            add(field, "must be at most \(max) bytes, has \(text.utf8.count)")
+        }
+        checkNoNUL(text, field)
+    }
+
+    private mutating func checkNoNUL(_ text: String, _ field: String) {
+        if text.utf8.contains(0) { add(field, "must not have the NUL character") }
+    }
+}

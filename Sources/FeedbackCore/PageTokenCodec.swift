@@ -1,0 +1,84 @@
+internal import Crypto
+public import FeedbackModel
+internal import Foundation
+
+/// Makes and reads page tokens: a position in a list, sealed together with the list's filters, so
+/// that a token that was changed, or is used with other filters, is noticed.
+///
+/// A token is good as long as the key is.
+public struct PageTokenCodec: Sendable {
+    /// How many bytes a key has.
+    public static let keyBytes = 32
+    /// How many bytes of the HMAC go into the token: 128 bits.
+    private static let sealBytes = 16
+
+    private let key: SymmetricKey
+
+    /// Makes a codec for the store that owns the key.
+    public init(key: [UInt8]) {
+        self.key = SymmetricKey(data: key)
+    }
+
+    /// A new key.
+    public static func makeKey() -> [UInt8] {
+        SymmetricKey(size: .init(bitCount: keyBytes * 8)).withUnsafeBytes { Array($0) }
+    }
+
+    /// The token for the feedbacks beyond `position` in the query's order.
+    public func token(position: Int64, query: FeedbackQuery) -> String {
+        let content = withUnsafeBytes(of: position.bigEndian) { Array($0) }
+        return (content + seal(content, query)).map { hex($0) }.joined()
+    }
+
+    /// The position in the query's token.
+    ///
+    /// - Throws: INVALID_ARGUMENT if the token was not made by this codec for these filters.
+    public func position(in query: FeedbackQuery) throws(FeedbackError) -> Int64 {
+        guard let bytes = bytes(ofHex: query.pageToken), bytes.count == 8 + Self.sealBytes else {
+            throw .invalid("page_token", "must be a next_page_token")
+        }
+        let content = Array(bytes[..<8])
+        let expected = seal(content, query)
+        // Compared in a time that does not depend on where they differ.
+        let difference = zip(expected, bytes[8...]).reduce(0) { $0 | ($1.0 ^ $1.1) }
+        guard difference == 0 else {
+            throw .invalid(
+                "page_token",
+                "must be the next_page_token of a list with the same filters"
+            )
+        }
+        return content.reduce(0) { $0 << 8 | Int64($1) }
+    }
+
+    private func seal(_ content: [UInt8], _ query: FeedbackQuery) -> [UInt8] {
+        var hmac = HMAC<SHA256>(key: key)
+        hmac.update(data: content)
+        // Lengths go before texts, so that no two queries read the same.
+        let ratings = query.ratings.map(\.rawValue).sorted()
+        let filters =
+            "\(query.sessionID.utf8.count):\(query.sessionID) "
+            + "\(query.messageID.utf8.count):\(query.messageID) "
+            + "\(ratings) \(bound(query.created.from)) \(bound(query.created.until)) "
+            + "\(query.hasComment.map(String.init) ?? "any") \(query.newestFirst)"
+        hmac.update(data: Data(filters.utf8))
+        return Array(hmac.finalize().prefix(Self.sealBytes))
+    }
+
+    private func bound(_ moment: Timestamp?) -> String {
+        moment.map { String($0.millisecondsSinceEpoch) } ?? "none"
+    }
+
+    private func hex(_ byte: UInt8) -> String {
+        (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    }
+
+    private func bytes(ofHex text: String) -> [UInt8]? {
+        let digits = text.utf8.map {
+            UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0
+                ? $0 - UInt8(ascii: "0")
+                : UInt8(ascii: "a")...UInt8(ascii: "f") ~= $0 ? $0 - UInt8(ascii: "a") + 10 : 255
+        }
+        guard digits.count.isMultiple(of: 2), !digits.contains(255) else { return nil }
+        return stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
+    }
+}

@@ -1,0 +1,68 @@
+public import FeedbackModel
+
+/// What happens on a write to a session that nobody wrote to before.
+public enum MissingSessionPolicy: String, Sendable, CaseIterable {
+    /// The session is made.
+    case create
+    /// The write is answered with NOT_FOUND.
+    case reject
+}
+
+/// How a store does.
+public enum StoreHealth: Sendable, Hashable {
+    /// Calls are served.
+    case serving
+    /// Calls would fail, for this reason.
+    case notServing(String)
+}
+
+/// Where feedback is kept.
+///
+/// All methods may be called at once from any task; none blocks its thread. A method that has to
+/// wait for I/O suspends, and the I/O happens on a queue of the store's own. Values that arrive here
+/// keep the field rules.
+///
+/// Every error is a ``FeedbackError``; after one, nothing has changed.
+public protocol Store: Sendable {
+    /// Stores a feedback durably, or answers with the one that has the same session and
+    /// `requestID` already. The store makes one transaction of the appends that arrive while the
+    /// former transaction is being written (group commit); a lone append never waits for company.
+    ///
+    /// - Throws: NOT_FOUND for an unknown session under ``MissingSessionPolicy/reject``;
+    ///   RESOURCE_EXHAUSTED when the write queue or the disk is full; UNAVAILABLE when the database
+    ///   cannot be reached; CANCELLED or DEADLINE_EXCEEDED when the call ended before the write
+    ///   began.
+    func append(
+        _ feedback: Feedback,
+        missingSession: MissingSessionPolicy,
+        context: CallContext
+    ) async throws -> AddedFeedback
+
+    /// A page of feedback in insertion order, or its reverse. `query.pageSize` is in 1...1000.
+    ///
+    /// - Throws: INVALID_ARGUMENT for a page token that this store did not make for this query.
+    func list(_ query: FeedbackQuery) async throws -> FeedbackPage
+
+    /// Exact metrics.
+    func metrics(_ query: MetricsQuery) async throws -> MetricsReport
+
+    /// A session's metadata; nil if the session is unknown.
+    func metadata(ofSession sessionID: String) async throws -> Metadata?
+
+    /// Changes a session's metadata durably and returns it as it is then.
+    ///
+    /// - Throws: as ``append(_:missingSession:context:)``; INVALID_ARGUMENT when the metadata would
+    ///   pass ``FieldLimits/metadataBytesMax``.
+    func changeMetadata(
+        ofSession sessionID: String,
+        by change: MetadataChange,
+        missingSession: MissingSessionPolicy,
+        context: CallContext
+    ) async throws -> Metadata
+
+    /// Whether calls would be served now. Answers at once, also while writes are stuck.
+    func health() async -> StoreHealth
+
+    /// Finishes the writes that were accepted, refuses further ones, and closes the database.
+    func close() async
+}

@@ -1,0 +1,69 @@
+/// A session's metadata: a JSON object.
+public typealias Metadata = [String: MetadataValue]
+
+/// A JSON value.
+///
+/// Numbers are finite doubles, as in `google.protobuf.Value`.
+public enum MetadataValue: Sendable, Hashable {
+    /// JSON's null.
+    case null
+    /// A truth value.
+    case bool(Bool)
+    /// A finite number.
+    case number(Double)
+    /// Text.
+    case string(String)
+    /// An array.
+    case list([MetadataValue])
+    /// An object.
+    case object([String: MetadataValue])
+}
+
+/// A change of a session's metadata.
+public enum MetadataChange: Sendable, Hashable {
+    /// The keys replace or join those that are there.
+    case merge(Metadata)
+    /// The keys go; those that are not there are passed over.
+    case remove([String])
+
+    /// The metadata after the change.
+    public func applied(to metadata: Metadata) -> Metadata {
+        switch self {
+        case .merge(let added): metadata.merging(added) { _, new in new }
+        case .remove(let keys): metadata.filter { !keys.contains($0.key) }
+        }
+    }
+}
+
+extension MetadataValue: Codable {
+    /// Reads a JSON value.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if container.decodeNil() {
+            self = .null
+        } else if let value = try? container.decode(Bool.self) {
+            self = .bool(value)
+        } else if let value = try? container.decode(Double.self) {
+            self = .number(value)
+        } else if let value = try? container.decode(String.self) {
+            self = .string(value)
+        } else if let value = try? container.decode([MetadataValue].self) {
+            self = .list(value)
+        } else {
+            self = .object(try container.decode([String: MetadataValue].self))
+        }
+    }
+
+    /// Writes a JSON value.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        switch self {
+        case .null: try container.encodeNil()
+        case .bool(let value): try container.encode(value)
+        case .number(let value): try container.encode(value)
+        case .string(let value): try container.encode(value)
+        case .list(let value): try container.encode(value)
+        case .object(let value): try container.encode(value)
+        }
+    }
+}

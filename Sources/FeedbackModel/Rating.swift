@@ -1,0 +1,11 @@
+/// A verdict on an answer.
+///
+/// The raw values are those of `feedback.v1.Rating`.
+public enum Rating: Int32, Sendable, Hashable, CaseIterable {
+    /// No verdict: neutral.
+    case none = 0
+    /// Thumbs up.
+    case up = 1
+    /// Thumbs down.
+    case down = 2
+}

@@ -1,0 +1,83 @@
+/// A moment in UTC, in whole milliseconds.
+public struct Timestamp: Sendable, Hashable, Comparable {
+    /// Milliseconds since 1970-01-01T00:00:00Z, negative before.
+    public var millisecondsSinceEpoch: Int64
+
+    /// Makes the moment that many milliseconds after 1970-01-01T00:00:00Z.
+    public init(millisecondsSinceEpoch: Int64) {
+        self.millisecondsSinceEpoch = millisecondsSinceEpoch
+    }
+
+    /// The first and last moments that protobuf's Timestamp knows: the years 1 to 9999.
+    public static let range =
+        Timestamp(
+            millisecondsSinceEpoch: -62_135_596_800_000
+        )...Timestamp(
+            millisecondsSinceEpoch: 253_402_300_799_999
+        )
+
+    /// The length of an hour in milliseconds.
+    public static let hourMilliseconds: Int64 = 3_600_000
+    /// The length of a day in milliseconds.
+    public static let dayMilliseconds: Int64 = 86_400_000
+
+    /// Earlier is less.
+    public static func < (a: Timestamp, b: Timestamp) -> Bool {
+        a.millisecondsSinceEpoch < b.millisecondsSinceEpoch
+    }
+
+    /// The calendar day, like `2024-01-22`.
+    public var day: String {
+        let (year, month, day) = civil
+        return "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))"
+    }
+
+    /// The hour's beginning, like `2024-01-22T15:00:00Z`.
+    public var hour: String { "\(day)T\(padded(millisecondsOfDay / 3_600_000, 2)):00:00Z" }
+
+    private var millisecondsOfDay: Int64 {
+        millisecondsSinceEpoch - days * Timestamp.dayMilliseconds
+    }
+
+    private var days: Int64 {
+        millisecondsSinceEpoch.floorDivided(by: Timestamp.dayMilliseconds)
+    }
+
+    /// Year, month and day of the proleptic Gregorian calendar: the algorithm `civil_from_days` of
+    /// Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms".
+    private var civil: (year: Int64, month: Int64, day: Int64) {
+        let shifted = days + 719_468
+        let era = shifted.floorDivided(by: 146_097)
+        let dayOfEra = shifted - era * 146_097
+        let yearOfEra =
+            (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let monthFromMarch = (5 * dayOfYear + 2) / 153
+        let month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
+        let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+        return (year, month, dayOfYear - (153 * monthFromMarch + 2) / 5 + 1)
+    }
+}
+
+extension Timestamp: CustomStringConvertible {
+    /// RFC 3339 with milliseconds, like `2024-01-22T15:00:00.000Z`.
+    public var description: String {
+        let rest = millisecondsOfDay
+        let minutes = padded(rest / 60_000 % 60, 2)
+        let seconds = padded(rest / 1_000 % 60, 2)
+        return
+            "\(day)T\(padded(rest / 3_600_000, 2)):\(minutes):\(seconds).\(padded(rest % 1_000, 3))Z"
+    }
+}
+
+extension Int64 {
+    /// Division that rounds towards negative infinity.
+    package func floorDivided(by divisor: Int64) -> Int64 {
+        self >= 0 ? self / divisor : -((-self + divisor - 1) / divisor)
+    }
+}
+
+private func padded(_ number: Int64, _ width: Int) -> String {
+    let digits = String(number)
+    return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
+}
