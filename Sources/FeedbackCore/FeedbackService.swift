@@ -61,8 +61,18 @@ public final class FeedbackService: Sendable {
     }
 
     /// A page of feedback; an unknown session has an empty one.
+    ///
+    /// The page is shorter than asked for when its feedback would pass
+    /// ``FieldLimits/pageBytesMax``; the next page goes on from there.
     public func list(_ query: FeedbackQuery) async throws -> FeedbackPage {
-        try await store.list(try FieldRules.checked(query))
+        var query = try FieldRules.checked(query)
+        while true {
+            let page = try await store.list(query)
+            let fitting = page.feedbacks.countFitting(FieldLimits.pageBytesMax)
+            if fitting == page.feedbacks.count { return page }
+            // Only the store can make the token of a shorter page.
+            query.pageSize = fitting
+        }
     }
 
     /// Exact metrics; an unknown session has zeros.
@@ -108,6 +118,31 @@ public final class FeedbackService: Sendable {
 
     /// Whether calls would be served now.
     public func health() async -> StoreHealth { await store.health() }
+}
+
+extension [Feedback] {
+    /// How many of the first take no more than that many bytes, at least one.
+    fileprivate func countFitting(_ bytesMax: Int) -> Int {
+        var bytes = 0
+        for (index, feedback) in enumerated() {
+            bytes += feedback.encodedBytes
+            if bytes > bytesMax { return Swift.max(1, index) }
+        }
+        return count
+    }
+}
+
+extension Feedback {
+    /// At least what a message of it takes.
+    fileprivate var encodedBytes: Int {
+        // Identifier, times, rating, and the tags and lengths of all fields.
+        var bytes = 128 + draft.sessionID.utf8.count + draft.comment.utf8.count
+        bytes += draft.messageID.utf8.count + draft.agentID.utf8.count
+        bytes += draft.author?.id.utf8.count ?? 0
+        for tag in draft.tags { bytes += 4 + tag.utf8.count }
+        for (key, value) in draft.attributes { bytes += 12 + key.utf8.count + value.utf8.count }
+        return bytes
+    }
 }
 
 extension FeedbackError {

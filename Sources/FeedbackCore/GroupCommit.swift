@@ -1,5 +1,5 @@
 internal import Dispatch
-public import FeedbackModel
+internal import FeedbackModel
 internal import Synchronization
 
 /// The limits of a ``GroupCommit``.

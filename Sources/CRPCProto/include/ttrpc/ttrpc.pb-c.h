@@ -33,7 +33,7 @@ struct  Ttrpc__Request
   char *method;
   ProtobufCBinaryData payload;
   /*
-   * The time that the call may take from its arrival on; 0 or less: no limit.
+   * The time that the call may take from its arrival on; 0: no limit, less: it has passed.
    */
   int64_t timeout_nano;
   size_t n_metadata;

@@ -1,0 +1,44 @@
+internal import CProtobufC
+
+/// A generated message type: what protobuf-c needs to know of it at run time.
+///
+///     static let author = ProtoType(feedback__v1__author__init)
+public struct ProtoType<Message>: @unchecked Sendable {
+    // Unchecked: the descriptor is constant data of the program.
+    let descriptor: UnsafePointer<ProtobufCMessageDescriptor>
+
+    /// Takes the type's generated `…__init` function.
+    public init(_ initialize: (UnsafeMutablePointer<Message>?) -> Void) {
+        // The initialised message points to its descriptor; the constant itself has no address here.
+        let message = UnsafeMutablePointer<Message>.allocate(capacity: 1)
+        defer { message.deallocate() }
+        initialize(message)
+        let base = UnsafeRawPointer(message).assumingMemoryBound(to: ProtobufCMessage.self)
+        descriptor = base.pointee.descriptor
+    }
+}
+
+/// A message that is ready to be packed; valid as long as its arena is not reset.
+public struct ProtoMessage {
+    private let base: UnsafePointer<ProtobufCMessage>
+    /// How many bytes it packs to.
+    public let packedSize: Int
+
+    /// Refers to a generated message; every such begins with a `ProtobufCMessage`.
+    public init<Message>(_ message: UnsafeMutablePointer<Message>) {
+        base = UnsafeRawPointer(message).assumingMemoryBound(to: ProtobufCMessage.self)
+        packedSize = protobuf_c_message_get_packed_size(base)
+    }
+
+    /// Writes ``packedSize`` bytes.
+    public func pack(to start: UnsafeMutableRawPointer) {
+        protobuf_c_message_pack(base, start.assumingMemoryBound(to: UInt8.self))
+    }
+}
+
+extension String {
+    /// Copies a C string of a message that ``ProtoArena/unpack(_:as:)`` has checked; nil is empty.
+    public init(proto text: UnsafePointer<CChar>?) {
+        if let text, text.pointee != 0 { self.init(cString: text) } else { self = "" }
+    }
+}

@@ -1,0 +1,121 @@
+internal import CProtobufC
+
+/// Looks through the bytes of a message for what protobuf-c 1.4 lets pass: nesting without a limit
+/// (10,000 levels overflow its stack), text that is not UTF-8 or has the NUL character (where C
+/// strings end), and unknown enum values.
+///
+/// Nothing is allocated.
+enum WireCheck {
+    /// How deep messages may be nested.
+    ///
+    /// Metadata of 16 levels needs three messages a level.
+    static let depthMax = 64
+
+    static func check(
+        _ bytes: UnsafeRawBufferPointer,
+        against type: UnsafePointer<ProtobufCMessageDescriptor>,
+        depth: Int = 1
+    ) throws(ProtoError) {
+        guard depth <= depthMax else { throw ProtoError(.tooDeep) }
+        var reader = WireReader(bytes)
+        while !reader.isAtEnd {
+            let tag = try reader.varint()
+            guard tag >> 3 != 0, tag >> 32 == 0 else { throw ProtoError(.malformed) }
+            let field = protobuf_c_message_descriptor_get_field(type, UInt32(tag >> 3))
+            switch tag & 7 {
+            case 0:
+                let value = try reader.varint()
+                if let field { try checkEnum(value, field) }
+            case 1: _ = try reader.bytes(8)
+            case 2:
+                let content = try reader.bytes(try reader.varint())
+                if let field { try check(content, of: field, depth: depth) }
+            case 5: _ = try reader.bytes(4)
+            default: throw ProtoError(.malformed)
+            }
+        }
+    }
+
+    private static func check(
+        _ content: UnsafeRawBufferPointer,
+        of field: UnsafePointer<ProtobufCFieldDescriptor>,
+        depth: Int
+    ) throws(ProtoError) {
+        switch field.pointee.type {
+        case PROTOBUF_C_TYPE_STRING:
+            if let fault = fault(ofText: content) {
+                throw ProtoError(fault, field: String(cString: field.pointee.name))
+            }
+        case PROTOBUF_C_TYPE_MESSAGE:
+            let type = field.pointee.descriptor.assumingMemoryBound(
+                to: ProtobufCMessageDescriptor.self
+            )
+            do throws(ProtoError) {
+                try check(content, against: type, depth: depth + 1)
+            } catch {
+                let parent = String(cString: field.pointee.name)
+                // What protobuf's own types are made of is no name that callers know.
+                let isWellKnown = String(cString: type.pointee.package_name) == "google.protobuf"
+                throw isWellKnown ? ProtoError(error.kind, field: parent) : error.inside(parent)
+            }
+        case PROTOBUF_C_TYPE_ENUM:
+            var packed = WireReader(content)
+            while !packed.isAtEnd { try checkEnum(try packed.varint(), field) }
+        default: break
+        }
+    }
+
+    private static func checkEnum(
+        _ value: UInt64,
+        _ field: UnsafePointer<ProtobufCFieldDescriptor>
+    ) throws(ProtoError) {
+        guard field.pointee.type == PROTOBUF_C_TYPE_ENUM else { return }
+        let type = field.pointee.descriptor.assumingMemoryBound(to: ProtobufCEnumDescriptor.self)
+        // Negative numbers travel as 64 bits; an enum is an int32.
+        let number = Int32(truncatingIfNeeded: value)
+        let isInt32 = value == UInt64(bitPattern: Int64(number))
+        if !isInt32 || protobuf_c_enum_descriptor_get_value(type, number) == nil {
+            throw ProtoError(.unknownEnumValue, field: String(cString: field.pointee.name))
+        }
+    }
+
+    private static func fault(ofText text: UnsafeRawBufferPointer) -> ProtoError.Kind? {
+        var allBits: UInt8 = 0
+        for byte in text {
+            if byte == 0 { return .containsNUL }
+            allBits |= byte
+        }
+        if allBits < 0x80 { return nil }
+        let isValid = (try? UTF8Span(validating: text.bindMemory(to: UInt8.self).span)) != nil
+        return isValid ? nil : .invalidUTF8
+    }
+}
+
+/// Reads the parts of protobuf's wire format (protobuf.dev, "Encoding").
+private struct WireReader {
+    private var rest: UnsafeRawBufferPointer
+
+    init(_ bytes: UnsafeRawBufferPointer) { rest = bytes }
+
+    var isAtEnd: Bool { rest.isEmpty }
+
+    mutating func varint() throws(ProtoError) -> UInt64 {
+        var value: UInt64 = 0
+        // Ten bytes of seven bits hold 64 bits.
+        for index in 0..<min(10, rest.count) {
+            let byte = rest[index]
+            value |= UInt64(byte & 0x7F) << UInt64(7 * index)
+            if byte < 0x80 {
+                rest = UnsafeRawBufferPointer(rebasing: rest[(index + 1)...])
+                return value
+            }
+        }
+        throw ProtoError(.malformed)
+    }
+
+    mutating func bytes(_ count: UInt64) throws(ProtoError) -> UnsafeRawBufferPointer {
+        guard count <= UInt64(rest.count) else { throw ProtoError(.malformed) }
+        defer { rest = UnsafeRawBufferPointer(rebasing: rest[Int(count)...]) }
+        return UnsafeRawBufferPointer(rebasing: rest[..<Int(count)])
+    }
+}

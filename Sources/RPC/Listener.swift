@@ -1,0 +1,78 @@
+internal import CLinux
+internal import Dispatch
+internal import Glibc
+internal import Logging
+
+/// Accepts connections on a listening socket.
+final class Listener: @unchecked Sendable {
+    // Unchecked: used on `queue` only, but for init.
+
+    /// After that many connections in a row, the queue's other work has a turn.
+    private static let acceptsPerTurnMax = 64
+    /// How long nothing is accepted after the descriptors ran out.
+    private static let backOffMilliseconds = 100
+
+    private let queue = DispatchQueue(label: "feedbackd.listener")
+    private let source: any DispatchSourceRead
+    private let descriptor: Int32
+    private let logger: Logger
+    private let accepted: @Sendable (Int32) -> Void
+    private var isBackingOff = false
+    private var isStopped = false
+
+    /// Takes over the descriptor; `accepted` is given each connection's, to own.
+    init(descriptor: Int32, logger: Logger, accepted: @escaping @Sendable (Int32) -> Void) {
+        self.descriptor = descriptor
+        self.logger = logger
+        self.accepted = accepted
+        source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
+    }
+
+    func start() {
+        source.setEventHandler { self.accept() }
+        source.setCancelHandler { Glibc.close(self.descriptor) }
+        source.activate()
+    }
+
+    /// Accepts no more.
+    ///
+    /// Connections that wait in the backlog are refused by the kernel.
+    func stop() {
+        queue.sync {
+            isStopped = true
+            source.cancel()
+            if isBackingOff { source.resume() }
+        }
+    }
+
+    private func accept() {
+        let flags = Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        for _ in 0..<Self.acceptsPerTurnMax {
+            let connection = accept4(descriptor, nil, nil, flags)
+            if connection >= 0 {
+                accepted(connection)
+                continue
+            }
+            switch errno {
+            case EINTR, ECONNABORTED: continue
+            case EMFILE, ENFILE, ENOBUFS, ENOMEM:
+                backOff(SystemError("cannot accept connections"))
+                return
+            default: return
+            }
+        }
+    }
+
+    /// Lets connections wait in the backlog until descriptors may be free again, since the event
+    /// would be raised without end.
+    private func backOff(_ error: SystemError) {
+        logger.warning("\(error): waiting for others to end")
+        isBackingOff = true
+        source.suspend()
+        queue.asyncAfter(deadline: .now() + .milliseconds(Self.backOffMilliseconds)) {
+            guard !self.isStopped else { return }
+            self.isBackingOff = false
+            self.source.resume()
+        }
+    }
+}

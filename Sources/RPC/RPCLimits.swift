@@ -1,0 +1,27 @@
+/// The limits of a server's or a client's connections.
+public struct RPCLimits: Sendable {
+    /// How many connections are served at once.
+    public var connectionsMax = 10_000
+    /// How many connections beyond ``connectionsMax`` are told why they are not served; any further
+    /// one is closed at once.
+    public var refusalsMax = 64
+    /// How many calls of one connection are worked on at once; further ones wait in the socket.
+    public var callsInFlightPerConnectionMax = 1_024
+    /// The data of one ttrpc frame, in bytes (ttrpc's own limit is 4 MiB).
+    public var frameBytesMax = 4 << 20
+    /// What may wait to be written to one connection, in bytes; beyond it, the connection is closed.
+    public var outputQueueBytesMax = 8 << 20
+    /// While that much waits to be written, in bytes, no further calls are read.
+    public var outputQueueBytesPause = 1 << 20
+    /// How long the beginning of a connection may take.
+    public var handshakeTimeout = Duration.seconds(5)
+    /// How long a peer may leave what was sent to it unread before the connection is closed.
+    public var outputStallTimeout = Duration.seconds(30)
+    /// The memory of one decoded or built message, in bytes.
+    ///
+    /// Ordinary messages need up to five times their encoded size.
+    public var messageMemoryBytesMax = 32 << 20
+
+    /// Makes the default limits.
+    public init() {}
+}

@@ -1,0 +1,145 @@
+internal import ProtoCodec
+
+/// The client's side of a ttrpc connection.
+///
+/// Used on its channel's loop only.
+final class TTRPCClientSession: ChannelDelegate {
+    private let channel: Channel
+    private let limits: RPCLimits
+    private var decoder: TTRPCFrameDecoder
+    private var calls: [UInt32: ClientCall] = [:]
+    private var nextStreamID: UInt32 = 1
+    private var timerDeadline: ContinuousClock.Instant?
+    /// Whether calls can be started.
+    private(set) var isOpen = true
+
+    init(channel: Channel, limits: RPCLimits) {
+        self.channel = channel
+        self.limits = limits
+        decoder = TTRPCFrameDecoder(frameBytesMax: limits.frameBytesMax)
+    }
+
+    /// Sends the request and has the call completed by the answer.
+    func start(_ call: ClientCall) throws {
+        guard !call.hasEnded else { return }
+        let now = ContinuousClock.now
+        var timeout: Int64 = 0
+        if let deadline = call.deadline {
+            timeout = (deadline - now).nanoseconds
+            if timeout <= 0 { throw RPCStatus(.deadlineExceeded, "the deadline passed") }
+        }
+        let arena = channel.loop.arena
+        arena.reset()
+        let message = try TTRPCEnvelope.encodeRequest(
+            service: call.service,
+            method: call.method,
+            timeoutNanoseconds: timeout,
+            payload: try call.encode(arena),
+            arena
+        )
+        guard message.packedSize <= limits.frameBytesMax else {
+            throw RPCStatus(
+                .resourceExhausted,
+                "the request has \(message.packedSize) bytes, at most \(limits.frameBytesMax) are "
+                    + "possible"
+            )
+        }
+        let streamID = nextStreamID
+        advanceStreamID()
+        calls[streamID] = call
+        call.onEnd = { [weak self] in self?.calls[streamID] = nil }
+        let header = TTRPCFrameHeader(
+            dataLength: message.packedSize,
+            streamID: streamID,
+            kind: TTRPCFrameHeader.Kind.request,
+            flags: TTRPCFrameHeader.Flags.remoteClosed
+        )
+        channel.write(TTRPCFrameHeader.bytes + message.packedSize) { start in
+            header.write(to: start)
+            message.pack(to: start + TTRPCFrameHeader.bytes)
+        }
+        if let deadline = call.deadline { wake(at: deadline) }
+    }
+
+    /// The next odd number; when all have been used, a new connection begins anew.
+    private func advanceStreamID() {
+        let (next, overflow) = nextStreamID.addingReportingOverflow(2)
+        nextStreamID = next
+        if overflow { isOpen = false }
+    }
+
+    /// Closes the connection; calls that wait end with CANCELLED.
+    func close() {
+        end(RPCStatus(.cancelled, "the client was closed"))
+        channel.close()
+    }
+
+    private func end(_ status: RPCStatus) {
+        isOpen = false
+        for call in Array(calls.values) { call.complete(.failure(status)) }
+    }
+
+    private func wake(at deadline: ContinuousClock.Instant) {
+        if let timerDeadline, timerDeadline <= deadline { return }
+        timerDeadline = deadline
+        channel.wake(at: deadline)
+    }
+
+    private func handle(_ event: TTRPCFrameDecoder.Event) {
+        switch event {
+        case .oversized(let header):
+            calls[header.streamID]?.complete(
+                .failure(
+                    RPCStatus(
+                        .resourceExhausted,
+                        "the reply has \(header.dataLength) bytes, at most "
+                            + "\(limits.frameBytesMax) are accepted"
+                    )
+                )
+            )
+        case .frame(let header, let data):
+            guard header.kind == TTRPCFrameHeader.Kind.response, let call = calls[header.streamID]
+            else { return }
+            let arena = channel.loop.arena
+            arena.reset()
+            do {
+                let outcome = try TTRPCEnvelope.decodeResponse(data, arena)
+                call.complete(outcome.mapError { $0 })
+            } catch {
+                call.complete(
+                    .failure(RPCStatus(.internal, "the server's reply is not a ttrpc response"))
+                )
+            }
+        }
+    }
+
+    // MARK: - ChannelDelegate
+
+    func channel(_ channel: Channel, received bytes: UnsafeRawBufferPointer) {
+        do {
+            _ = try decoder.decode(bytes) { event in
+                handle(event)
+                return true
+            }
+        } catch {
+            channel.close()
+        }
+    }
+
+    func channelInputEnded(_ channel: Channel) { channel.close() }
+
+    func channelWoke(_ channel: Channel) {
+        timerDeadline = nil
+        let now = ContinuousClock.now
+        for call in Array(calls.values) {
+            if let deadline = call.deadline, deadline <= now {
+                call.complete(.failure(RPCStatus(.deadlineExceeded, "the deadline passed")))
+            }
+        }
+        if let next = calls.values.compactMap(\.deadline).min() { wake(at: next) }
+    }
+
+    func channelClosed(_ channel: Channel) {
+        end(RPCStatus(.unavailable, "the connection was lost before the answer came"))
+    }
+}

@@ -1,0 +1,274 @@
+internal import ProtoCodec
+
+/// The server's side of a ttrpc connection (ttrpc, PROTOCOL.md): frames in, calls started, replies
+/// out in any order.
+///
+/// Used on its channel's loop only.
+final class TTRPCServerSession: @unchecked Sendable {
+    // Unchecked: see above.
+
+    private let channel: Channel
+    private let peer: PeerCredentials
+    private let router: Router
+    private let limits: RPCLimits
+    /// Why no call of this connection is served; nil if they are.
+    private let refusal: RPCStatus?
+    private var decoder: TTRPCFrameDecoder
+    private var calls: [UInt32: ServerCall] = [:]
+    /// Bytes that arrived while as many calls as allowed were being worked on.
+    private var held: [UInt8] = []
+    private var isHolding = false
+    private var isDraining = false
+    private var inputHasEnded = false
+    private var isClosed = false
+    /// The earliest deadline that the channel's timer knows of.
+    private var timerDeadline: ContinuousClock.Instant?
+
+    /// Called when no call is left, as often as that happens.
+    var onIdle: (() -> Void)?
+    /// Whether a whole frame header has arrived.
+    private(set) var hasBegun = false
+
+    init(
+        channel: Channel,
+        peer: PeerCredentials,
+        router: Router,
+        limits: RPCLimits,
+        refusal: RPCStatus?
+    ) {
+        self.channel = channel
+        self.peer = peer
+        self.router = router
+        self.limits = limits
+        self.refusal = refusal
+        decoder = TTRPCFrameDecoder(frameBytesMax: limits.frameBytesMax)
+    }
+
+    var isIdle: Bool { calls.isEmpty }
+
+    // MARK: - Input
+
+    func receive(_ bytes: UnsafeRawBufferPointer) {
+        do {
+            let used = try decoder.decode(bytes) { event in
+                hasBegun = true
+                handle(event)
+                return calls.count < limits.callsInFlightPerConnectionMax && !isClosed
+            }
+            if used < bytes.count { hold(bytes[used...]) }
+        } catch {
+            channel.close()
+        }
+    }
+
+    /// Keeps the rest until calls have finished, and reads no more before that.
+    private func hold(_ rest: Slice<UnsafeRawBufferPointer>) {
+        held = Array(rest)
+        isHolding = true
+        channel.holdReading()
+    }
+
+    private func releaseHeld() {
+        guard isHolding, !isClosed, calls.count < limits.callsInFlightPerConnectionMax else {
+            return
+        }
+        let bytes = held
+        held = []
+        isHolding = false
+        bytes.withUnsafeBytes { receive($0) }
+        if !isHolding { channel.continueReading() }
+    }
+
+    private func handle(_ event: TTRPCFrameDecoder.Event) {
+        switch event {
+        case .oversized(let header):
+            let status = RPCStatus(
+                .resourceExhausted,
+                "the message has \(header.dataLength) bytes, at most \(limits.frameBytesMax) "
+                    + "are accepted"
+            )
+            if header.kind == TTRPCFrameHeader.Kind.request { send(status, to: header.streamID) }
+        case .frame(let header, let data):
+            switch header.kind {
+            case TTRPCFrameHeader.Kind.request: handleRequest(header, data)
+            case TTRPCFrameHeader.Kind.data: handleData(header)
+            // Unknown kinds are for later versions of the protocol.
+            default: break
+            }
+        }
+    }
+
+    private func handleRequest(_ header: TTRPCFrameHeader, _ data: UnsafeRawBufferPointer) {
+        let streamID = header.streamID
+        do {
+            if streamID.isMultiple(of: 2) {
+                throw RPCStatus(.invalidArgument, "stream ids of a client must be odd")
+            }
+            if calls[streamID] != nil {
+                throw RPCStatus(.invalidArgument, "the stream id is in use by a running call")
+            }
+            if let refusal { throw refusal }
+            if isDraining { throw RPCStatus(.unavailable, "the server is shutting down") }
+            try startCall(streamID, data)
+        } catch let status as RPCStatus {
+            send(status, to: streamID)
+            if refusal != nil { channel.closeAfterFlush() }
+        } catch {
+            send(router.status(error), to: streamID)
+        }
+    }
+
+    private func startCall(_ streamID: UInt32, _ data: UnsafeRawBufferPointer) throws {
+        let arena = channel.loop.arena
+        arena.reset()
+        let request: TTRPCEnvelope.Request
+        do throws(ProtoError) {
+            request = try TTRPCEnvelope.decodeRequest(data, arena)
+        } catch {
+            throw error.kind == .tooLarge
+                ? RPCStatus(.resourceExhausted, "the request needs too much memory to decode")
+                : RPCStatus(.invalidArgument, "the data is not a ttrpc request")
+        }
+        let method = try router.method(request.service, request.method)
+        let timeout = request.timeoutNanoseconds
+        // Go's client sends what is left of a deadline that has just passed.
+        if timeout < 0 { throw RPCStatus(.deadlineExceeded, "the deadline passed") }
+        let call = ServerCall(
+            streamID: streamID,
+            peer: peer,
+            deadline: timeout > 0 ? deadline(timeout) : nil,
+            metadata: request.metadata,
+            loop: channel.loop,
+            session: self
+        )
+        calls[streamID] = call
+        do {
+            try method.start(request.payload, arena, call)
+        } catch {
+            calls[streamID] = nil
+            throw error
+        }
+        if !call.isAnswered, let deadline = call.deadline { wake(at: deadline) }
+    }
+
+    private func deadline(_ timeoutNanoseconds: Int64) -> ContinuousClock.Instant {
+        .now + .nanoseconds(timeoutNanoseconds)
+    }
+
+    private func handleData(_ header: TTRPCFrameHeader) {
+        guard let call = calls[header.streamID] else {
+            send(
+                RPCStatus(.invalidArgument, "there is no running call on the stream"),
+                to: header.streamID
+            )
+            return
+        }
+        // A client may say with an empty frame that it sends no more.
+        let ending = TTRPCFrameHeader.Flags.noData | TTRPCFrameHeader.Flags.remoteClosed
+        if header.flags & ending == ending, header.dataLength == 0 { return }
+        call.abandon(
+            RPCStatus(.invalidArgument, "the method takes one message, in the request itself")
+        )
+    }
+
+    /// The peer sends no more requests, but may still wait for answers.
+    func inputEnded() {
+        inputHasEnded = true
+        closeIfDone()
+    }
+
+    // MARK: - Output
+
+    /// Sends a call's outcome.
+    ///
+    /// What is in the arena is used up.
+    func finish(_ call: ServerCall, _ outcome: Result<ProtoMessage, RPCStatus>) {
+        calls[call.streamID] = nil
+        switch outcome {
+        case .success(let message): send(message, to: call.streamID)
+        case .failure(let status): send(status, to: call.streamID)
+        }
+        if isHolding { channel.loop.submit { [self] in releaseHeld() } }
+        if calls.isEmpty {
+            closeIfDone()
+            onIdle?()
+        }
+    }
+
+    private func send(_ message: ProtoMessage, to streamID: UInt32) {
+        let prefix = TTRPCEnvelope.PayloadPrefix(payloadBytes: message.packedSize)
+        let dataLength = prefix.bytes + message.packedSize
+        guard dataLength <= limits.frameBytesMax else {
+            send(.replyTooLarge, to: streamID)
+            return
+        }
+        writeFrame(dataLength, streamID) { start in
+            prefix.write(to: start)
+            message.pack(to: start + prefix.bytes)
+        }
+    }
+
+    private func send(_ status: RPCStatus, to streamID: UInt32) {
+        guard !isClosed else { return }
+        let arena = channel.loop.arena
+        arena.reset()
+        guard let message = try? TTRPCEnvelope.encodeFailure(status, arena) else {
+            // Only an error text beyond all measure does not fit.
+            channel.close()
+            return
+        }
+        writeFrame(message.packedSize, streamID) { message.pack(to: $0) }
+    }
+
+    private func writeFrame(
+        _ dataLength: Int,
+        _ streamID: UInt32,
+        _ fill: (UnsafeMutableRawPointer) -> Void
+    ) {
+        let header = TTRPCFrameHeader(
+            dataLength: dataLength,
+            streamID: streamID,
+            kind: TTRPCFrameHeader.Kind.response
+        )
+        channel.write(TTRPCFrameHeader.bytes + dataLength) { start in
+            header.write(to: start)
+            fill(start + TTRPCFrameHeader.bytes)
+        }
+    }
+
+    // MARK: - Time and the end
+
+    private func wake(at deadline: ContinuousClock.Instant) {
+        if let timerDeadline, timerDeadline <= deadline { return }
+        timerDeadline = deadline
+        channel.wake(at: deadline)
+    }
+
+    /// Ends the calls whose deadline has passed.
+    func expireCalls() {
+        timerDeadline = nil
+        let now = ContinuousClock.now
+        for call in Array(calls.values) {
+            if let deadline = call.deadline, deadline <= now {
+                call.abandon(RPCStatus(.deadlineExceeded, "the deadline passed"))
+            }
+        }
+        if let next = calls.values.compactMap(\.deadline).min() { wake(at: next) }
+    }
+
+    /// Answers further calls with UNAVAILABLE.
+    func drain() { isDraining = true }
+
+    private func closeIfDone() {
+        if inputHasEnded, calls.isEmpty { channel.closeAfterFlush() }
+    }
+
+    /// The connection is gone: nobody waits for its calls.
+    func closed() {
+        isClosed = true
+        held = []
+        for call in Array(calls.values) {
+            call.abandon(RPCStatus(.cancelled, "the connection is closed"))
+        }
+    }
+}
