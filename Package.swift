@@ -45,6 +45,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         // Log lines that a program which embeds the server can send elsewhere.
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        // File paths, as swift-configuration takes them.
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         // SQLite connections, statements and migrations.
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
@@ -55,6 +57,7 @@ let package = Package(
             pkgConfig: "libprotobuf-c",
             providers: [.apt(["libprotobuf-c-dev"])]
         ),
+        .systemLibrary(name: "CLinux"),
         .target(name: "CFeedbackProto", dependencies: ["CProtobufC"]),
         .target(name: "CRPCProto", dependencies: ["CProtobufC"]),
 
@@ -75,7 +78,7 @@ let package = Package(
         .target(name: "ProtoCodec", dependencies: ["CProtobufC"], swiftSettings: settings),
         .target(
             name: "RPC",
-            dependencies: ["CRPCProto", "ProtoCodec", logging],
+            dependencies: ["CLinux", "CProtobufC", "CRPCProto", "ProtoCodec", logging],
             swiftSettings: settings
         ),
         .target(
@@ -102,8 +105,9 @@ let package = Package(
         .executableTarget(
             name: "feedbackd",
             dependencies: [
-                "FeedbackServer", argumentParser, logging,
+                "FeedbackServer", "RPC", argumentParser, logging,
                 .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings
         ),

@@ -1,0 +1,120 @@
+internal import FeedbackModel
+public import ProtoCodec
+
+/// A method of `feedback.v1` with the conversions that its server and its clients need.
+public struct MethodCodec<Request: Sendable, Response: Sendable>: Sendable {
+    /// The full name of its service.
+    public let service: String
+    /// Its own name.
+    public let name: String
+    private let buildRequest: @Sendable (Request, ProtoArena) throws -> ProtoMessage
+    private let readRequest: @Sendable (UnsafeRawBufferPointer, ProtoArena) throws -> Request
+    private let buildResponse: @Sendable (Response, ProtoArena) throws -> ProtoMessage
+    private let readResponse: @Sendable (UnsafeRawBufferPointer, ProtoArena) throws -> Response
+
+    /// Takes the conversions between values and generated messages.
+    init<RequestMessage, ResponseMessage>(
+        _ service: String,
+        _ name: String,
+        request: ProtoType<RequestMessage>,
+        response: ProtoType<ResponseMessage>,
+        buildRequest:
+            @escaping @Sendable (Request, inout RequestMessage, ProtoArena) throws -> Void,
+        readRequest: @escaping @Sendable (RequestMessage) throws -> Request,
+        buildResponse:
+            @escaping @Sendable (Response, inout ResponseMessage, ProtoArena) throws -> Void,
+        readResponse: @escaping @Sendable (ResponseMessage) throws -> Response
+    ) {
+        self.service = service
+        self.name = name
+        self.buildRequest = { value, arena in
+            let message = try arena.make(request)
+            try buildRequest(value, &message.pointee, arena)
+            return ProtoMessage(message)
+        }
+        self.readRequest = { bytes, arena in
+            try readRequest(try arena.unpack(bytes, as: request).pointee)
+        }
+        self.buildResponse = { value, arena in
+            let message = try arena.make(response)
+            try buildResponse(value, &message.pointee, arena)
+            return ProtoMessage(message)
+        }
+        self.readResponse = { bytes, arena in
+            try readResponse(try arena.unpack(bytes, as: response).pointee)
+        }
+    }
+
+    /// Builds the request.
+    ///
+    /// - Throws: RESOURCE_EXHAUSTED if it is larger than the arena.
+    public func encodeRequest(_ request: Request, _ arena: ProtoArena) throws -> ProtoMessage {
+        do {
+            return try buildRequest(request, arena)
+        } catch is ProtoError {
+            throw FeedbackError(.resourceExhausted, "the request is larger than a message may be")
+        }
+    }
+
+    /// Reads a request that came over the wire.
+    ///
+    /// - Throws: INVALID_ARGUMENT that names the field with text that is not UTF-8 or has NUL, an
+    ///   unknown enum value, or too deep nesting; RESOURCE_EXHAUSTED if decoding needs more memory
+    ///   than allowed; INTERNAL if the bytes are not the message at all.
+    public func decodeRequest(
+        _ bytes: UnsafeRawBufferPointer,
+        _ arena: ProtoArena
+    ) throws -> Request {
+        do {
+            return try readRequest(bytes, arena)
+        } catch let error as ProtoError {
+            throw FeedbackError(error, message: "\(name)Request")
+        }
+    }
+
+    /// Builds the response.
+    ///
+    /// - Throws: a ``ProtoError`` if it is larger than the arena.
+    public func encodeResponse(_ response: Response, _ arena: ProtoArena) throws -> ProtoMessage {
+        try buildResponse(response, arena)
+    }
+
+    /// Reads a response that came over the wire.
+    ///
+    /// - Throws: INTERNAL if it is not what a server of `feedback.v1` sends.
+    public func decodeResponse(
+        _ bytes: UnsafeRawBufferPointer,
+        _ arena: ProtoArena
+    ) throws -> Response {
+        do {
+            return try readResponse(bytes, arena)
+        } catch {
+            throw FeedbackError(
+                .internal,
+                "the server's reply is not a valid \(name)Response",
+                cause: error
+            )
+        }
+    }
+}
+
+extension FeedbackError {
+    /// What a peer is told about a message that cannot be decoded.
+    init(_ error: ProtoError, message: String) {
+        let field = error.field.isEmpty ? message : error.field
+        switch error.kind {
+        case .malformed:
+            self.init(.internal, "the payload cannot be decoded as \(message)")
+        case .tooLarge:
+            self.init(
+                .resourceExhausted,
+                "the \(message) needs too much memory to decode: it has too "
+                    + "many fields"
+            )
+        case .tooDeep: self = .invalid(field, "messages are nested too deep")
+        case .invalidUTF8: self = .invalid(field, "must be valid UTF-8")
+        case .containsNUL: self = .invalid(field, "must not have the NUL character")
+        case .unknownEnumValue: self = .invalid(field, "must be a value that the enum names")
+        }
+    }
+}

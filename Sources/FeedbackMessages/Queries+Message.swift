@@ -1,0 +1,125 @@
+internal import CFeedbackProto
+internal import FeedbackModel
+internal import ProtoCodec
+
+// Both directions between queries, metrics and their generated messages.
+
+private let metricsType = ProtoType(feedback__v1__metrics__init)
+
+extension TimeRange {
+    init(
+        _ from: UnsafeMutablePointer<Google__Protobuf__Timestamp>?,
+        _ until: UnsafeMutablePointer<Google__Protobuf__Timestamp>?
+    ) throws(FeedbackError) {
+        self.init()
+        if let from { self.from = try Timestamp(from.pointee, field: "created_at_or_after") }
+        if let until { self.until = try Timestamp(until.pointee, field: "created_before") }
+    }
+}
+
+extension FeedbackQuery {
+    /// - Throws: INVALID_ARGUMENT for a moment that is none.
+    init(_ message: Feedback__V1__ListFeedbacksRequest) throws(FeedbackError) {
+        let isFiltered =
+            message.comment_filter_case
+            == FEEDBACK__V1__LIST_FEEDBACKS_REQUEST__COMMENT_FILTER_HAS_COMMENT
+        self.init(
+            sessionID: String(proto: message.session_id),
+            ratings: Set((0..<message.n_ratings).map { Rating(message.ratings[$0]) }),
+            created: try TimeRange(message.created_at_or_after, message.created_before),
+            messageID: String(proto: message.message_id),
+            hasComment: isFiltered ? message.has_comment != 0 : nil,
+            newestFirst: message.newest_first != 0,
+            pageSize: Int(message.page_size),
+            pageToken: String(proto: message.page_token)
+        )
+    }
+}
+
+extension Feedback__V1__ListFeedbacksRequest {
+    mutating func set(_ query: FeedbackQuery, _ arena: ProtoArena) throws(ProtoError) {
+        session_id = try arena.string(query.sessionID)
+        let ratings = try arena.allocate(of: Feedback__V1__Rating.self, count: query.ratings.count)
+        for (index, rating) in query.ratings.enumerated() { ratings[index] = rating.message }
+        self.ratings = ratings
+        n_ratings = query.ratings.count
+        if let from = query.created.from { created_at_or_after = try arena.message(of: from) }
+        if let until = query.created.until { created_before = try arena.message(of: until) }
+        message_id = try arena.string(query.messageID)
+        if let hasComment = query.hasComment {
+            comment_filter_case = FEEDBACK__V1__LIST_FEEDBACKS_REQUEST__COMMENT_FILTER_HAS_COMMENT
+            has_comment = hasComment ? 1 : 0
+        }
+        page_size = Int32(clamping: query.pageSize)
+        page_token = try arena.string(query.pageToken)
+        newest_first = query.newestFirst ? 1 : 0
+    }
+}
+
+extension MetricsQuery {
+    /// - Throws: INVALID_ARGUMENT for a moment that is none, or a metadata_key in the wrong place.
+    init(_ message: Feedback__V1__GetMetricsRequest) throws(FeedbackError) {
+        let key = String(proto: message.metadata_key)
+        let grouping: MetricsGrouping
+        switch message.group_by {
+        case FEEDBACK__V1__GROUP_BY__GROUP_BY_SESSION: grouping = .session
+        case FEEDBACK__V1__GROUP_BY__GROUP_BY_METADATA: grouping = .metadata(key: key)
+        case FEEDBACK__V1__GROUP_BY__GROUP_BY_HOUR: grouping = .hour
+        case FEEDBACK__V1__GROUP_BY__GROUP_BY_DAY: grouping = .day
+        default: grouping = .none
+        }
+        if !key.isEmpty, message.group_by != FEEDBACK__V1__GROUP_BY__GROUP_BY_METADATA {
+            throw .invalid("metadata_key", "goes with GROUP_BY_METADATA only")
+        }
+        self.init(
+            sessionID: String(proto: message.session_id),
+            created: try TimeRange(message.created_at_or_after, message.created_before),
+            grouping: grouping
+        )
+    }
+}
+
+extension Feedback__V1__GetMetricsRequest {
+    mutating func set(_ query: MetricsQuery, _ arena: ProtoArena) throws(ProtoError) {
+        session_id = try arena.string(query.sessionID)
+        if let from = query.created.from { created_at_or_after = try arena.message(of: from) }
+        if let until = query.created.until { created_before = try arena.message(of: until) }
+        switch query.grouping {
+        case .none: group_by = FEEDBACK__V1__GROUP_BY__GROUP_BY_UNSPECIFIED
+        case .session: group_by = FEEDBACK__V1__GROUP_BY__GROUP_BY_SESSION
+        case .metadata(let key):
+            group_by = FEEDBACK__V1__GROUP_BY__GROUP_BY_METADATA
+            metadata_key = try arena.string(key)
+        case .hour: group_by = FEEDBACK__V1__GROUP_BY__GROUP_BY_HOUR
+        case .day: group_by = FEEDBACK__V1__GROUP_BY__GROUP_BY_DAY
+        }
+    }
+}
+
+extension Metrics {
+    init(_ message: Feedback__V1__Metrics) {
+        let length = message.average_comment_length * Double(message.total)
+        self.init(
+            positive: message.positive,
+            negative: message.negative,
+            neutral: message.neutral,
+            commentCodePoints: Int64(exactly: length.rounded()) ?? 0
+        )
+    }
+}
+
+extension ProtoArena {
+    func message(
+        of metrics: Metrics
+    ) throws(ProtoError) -> UnsafeMutablePointer<Feedback__V1__Metrics> {
+        let message = try make(metricsType)
+        message.pointee.total = metrics.total
+        message.pointee.positive = metrics.positive
+        message.pointee.negative = metrics.negative
+        message.pointee.neutral = metrics.neutral
+        message.pointee.average_comment_length = metrics.averageCommentLength
+        message.pointee.satisfaction_rate = metrics.satisfactionRate
+        message.pointee.approval_rate = metrics.approvalRate
+        return message
+    }
+}

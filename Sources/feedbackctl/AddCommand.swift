@@ -1,0 +1,119 @@
+internal import ArgumentParser
+internal import FeedbackClient
+
+/// The ratings as people write them.
+enum RatingName: String, ExpressibleByArgument, CaseIterable {
+    case up
+    case down
+    case none
+
+    var rating: Rating {
+        switch self {
+        case .up: .up
+        case .down: .down
+        case .none: .none
+        }
+    }
+
+    init(_ rating: Rating) {
+        switch rating {
+        case .up: self = .up
+        case .down: self = .down
+        case .none: self = .none
+        }
+    }
+}
+
+/// The kinds of author as people write them.
+enum AuthorSourceName: String, ExpressibleByArgument, CaseIterable {
+    case human
+    case model
+    case code
+
+    var source: AuthorSource {
+        switch self {
+        case .human: .human
+        case .model: .model
+        case .code: .code
+        }
+    }
+}
+
+/// The command `add SESSION …`.
+struct AddCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "add",
+        abstract: "Store one feedback."
+    )
+
+    @OptionGroup var connection: ConnectionOptions
+
+    @Argument(help: "The session.")
+    var session: String
+
+    @Option(help: "up, down or none.")
+    var rating = RatingName.none
+
+    @Option(help: "The comment.")
+    var comment = ""
+
+    @Option(help: "An idempotency key: a repeated one answers with what was stored first.")
+    var requestId = ""
+
+    @Option(help: "The answer that is spoken of.")
+    var messageId = ""
+
+    @Option(help: "The agent that gave the answer.")
+    var agentId = ""
+
+    @Option(help: "Who gives the feedback.")
+    var authorId: String?
+
+    @Option(help: "What the author is: human, model or code.")
+    var authorSource: AuthorSourceName?
+
+    @Option(name: .customLong("tag"), help: "A tag; may be repeated.")
+    var tags: [String] = []
+
+    @Option(name: .customLong("attribute"), help: "An attribute as KEY=VALUE; may be repeated.")
+    var attributes: [String] = []
+
+    func run() async throws {
+        var draft = FeedbackDraft(
+            sessionID: session,
+            rating: rating.rating,
+            comment: comment,
+            requestID: requestId,
+            messageID: messageId,
+            agentID: agentId,
+            tags: tags
+        )
+        if authorId != nil || authorSource != nil {
+            draft.author = Author(
+                source: authorSource?.source ?? .unspecified,
+                id: authorId ?? ""
+            )
+        }
+        for attribute in attributes {
+            let (key, value) = try keyAndValue(attribute, option: "--attribute")
+            draft.attributes[key] = value
+        }
+        try await connection.run { [draft] client in
+            let added = try await client.addFeedback(draft)
+            if connection.json {
+                try printJSON(AddedView(added))
+            } else {
+                let id = added.feedback.id?.description ?? ""
+                print(added.replayed ? "\(id) (stored before)" : id)
+            }
+        }
+    }
+}
+
+/// Splits `KEY=VALUE`.
+func keyAndValue(_ text: String, option: String) throws -> (String, String) {
+    guard let separator = text.firstIndex(of: "="), separator != text.startIndex else {
+        throw ValidationError("\(option) takes KEY=VALUE")
+    }
+    return (String(text[..<separator]), String(text[text.index(after: separator)...]))
+}

@@ -1,0 +1,71 @@
+internal import ArgumentParser
+internal import FeedbackClient
+internal import Foundation
+
+/// The command line to a running daemon.
+@main
+struct Feedbackctl: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "feedbackctl",
+        abstract: "Adds, lists and measures feedback through a running feedbackd.",
+        discussion: "Exit codes: 0 done, 1 the server said no, 2 cannot connect, 64 wrong usage.",
+        subcommands: [
+            AddCommand.self, ListCommand.self, MetricsCommand.self, MetadataCommand.self,
+            HealthCommand.self,
+        ]
+    )
+
+    // Here too, so that it may stand before the command's name.
+    @OptionGroup var connection: ConnectionOptions
+}
+
+/// What every command takes.
+struct ConnectionOptions: ParsableArguments {
+    @Option(
+        help: "The daemon's socket. (default: $FEEDBACKD_SOCKET, else the daemon's own default)"
+    )
+    var socket: String?
+
+    @Option(help: "How long to wait for the answer, in seconds.")
+    var timeout = 10
+
+    @Flag(help: "Print JSON instead of a table.")
+    var json = false
+
+    func validate() throws {
+        guard (1...86_400).contains(timeout) else {
+            throw ValidationError("--timeout must be 1 to 86400 seconds")
+        }
+    }
+
+    /// Connects, makes the call, and turns what goes wrong into a line and an exit code.
+    func run(_ call: (FeedbackClient) async throws -> Void) async throws {
+        do {
+            let client = try await connectedClient()
+            defer { client.close() }
+            try await call(client)
+        } catch let error as FeedbackError {
+            Self.complain("feedbackctl: \(error)")
+            throw ExitCode(1)
+        }
+    }
+
+    private func connectedClient() async throws -> FeedbackClient {
+        var options = FeedbackClient.Options()
+        options.timeout = .seconds(timeout)
+        do {
+            let environment = ProcessInfo.processInfo.environment["FEEDBACKD_SOCKET"]
+            let path = try socket ?? environment ?? FeedbackClient.conventionalSocket()
+            let client = try FeedbackClient(socket: path, options: options)
+            try await client.connect()
+            return client
+        } catch let error as FeedbackError {
+            Self.complain("feedbackctl: \(error.message)")
+            throw ExitCode(2)
+        }
+    }
+
+    private static func complain(_ line: String) {
+        FileHandle.standardError.write(Data("\(line)\n".utf8))
+    }
+}

@@ -1,0 +1,108 @@
+internal import ArgumentParser
+internal import FeedbackClient
+internal import Foundation
+
+/// The span of time that some commands take.
+struct TimeOptions: ParsableArguments {
+    @Option(help: "Created at or after that moment, like 2024-01-22T15:00:00Z or 2024-01-22.")
+    var since: Moment?
+
+    @Option(help: "Created before that moment.")
+    var until: Moment?
+
+    var range: TimeRange { TimeRange(from: since?.timestamp, until: until?.timestamp) }
+}
+
+/// A moment as people write it: RFC 3339, or a day for its beginning in UTC.
+struct Moment: ExpressibleByArgument {
+    var timestamp: Timestamp
+
+    init?(argument: String) {
+        let text = argument.contains("T") ? argument : argument + "T00:00:00Z"
+        let styles = [
+            Date.ISO8601FormatStyle(), Date.ISO8601FormatStyle(includingFractionalSeconds: true),
+        ]
+        guard let date = styles.lazy.compactMap({ try? $0.parse(text) }).first else { return nil }
+        let milliseconds = (date.timeIntervalSince1970 * 1_000).rounded()
+        guard let number = Int64(exactly: milliseconds) else { return nil }
+        timestamp = Timestamp(millisecondsSinceEpoch: number)
+    }
+}
+
+/// The command `list [SESSION] …`.
+struct ListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "List feedback, of one session or all."
+    )
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var time: TimeOptions
+
+    @Argument(help: "The session; every one if left out.")
+    var session: String?
+
+    @Option(help: "Only that rating: up, down or none; may be repeated.")
+    var rating: [RatingName] = []
+
+    @Option(help: "At most that many.")
+    var limit = 100
+
+    @Flag(help: "Newest first.")
+    var newestFirst = false
+
+    @Option(help: "Only feedback on that answer.")
+    var messageId = ""
+
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Only feedback with a comment, or only feedback without one."
+    )
+    var comment: Bool?
+
+    func validate() throws {
+        guard limit > 0 else { throw ValidationError("--limit must be at least 1") }
+    }
+
+    func run() async throws {
+        var query = FeedbackQuery(
+            sessionID: session ?? "",
+            ratings: Set(rating.map(\.rating)),
+            created: time.range,
+            messageID: messageId,
+            hasComment: comment,
+            newestFirst: newestFirst
+        )
+        try await connection.run { client in
+            var feedbacks: [Feedback] = []
+            var totalSize: Int64 = 0
+            repeat {
+                query.pageSize = min(limit - feedbacks.count, 1_000)
+                let page = try await client.listFeedbacks(query)
+                feedbacks += page.feedbacks
+                totalSize = page.totalSize
+                query.pageToken = page.nextPageToken
+            } while feedbacks.count < limit && !query.pageToken.isEmpty
+            if connection.json {
+                try printJSON(
+                    ListView(feedbacks: feedbacks.map { FeedbackView($0) }, totalSize: totalSize)
+                )
+            } else {
+                printTable(feedbacks, totalSize)
+            }
+        }
+    }
+
+    private func printTable(_ feedbacks: [Feedback], _ totalSize: Int64) {
+        var table = Table(["CREATED", "RATING", "COMMENT"])
+        if session == nil { table = Table(["CREATED", "SESSION", "RATING", "COMMENT"]) }
+        for feedback in feedbacks {
+            var row = [feedback.createdAt.description]
+            if session == nil { row.append(feedback.sessionID) }
+            row += [RatingName(feedback.rating).rawValue, feedback.comment]
+            table.add(row)
+        }
+        table.printOut()
+        print("\(feedbacks.count) of \(totalSize)")
+    }
+}

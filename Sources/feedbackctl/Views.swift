@@ -1,0 +1,129 @@
+internal import FeedbackClient
+internal import Foundation
+
+/// A feedback as JSON, with the field names of the proto file and the guide's ratings.
+struct FeedbackView: Encodable {
+    private enum Key: String, CodingKey {
+        case feedbackID = "feedback_id"
+        case sessionID = "session_id"
+        case rating
+        case comment
+        case createdAt = "created_at"
+        case updatedAt = "updated_at"
+        case messageID = "message_id"
+        case agentID = "agent_id"
+        case author
+        case tags
+        case attributes
+    }
+
+    private enum AuthorKey: String, CodingKey {
+        case source
+        case id
+    }
+
+    private let feedback: Feedback
+
+    init(_ feedback: Feedback) { self.feedback = feedback }
+
+    func encode(to encoder: any Encoder) throws {
+        let draft = feedback.draft
+        var container = encoder.container(keyedBy: Key.self)
+        try container.encode(feedback.id?.description ?? "", forKey: .feedbackID)
+        try container.encode(draft.sessionID, forKey: .sessionID)
+        let rating: String? = draft.rating == .none ? nil : RatingName(draft.rating).rawValue
+        try container.encode(rating, forKey: .rating)
+        try container.encode(draft.comment, forKey: .comment)
+        try container.encode(feedback.createdAt.description, forKey: .createdAt)
+        try container.encode(feedback.updatedAt.description, forKey: .updatedAt)
+        if !draft.messageID.isEmpty { try container.encode(draft.messageID, forKey: .messageID) }
+        if !draft.agentID.isEmpty { try container.encode(draft.agentID, forKey: .agentID) }
+        if let author = draft.author {
+            var nested = container.nestedContainer(keyedBy: AuthorKey.self, forKey: .author)
+            try nested.encode("\(author.source)", forKey: .source)
+            try nested.encode(author.id, forKey: .id)
+        }
+        if !draft.tags.isEmpty { try container.encode(draft.tags, forKey: .tags) }
+        if !draft.attributes.isEmpty {
+            try container.encode(draft.attributes, forKey: .attributes)
+        }
+    }
+}
+
+/// The outcome of `add`.
+struct AddedView: Encodable {
+    let feedback: FeedbackView
+    let replayed: Bool
+
+    init(_ added: AddedFeedback) {
+        feedback = FeedbackView(added.feedback)
+        replayed = added.replayed
+    }
+}
+
+/// The outcome of `list`.
+struct ListView: Encodable {
+    private enum CodingKeys: String, CodingKey {
+        case feedbacks
+        case totalSize = "total_size"
+    }
+
+    let feedbacks: [FeedbackView]
+    let totalSize: Int64
+}
+
+/// The outcome of `metrics`.
+struct ReportView: Encodable {
+    struct Group: Encodable {
+        let key: String
+        let metrics: MetricsView
+    }
+
+    let metrics: MetricsView
+    let groups: [Group]
+
+    init(_ report: MetricsReport) {
+        metrics = MetricsView(report.metrics)
+        groups = report.groups.map { Group(key: $0.key, metrics: MetricsView($0.metrics)) }
+    }
+}
+
+/// Metrics as JSON, with the field names of the proto file.
+struct MetricsView: Encodable {
+    private enum CodingKeys: String, CodingKey {
+        case total
+        case positive
+        case negative
+        case neutral
+        case averageCommentLength = "average_comment_length"
+        case satisfactionRate = "satisfaction_rate"
+        case approvalRate = "approval_rate"
+    }
+
+    let total: Int64
+    let positive: Int64
+    let negative: Int64
+    let neutral: Int64
+    let averageCommentLength: Double
+    let satisfactionRate: Double
+    let approvalRate: Double
+
+    init(_ metrics: Metrics) {
+        total = metrics.total
+        positive = metrics.positive
+        negative = metrics.negative
+        neutral = metrics.neutral
+        averageCommentLength = metrics.averageCommentLength
+        satisfactionRate = metrics.satisfactionRate
+        approvalRate = metrics.approvalRate
+    }
+}
+
+func jsonText(_ value: some Encodable, pretty: Bool) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    if pretty { encoder.outputFormatting.insert(.prettyPrinted) }
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+}
+
+func printJSON(_ value: some Encodable) throws { print(try jsonText(value, pretty: true)) }
