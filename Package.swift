@@ -19,6 +19,7 @@ let argumentParser = Target.Dependency.product(
     package: "swift-argument-parser"
 )
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let grdbSQLite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
 let package = Package(
@@ -70,7 +71,7 @@ let package = Package(
         ),
         .target(
             name: "SQLiteStore",
-            dependencies: ["FeedbackCore", "FeedbackModel", grdb, logging],
+            dependencies: ["FeedbackCore", "FeedbackModel", grdb, grdbSQLite, logging],
             swiftSettings: settings
         ),
 

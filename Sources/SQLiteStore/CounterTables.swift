@@ -1,0 +1,164 @@
+import FeedbackModel
+import GRDB
+
+/// Reads what the counter tables know about a span of time.
+///
+/// Hours that lie in the span as a whole are summed up; of the at most two that it cuts, the rows
+/// themselves are counted, which lie between the hour's first and last sequence.
+struct CounterTables {
+    let db: Database
+    /// ``SessionTable/everySession`` or one session's number.
+    let session: Int64
+
+    init(_ db: Database, session: Int64) {
+        self.db = db
+        self.session = session
+    }
+
+    /// Everything in the span as one.
+    func total(_ range: TimeRange) throws -> Tally {
+        if range == .always { return try allTime() }
+        guard let span = HourSpan(range) else { return Tally() }
+        var total = Tally()
+        if let whole = span.whole {
+            var row = try PreparedStatement(
+                """
+                SELECT \(Self.sums) FROM hour_total WHERE session = ? AND hour BETWEEN ? AND ?
+                """,
+                db
+            )
+            try row.bind(session)
+            try row.bind(whole.lowerBound)
+            try row.bind(whole.upperBound)
+            if try row.step() { total = Tally(row, from: 0) }
+        }
+        for hour in span.cut {
+            try forEachCount(hour, range) { _, count in total.add(count) }
+        }
+        return total
+    }
+
+    /// Each hour of the span that has feedback.
+    func forEachHour(_ range: TimeRange, _ body: (Int64, Tally) throws -> Void) throws {
+        guard let span = HourSpan(range) else { return }
+        if let whole = span.whole {
+            var row = try PreparedStatement(
+                """
+                SELECT hour, \(Self.columns) FROM hour_total
+                WHERE session = ? AND hour BETWEEN ? AND ?
+                """,
+                db
+            )
+            try row.bind(session)
+            try row.bind(whole.lowerBound)
+            try row.bind(whole.upperBound)
+            while try row.step() { try body(row.integer(0), Tally(row, from: 1)) }
+        }
+        for hour in span.cut {
+            try forEachCount(hour, range) { _, count in try body(hour, count) }
+        }
+    }
+
+    /// The sessions that have feedback in the span, each once.
+    func bySession(_ range: TimeRange) throws -> [Int64: Tally] {
+        if session != SessionTable.everySession { return [session: try total(range)] }
+        guard let span = HourSpan(range) else { return [:] }
+        var sessions: [Int64: Tally] = [:]
+        if range == .always {
+            let row = try PreparedStatement(
+                """
+                SELECT session, \(Self.columns) FROM session_total
+                WHERE session <> \(SessionTable.everySession)
+                """,
+                db
+            )
+            while try row.step() { sessions[row.integer(0)] = Tally(row, from: 1) }
+            return sessions
+        }
+        if let whole = span.whole {
+            // One search per session, which an index by hour would save and every add would pay.
+            var row = try PreparedStatement(
+                """
+                SELECT hour_total.session, \(Self.sums)
+                FROM session_total CROSS JOIN hour_total USING (session)
+                WHERE session_total.session <> \(SessionTable.everySession)
+                    AND hour BETWEEN ? AND ?
+                GROUP BY session_total.session
+                """,
+                db
+            )
+            try row.bind(whole.lowerBound)
+            try row.bind(whole.upperBound)
+            while try row.step() { sessions[row.integer(0)] = Tally(row, from: 1) }
+        }
+        for hour in span.cut {
+            try forEachCount(hour, range) { sessions[$0, default: Tally()].add($1) }
+        }
+        return sessions
+    }
+
+    /// The first and last sequence of the hours that the span touches; nil if they have none.
+    func sequences(_ range: TimeRange) throws -> ClosedRange<Int64>? {
+        guard let span = HourSpan(range) else { return nil }
+        var row = try PreparedStatement(
+            """
+            SELECT min(first_sequence), max(last_sequence) FROM hour_total
+            WHERE session = ? AND hour BETWEEN ? AND ?
+            """,
+            db
+        )
+        try row.bind(session)
+        try row.bind(span.touched.lowerBound)
+        try row.bind(span.touched.upperBound)
+        guard try row.step(), !row.isNull(0) else { return nil }
+        return row.integer(0)...row.integer(1)
+    }
+
+    private func allTime() throws -> Tally {
+        var row = try PreparedStatement(
+            "SELECT \(Self.columns) FROM session_total WHERE session = ?",
+            db
+        )
+        try row.bind(session)
+        return try row.step() ? Tally(row, from: 0) : Tally()
+    }
+
+    /// Counts the rows of an hour that the span cuts, with their sessions.
+    private func forEachCount(
+        _ hour: Int64,
+        _ range: TimeRange,
+        _ body: (Int64, Tally) throws -> Void
+    ) throws {
+        let from = Timestamp(hourNumber: hour)
+        let until = Timestamp(hourNumber: hour + 1)
+        guard let sequences = try sequences(TimeRange(from: from, until: until)) else { return }
+        let isOne = session != SessionTable.everySession
+        var row = try PreparedStatement(
+            """
+            SELECT session, rating, comment IS NOT NULL, ifnull(length(comment), 0)
+            FROM feedback \(isOne ? "INDEXED BY feedback_session" : "NOT INDEXED")
+            WHERE \(isOne ? "session = ? AND " : "")sequence BETWEEN ? AND ?
+                AND created_at >= ? AND created_at < ?
+            """,
+            db
+        )
+        if isOne { try row.bind(session) }
+        try row.bind(sequences.lowerBound)
+        try row.bind(sequences.upperBound)
+        try row.bind(max(range.from ?? from, from).millisecondsSinceEpoch)
+        try row.bind(min(range.until ?? until, until).millisecondsSinceEpoch)
+        while try row.step() {
+            var tally = Tally()
+            tally.count(
+                try FeedbackTable.rating(row, 1),
+                hasComment: row.integer(2) != 0,
+                commentCodePoints: row.integer(3)
+            )
+            try body(row.integer(0), tally)
+        }
+    }
+
+    private static let columns = Tally.columns.joined(separator: ", ")
+    private static let sums =
+        Tally.columns.map { "ifnull(sum(\($0)), 0)" }.joined(separator: ", ")
+}

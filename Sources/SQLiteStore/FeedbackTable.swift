@@ -1,0 +1,128 @@
+import FeedbackModel
+import Foundation
+import GRDB
+
+/// The rows of `feedback`.
+enum FeedbackTable {
+    /// What ``feedback(_:sessionID:)`` reads, in order.
+    static let columns =
+        "sequence, session, feedback_id, request_id, rating, comment, created_at, updated_at, "
+        + "message_id, agent_id, author_source, author_id, tags, attributes"
+
+    /// The new row's sequence; nil if the session has the request_id already.
+    static func insert(
+        _ feedback: Feedback,
+        session: Int64,
+        _ db: Database
+    ) throws -> Int64? {
+        var row = try PreparedStatement(
+            """
+            INSERT INTO feedback (session, feedback_id, request_id, rating, comment, created_at,
+                updated_at, message_id, agent_id, author_source, author_id, tags, attributes)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+            """,
+            db
+        )
+        let draft = feedback.draft
+        try row.bind(session)
+        try row.bind(feedback.id)
+        try row.bind(draft.requestID.nilIfEmpty)
+        try row.bind(Int64(draft.rating.rawValue))
+        try row.bind(draft.comment.nilIfEmpty)
+        try row.bind(feedback.createdAt.millisecondsSinceEpoch)
+        try row.bind(
+            feedback.updatedAt == feedback.createdAt
+                ? nil : feedback.updatedAt.millisecondsSinceEpoch
+        )
+        try row.bind(draft.messageID.nilIfEmpty)
+        try row.bind(draft.agentID.nilIfEmpty)
+        try row.bind(draft.author.map { Int64($0.source.rawValue) })
+        try row.bind(draft.author?.id.nilIfEmpty)
+        try row.bind(draft.tags.isEmpty ? nil : try json(draft.tags))
+        try row.bind(draft.attributes.isEmpty ? nil : try json(draft.attributes))
+        try row.run()
+        return db.changesCount == 0 ? nil : db.lastInsertedRowID
+    }
+
+    /// The session's feedback with that request_id; nil if there is none.
+    static func find(
+        requestID: String,
+        session: Int64,
+        sessionID: String,
+        _ db: Database
+    ) throws -> Feedback? {
+        var row = try PreparedStatement(
+            "SELECT \(columns) FROM feedback WHERE session = ? AND request_id = ?",
+            db
+        )
+        try row.bind(session)
+        try row.bind(requestID)
+        return try row.step() ? try feedback(row, sessionID: sessionID) : nil
+    }
+
+    /// Reads a row of ``columns``.
+    static func feedback(
+        _ row: borrowing PreparedStatement,
+        sessionID: String
+    ) throws -> Feedback {
+        let created = Timestamp(millisecondsSinceEpoch: row.integer(6))
+        return Feedback(
+            id: row.feedbackID(2),
+            draft: FeedbackDraft(
+                sessionID: sessionID,
+                rating: try rating(row, 4),
+                comment: row.text(5),
+                requestID: row.text(3),
+                messageID: row.text(8),
+                agentID: row.text(9),
+                author: try author(row),
+                tags: row.isNull(12) ? [] : try decode([String].self, row.text(12)),
+                attributes: row.isNull(13) ? [:] : try decode([String: String].self, row.text(13))
+            ),
+            createdAt: created,
+            updatedAt: row.isNull(7) ? created : Timestamp(millisecondsSinceEpoch: row.integer(7))
+        )
+    }
+
+    static func rating(
+        _ row: borrowing PreparedStatement,
+        _ column: CInt
+    ) throws -> Rating {
+        guard let rating = Int32(exactly: row.integer(column)).flatMap(Rating.init(rawValue:))
+        else {
+            throw FeedbackError(.dataLoss, "a stored feedback has an unknown rating")
+        }
+        return rating
+    }
+
+    private static func author(_ row: borrowing PreparedStatement) throws -> Author? {
+        if row.isNull(10) { return nil }
+        guard let source = Int32(exactly: row.integer(10)).flatMap(AuthorSource.init(rawValue:))
+        else {
+            throw FeedbackError(.dataLoss, "a stored feedback has an unknown kind of author")
+        }
+        return Author(source: source, id: row.text(11))
+    }
+
+    private static func json(_ value: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+
+    private static func decode<T: Decodable>(_ type: T.Type, _ json: String) throws -> T {
+        do {
+            return try JSONDecoder().decode(type, from: Data(json.utf8))
+        } catch {
+            throw FeedbackError(
+                .dataLoss,
+                "a stored feedback has unreadable tags or attributes",
+                cause: error
+            )
+        }
+    }
+}
+
+extension String {
+    fileprivate var nilIfEmpty: String? { isEmpty ? nil : self }
+}

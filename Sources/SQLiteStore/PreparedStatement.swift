@@ -1,0 +1,133 @@
+import FeedbackModel
+import GRDB
+import GRDBSQLite
+
+/// One run of a statement that the connection keeps prepared.
+///
+/// Values are bound in the order of the statement's parameters. Only one run of the same SQL may be
+/// alive on a connection.
+struct PreparedStatement: ~Copyable {
+    private let db: Database
+    private let statement: Statement
+    private var boundCount: CInt = 0
+
+    init(_ sql: String, _ db: Database) throws {
+        self.db = db
+        self.statement = try db.cachedStatement(sql: sql)
+    }
+
+    deinit {
+        // Also releases the copies of what was bound.
+        sqlite3_reset(statement.sqliteStatement)
+        sqlite3_clear_bindings(statement.sqliteStatement)
+    }
+
+    // MARK: Parameters
+
+    mutating func bind(_ value: Int64?) throws {
+        boundCount += 1
+        try check(
+            value.map { sqlite3_bind_int64(statement.sqliteStatement, boundCount, $0) }
+                ?? sqlite3_bind_null(statement.sqliteStatement, boundCount)
+        )
+    }
+
+    /// Binds a text, or NULL for nil.
+    mutating func bind(_ text: String?) throws {
+        guard var text else { return try bind(nil as Int64?) }
+        boundCount += 1
+        try check(
+            text.withUTF8 { utf8 in
+                // An empty buffer may have no address, which SQLite would take for NULL.
+                guard let base = utf8.baseAddress else {
+                    return sqlite3_bind_text(statement.sqliteStatement, boundCount, "", 0, copied)
+                }
+                return base.withMemoryRebound(to: CChar.self, capacity: utf8.count) {
+                    sqlite3_bind_text(
+                        statement.sqliteStatement,
+                        boundCount,
+                        $0,
+                        CInt(utf8.count),
+                        copied
+                    )
+                }
+            }
+        )
+    }
+
+    /// Binds the 16 bytes of the identifier, or NULL for nil.
+    mutating func bind(_ id: FeedbackID?) throws {
+        guard let id else { return try bind(nil as Int64?) }
+        boundCount += 1
+        try check(
+            withUnsafeBytes(of: (id.high.bigEndian, id.low.bigEndian)) {
+                sqlite3_bind_blob(
+                    statement.sqliteStatement,
+                    boundCount,
+                    $0.baseAddress,
+                    CInt($0.count),
+                    copied
+                )
+            }
+        )
+    }
+
+    // MARK: Execution
+
+    /// Goes to the next row; false at the end.
+    func step() throws -> Bool {
+        let code = sqlite3_step(statement.sqliteStatement)
+        if code == SQLITE_ROW { return true }
+        if code == SQLITE_DONE { return false }
+        throw failure(code)
+    }
+
+    /// Runs a statement that has no rows.
+    consuming func run() throws {
+        while try step() {}
+    }
+
+    // MARK: Columns of the row
+
+    func isNull(_ column: CInt) -> Bool {
+        sqlite3_column_type(statement.sqliteStatement, column) == SQLITE_NULL
+    }
+
+    /// 0 for NULL.
+    func integer(_ column: CInt) -> Int64 {
+        sqlite3_column_int64(statement.sqliteStatement, column)
+    }
+
+    /// Empty for NULL.
+    func text(_ column: CInt) -> String {
+        guard let bytes = sqlite3_column_text(statement.sqliteStatement, column) else { return "" }
+        let count = Int(sqlite3_column_bytes(statement.sqliteStatement, column))
+        return String(decoding: UnsafeBufferPointer(start: bytes, count: count), as: UTF8.self)
+    }
+
+    /// Nil for NULL and for anything that has not 16 bytes.
+    func feedbackID(_ column: CInt) -> FeedbackID? {
+        guard let bytes = sqlite3_column_blob(statement.sqliteStatement, column),
+            sqlite3_column_bytes(statement.sqliteStatement, column) == 16
+        else { return nil }
+        return FeedbackID(
+            high: UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
+            low: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+        )
+    }
+
+    private func check(_ code: CInt) throws {
+        if code != SQLITE_OK { throw failure(code) }
+    }
+
+    private func failure(_ code: CInt) -> DatabaseError {
+        let extended = ResultCode(rawValue: code)
+        guard let message = sqlite3_errmsg(db.sqliteConnection) else {
+            return DatabaseError(resultCode: extended)
+        }
+        return DatabaseError(resultCode: extended, message: String(cString: message))
+    }
+}
+
+/// SQLITE_TRANSIENT: SQLite copies the bytes before the call returns.
+private nonisolated(unsafe) let copied = unsafeBitCast(-1, to: sqlite3_destructor_type.self)

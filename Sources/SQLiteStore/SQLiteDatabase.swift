@@ -1,0 +1,238 @@
+import Dispatch
+import FeedbackCore
+import FeedbackModel
+import Foundation
+import GRDB
+import GRDBSQLite
+import Logging
+import Synchronization
+
+/// The connections to one file: a writer, which also checkpoints, and readers beside it.
+final class SQLiteDatabase: Sendable {
+    private enum Status {
+        case serving
+        /// Writes are refused with this error; reads are tried.
+        case stopped(FeedbackError)
+        case closed
+    }
+
+    let pageTokenKey: [UInt8]
+    private let path: String
+    private let pool: DatabasePool
+    private let walLength = WALLength()
+    private let walPagesBeforeCheckpoint: Int
+    private let logger: Logger
+    private let status = Mutex(Status.serving)
+    /// Closing waits for reads under way, so it happens on a thread of its own.
+    private let closingQueue = DispatchQueue(label: "feedbackd.sqlite.close")
+
+    /// - Throws: a FeedbackError with the path in its message.
+    init(path: String, limits: SQLiteStoreLimits, logger: Logger) throws {
+        let path = URL(fileURLWithPath: path).path
+        self.path = path
+        self.logger = logger
+        self.walPagesBeforeCheckpoint = limits.walPagesBeforeCheckpoint
+        do {
+            try SQLiteFile.prepare(path, busyTimeout: limits.busyTimeout)
+            self.pool = try DatabasePool(path: path, configuration: .connections(limits))
+            let walLength = self.walLength
+            try SQLiteSchema.migrate(pool)
+            self.pageTokenKey = try pool.writeWithoutTransaction { db in
+                try Self.setUpWriter(db, walLength)
+                return try SQLiteSchema.pageTokenKey(db)
+            }
+        } catch {
+            throw SQLiteFailure.opening(path, error)
+        }
+    }
+
+    var health: StoreHealth {
+        status.withLock { status in
+            switch status {
+            case .serving: .serving
+            case .stopped(let error): .notServing(error.message)
+            case .closed: .notServing("the store is closed")
+            }
+        }
+    }
+
+    /// Runs the body on a reader's queue, in a transaction that sees one moment's state.
+    func read<T: Sendable>(_ body: @escaping @Sendable (Database) throws -> T) async throws -> T {
+        if case .closed = status.withLock({ $0 }) { throw FeedbackError.storeIsClosed }
+        return try await withUnsafeThrowingContinuation { continuation in
+            pool.asyncRead { [self] connection in
+                let result = Result { () throws -> T in
+                    do {
+                        return try body(connection.get())
+                    } catch {
+                        throw noted(SQLiteFailure(error, during: .read, try? connection.get()))
+                    }
+                }
+                continuation.resume(with: result)
+            }
+        }
+    }
+
+    /// Runs the body in a transaction on the writer and commits it, all on the caller's thread.
+    ///
+    /// When this returns, the transaction is on the disk. When it throws, nothing has changed, as
+    /// far as the disk still can be trusted.
+    func write<T>(_ body: (Database) throws -> T) throws(FeedbackError) -> T {
+        switch status.withLock({ $0 }) {
+        case .serving: break
+        case .stopped(let error): throw error
+        case .closed: throw .storeIsClosed
+        }
+        let result: Result<T, FeedbackError> = pool.writeWithoutTransaction { db in
+            do {
+                var value: T?
+                try db.inTransaction(.immediate) {
+                    value = try body(db)
+                    return .commit
+                }
+                guard let value else { preconditionFailure("a committed body has a value") }
+                return .success(value)
+            } catch {
+                return .failure(noted(SQLiteFailure(error, during: .write, db)))
+            }
+        }
+        // Not before the callers have their answers: they need not wait for a checkpoint.
+        if walLength.claimCheckpoint(from: walPagesBeforeCheckpoint) {
+            pool.asyncWriteWithoutTransaction { [self] db in checkpoint(db) }
+        }
+        return try result.get()
+    }
+
+    /// Waits for reads under way and closes the connections.
+    ///
+    /// No write may be under way.
+    func close() async {
+        await withUnsafeContinuation { continuation in
+            closingQueue.async { [self] in
+                closeConnections()
+                continuation.resume()
+            }
+        }
+    }
+
+    private func closeConnections() {
+        let before = status.withLock { status in
+            defer { status = .closed }
+            return status
+        }
+        if case .closed = before { return }
+        do {
+            if case .serving = before {
+                // So that the file alone is a whole copy of the data. Failing is no loss: the log
+                // stays, and is read at the next start.
+                _ = pool.writeWithoutTransaction { db in try? db.checkpoint(.truncate) }
+            }
+            try pool.close()
+        } catch {
+            let code = SQLiteFailure(error, during: .read, nil).code
+            logger.error("closing the database failed", metadata: ["sqlite_code": "\(code)"])
+        }
+    }
+
+    /// Copies the log into the database as far as readers allow.
+    ///
+    /// SQLite's own automatic checkpoint passes over errors; a failed fsync must not be passed over.
+    private func checkpoint(_ db: Database) {
+        walLength.releaseCheckpoint()
+        do {
+            try db.checkpoint(.passive)
+        } catch {
+            _ = noted(SQLiteFailure(error, during: .checkpoint, db))
+        }
+    }
+
+    /// The failure's error, after the store was stopped if the failure demands it.
+    private func noted(_ failure: SQLiteFailure) -> FeedbackError {
+        let (error, isNew) = status.withLock { status in
+            switch status {
+            case .closed: return (FeedbackError.storeIsClosed, false)
+            case .stopped: return (failure.error, false)
+            case .serving:
+                if failure.stopsTheStore { status = .stopped(failure.error) }
+                return (failure.error, failure.stopsTheStore)
+            }
+        }
+        if isNew {
+            logger.error(
+                "the store stops serving: \(error.message)",
+                metadata: [
+                    "path": "\(path)", "sqlite_code": "\(failure.code)",
+                    "errno": "\(failure.systemErrno)",
+                ]
+            )
+        }
+        return error
+    }
+
+    private static func setUpWriter(_ db: Database, _ walLength: WALLength) throws {
+        // DatabasePool has set NORMAL, which would lose the last commits at a power failure.
+        try db.execute(sql: "PRAGMA synchronous = FULL")
+        guard try Int.fetchOne(db, sql: "PRAGMA synchronous") == 2,
+            try String.fetchOne(db, sql: "PRAGMA journal_mode") == "wal"
+        else {
+            throw FeedbackError(.internal, "SQLite does not keep the log that durability needs")
+        }
+        walLength.watch(db)
+    }
+}
+
+extension Configuration {
+    fileprivate static func connections(_ limits: SQLiteStoreLimits) -> Configuration {
+        var configuration = Configuration()
+        configuration.label = "feedbackd.sqlite"
+        configuration.busyMode = .timeout(limits.busyTimeout / .seconds(1))
+        configuration.maximumReaderCount = limits.readersMax
+        // There are no foreign keys: session 0 of the counters stands for every session.
+        configuration.foreignKeysEnabled = false
+        let busyMilliseconds = Int(limits.busyTimeout / .milliseconds(1))
+        configuration.prepareDatabase { db in
+            // DatabasePool gives readers ten seconds.
+            try db.execute(sql: "PRAGMA busy_timeout = \(busyMilliseconds)")
+            try db.execute(sql: "PRAGMA temp_store = MEMORY")
+        }
+        return configuration
+    }
+}
+
+/// How long the write-ahead log is, as SQLite reports it after each commit.
+private final class WALLength: Sendable {
+    private let pages = Atomic(0)
+    private let checkpointIsDue = Atomic(false)
+
+    /// Takes the place of SQLite's automatic checkpoint on the connection.
+    func watch(_ db: Database) {
+        // Unretained: the hook goes with the connection, which the owner of both closes first.
+        let context = Unmanaged.passUnretained(self).toOpaque()
+        sqlite3_wal_hook(
+            db.sqliteConnection,
+            { context, _, _, pages in
+                guard let context else { return SQLITE_OK }
+                let length = Unmanaged<WALLength>.fromOpaque(context).takeUnretainedValue()
+                length.pages.store(Int(pages), ordering: .relaxed)
+                return SQLITE_OK
+            },
+            context
+        )
+    }
+
+    /// True for the one who should start a checkpoint.
+    func claimCheckpoint(from limit: Int) -> Bool {
+        pages.load(ordering: .relaxed) >= limit
+            && !checkpointIsDue.exchange(true, ordering: .acquiringAndReleasing)
+    }
+
+    func releaseCheckpoint() {
+        // The next commit reports the length that it finds then.
+        pages.store(0, ordering: .relaxed)
+        checkpointIsDue.store(false, ordering: .releasing)
+    }
+}
+
+extension FeedbackError {
+    static let storeIsClosed = FeedbackError(.unavailable, "the store is closed")
+}

@@ -1,0 +1,115 @@
+import FeedbackCore
+import FeedbackModel
+import Foundation
+import GRDB
+
+/// The tables and their versions.
+///
+/// - `session`: one row per session; its id stands for it in the other tables.
+/// - `feedback`: one row per feedback; `sequence` is the order of insertion. Fields that are empty
+///   are NULL, `updated_at` also when it is `created_at`.
+/// - `session_total`, `hour_total`: the counts of a session's feedback, of all time and of each hour
+///   (`created_at` / 3,600,000 ms, rounded down), where session 0 is all sessions together. They
+///   change in the same transactions as `feedback` and always equal a recount.
+/// - `page_token_key`: seals page tokens, so that they outlive the process.
+enum SQLiteSchema {
+    /// In the file's header, "FBKD": what `file` and SQLite's tools know the database by.
+    static let applicationID: Int64 = 0x4642_4B44
+
+    /// - Throws: if the database is another program's or of a newer version.
+    static func checkIdentity(_ db: Database, _ path: String) throws {
+        let id = try Int64.fetchOne(db, sql: "PRAGMA application_id") ?? 0
+        let tables = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master") ?? 0
+        // The id is written before the first table.
+        guard id == applicationID || (id == 0 && tables == 0) else {
+            throw FeedbackError(
+                .failedPrecondition,
+                "\(path): is the database of another program (application_id \(id))"
+            )
+        }
+        if try migrator.hasBeenSuperseded(db) {
+            throw FeedbackError(
+                .failedPrecondition,
+                "\(path): was written by a newer version of this program"
+            )
+        }
+    }
+
+    /// Makes what is missing, on a database whose identity has been checked.
+    static func migrate(_ pool: DatabasePool) throws {
+        try pool.writeWithoutTransaction { db in
+            if try Int64.fetchOne(db, sql: "PRAGMA application_id") != applicationID {
+                try db.execute(sql: "PRAGMA application_id = \(applicationID)")
+            }
+        }
+        try migrator.migrate(pool)
+    }
+
+    static func pageTokenKey(_ db: Database) throws -> [UInt8] {
+        guard let key = try Data.fetchOne(db, sql: "SELECT key FROM page_token_key"),
+            key.count == PageTokenCodec.keyBytes
+        else { throw FeedbackError(.dataLoss, "the key of the page tokens is missing") }
+        return Array(key)
+    }
+
+    static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        // Without foreign keys there is nothing to check, which would read every table.
+        migrator.registerMigration("v1", foreignKeyChecks: .immediate) { db in
+            try db.execute(sql: tables)
+            try db.execute(sql: counterTables)
+            try db.execute(
+                sql: "INSERT INTO page_token_key (id, key) VALUES (1, ?)",
+                arguments: [Data(PageTokenCodec.makeKey())]
+            )
+        }
+        return migrator
+    }
+
+    private static let tables = """
+        CREATE TABLE session (
+            id INTEGER PRIMARY KEY,
+            session_id TEXT NOT NULL UNIQUE,
+            metadata TEXT NOT NULL DEFAULT '{}'
+        ) STRICT;
+        CREATE TABLE feedback (
+            sequence INTEGER PRIMARY KEY,
+            session INTEGER NOT NULL,
+            feedback_id BLOB,
+            request_id TEXT,
+            rating INTEGER NOT NULL,
+            comment TEXT,
+            created_at INTEGER NOT NULL,
+            updated_at INTEGER,
+            message_id TEXT,
+            agent_id TEXT,
+            author_source INTEGER,
+            author_id TEXT,
+            tags TEXT,
+            attributes TEXT
+        ) STRICT;
+        CREATE UNIQUE INDEX feedback_request ON feedback (session, request_id)
+            WHERE request_id IS NOT NULL;
+        CREATE INDEX feedback_session ON feedback (session);
+        CREATE INDEX feedback_message ON feedback (message_id) WHERE message_id IS NOT NULL;
+        CREATE TABLE page_token_key (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            key BLOB NOT NULL
+        ) STRICT;
+        """
+
+    private static let counterTables = """
+        CREATE TABLE session_total (
+            session INTEGER PRIMARY KEY,
+            \(Tally.columns.map { "\($0) INTEGER NOT NULL" }.joined(separator: ", "))
+        ) STRICT;
+        CREATE TABLE hour_total (
+            session INTEGER NOT NULL,
+            hour INTEGER NOT NULL,
+            \(Tally.columns.map { "\($0) INTEGER NOT NULL" }.joined(separator: ", ")),
+            first_sequence INTEGER NOT NULL,
+            last_sequence INTEGER NOT NULL,
+            PRIMARY KEY (session, hour)
+        ) STRICT, WITHOUT ROWID;
+        """
+}

@@ -1,0 +1,27 @@
+public import FeedbackCore
+
+/// The limits of a ``SQLiteStore``.
+public struct SQLiteStoreLimits: Sendable {
+    /// How long a connection waits for a lock that another process holds.
+    public var busyTimeout: Duration
+    /// How many reads run at once; further ones wait.
+    public var readersMax: Int
+    /// How many pages of 4 KiB the write-ahead log collects before they are copied into the
+    /// database. With a long read under way it grows beyond that.
+    public var walPagesBeforeCheckpoint: Int
+    /// Of the write queue and of one transaction.
+    public var writes: GroupCommitLimits
+
+    /// Makes limits.
+    public init(
+        busyTimeout: Duration = .seconds(2),
+        readersMax: Int = 4,
+        walPagesBeforeCheckpoint: Int = 1_000,
+        writes: GroupCommitLimits = GroupCommitLimits()
+    ) {
+        self.busyTimeout = busyTimeout
+        self.readersMax = readersMax
+        self.walPagesBeforeCheckpoint = walPagesBeforeCheckpoint
+        self.writes = writes
+    }
+}

@@ -1,0 +1,114 @@
+import FeedbackCore
+import FeedbackModel
+import GRDB
+
+/// A write that waits for its transaction.
+enum StoreWrite: Sendable {
+    case append(Feedback, MissingSessionPolicy)
+    case changeMetadata(String, MetadataChange, MissingSessionPolicy)
+}
+
+/// What a committed write led to.
+enum StoreOutcome: Sendable {
+    case added(AddedFeedback)
+    case metadata(Metadata)
+}
+
+/// The writes of one transaction.
+///
+/// A write that is refused (unknown session, metadata too large) is so before it has changed
+/// anything; an error of SQLite's fails the transaction as a whole.
+struct WriteTransaction {
+    private let db: Database
+    private var counters = CounterChanges()
+
+    private init(_ db: Database) {
+        self.db = db
+    }
+
+    /// Writes and commits the batch; one result per write, in order.
+    static func commit(
+        _ writes: [StoreWrite],
+        to database: SQLiteDatabase
+    ) -> [Result<StoreOutcome, any Error>] {
+        do {
+            return try database.write { db in
+                var transaction = WriteTransaction(db)
+                let results = try writes.map { try transaction.apply($0) }
+                try transaction.counters.write(to: db)
+                return results
+            }
+        } catch {
+            return writes.map { _ in .failure(error) }
+        }
+    }
+
+    private mutating func apply(_ write: StoreWrite) throws -> Result<StoreOutcome, any Error> {
+        do {
+            switch write {
+            case .append(let feedback, let policy):
+                return .success(.added(try append(feedback, policy)))
+            case .changeMetadata(let sessionID, let change, let policy):
+                return .success(.metadata(try changeMetadata(sessionID, change, policy)))
+            }
+        } catch let refusal as FeedbackError {
+            return .failure(refusal)
+        }
+    }
+
+    private mutating func append(
+        _ feedback: Feedback,
+        _ missingSession: MissingSessionPolicy
+    ) throws -> AddedFeedback {
+        let sessionID = feedback.sessionID
+        let session: Int64
+        if let number = try SessionTable.number(sessionID, db) {
+            session = number
+        } else {
+            guard missingSession == .create else { throw FeedbackError.unknownSession }
+            session = try SessionTable.insert(sessionID, db)
+        }
+        if let sequence = try FeedbackTable.insert(feedback, session: session, db) {
+            counters.count(feedback, session: session, sequence: sequence)
+            return AddedFeedback(feedback: feedback, replayed: false)
+        }
+        let original = try FeedbackTable.find(
+            requestID: feedback.draft.requestID,
+            session: session,
+            sessionID: sessionID,
+            db
+        )
+        guard let original else {
+            throw FeedbackError(.internal, "a repeated request_id has no original")
+        }
+        return AddedFeedback(feedback: original, replayed: true)
+    }
+
+    private func changeMetadata(
+        _ sessionID: String,
+        _ change: MetadataChange,
+        _ missingSession: MissingSessionPolicy
+    ) throws -> Metadata {
+        let session = try SessionTable.number(sessionID, db)
+        if session == nil, missingSession == .reject { throw FeedbackError.unknownSession }
+        let before = try SessionTable.metadata(sessionID, db).map(MetadataJSON.decode) ?? [:]
+        let metadata = change.applied(to: before)
+        let json = try encoded(metadata)
+        if let session {
+            try SessionTable.setMetadata(session, json, db)
+        } else {
+            _ = try SessionTable.insert(sessionID, metadata: json, db)
+        }
+        return metadata
+    }
+
+    /// Whatever is wrong with one write's metadata must not fail its neighbours.
+    private func encoded(_ metadata: Metadata) throws(FeedbackError) -> String {
+        do {
+            return try MetadataJSON.encode(metadata)
+        } catch {
+            throw error as? FeedbackError
+                ?? FeedbackError(.internal, "the metadata cannot be written as JSON", cause: error)
+        }
+    }
+}
