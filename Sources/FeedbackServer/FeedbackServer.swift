@@ -1,0 +1,148 @@
+internal import Foundation
+internal import Glibc
+public import Logging
+internal import RPC
+internal import SQLiteStore
+
+/// The daemon as a library: a store, the service with its hooks, and the socket.
+///
+///     var configuration = ServerConfiguration()
+///     configuration.store = .sqlite(path: "/srv/feedback.db")
+///     try await FeedbackServer(configuration: configuration, hooks: [MyHook()]).run()
+public final class FeedbackServer: Sendable {
+    /// Where the server listens.
+    public let socketPath: String
+    /// Where the feedback is kept.
+    public let storeLocation: StoreLocation
+    /// The service, for calls from within the process.
+    public let service: FeedbackService
+
+    private let configuration: ServerConfiguration
+    private let address: UnixSocketAddress
+    private let store: any Store
+    private let rpc: RPCServer
+    private let logger: Logger
+
+    /// How long the store may take to close after the last call.
+    private static let storeCloseTimeout = Duration.seconds(5)
+
+    /// Opens the store.
+    ///
+    /// The socket is made by ``start()``.
+    ///
+    /// - Parameters:
+    ///   - configuration: all that can be told.
+    ///   - hooks: stand around every add, the first outermost.
+    ///   - logger: where log lines go.
+    /// - Throws: an error whose description is one clear line for people.
+    public init(
+        configuration: ServerConfiguration = ServerConfiguration(),
+        hooks: [any FeedbackHook] = [],
+        logger: Logger = Logger(label: "feedbackd")
+    ) throws {
+        self.configuration = configuration
+        self.logger = logger
+        address =
+            try configuration.socketPath.map { try UnixSocketAddress(path: $0) }
+            ?? .conventional(program: "feedbackd")
+        socketPath = address.path
+        storeLocation = try configuration.store ?? .conventional()
+        store = try Self.openStore(
+            storeLocation,
+            isConventional: configuration.store == nil,
+            configuration,
+            logger
+        )
+        service = FeedbackService(
+            store: store,
+            hooks: hooks,
+            missingSession: configuration.missingSession
+        )
+        let allowed = configuration.allowedUIDs
+        rpc = RPCServer(
+            router: ServiceBinding.router(
+                for: service,
+                mapping: StatusMapping(logger: logger)
+            ),
+            limits: configuration.limits,
+            logger: logger,
+            admission: { peer in
+                if allowed.isEmpty || allowed.contains(peer.uid) { return nil }
+                return RPCStatus(.permissionDenied, "user id \(peer.uid) is not allowed here")
+            }
+        )
+    }
+
+    /// Makes the socket and serves.
+    ///
+    /// - Throws: an error whose description is one clear line for people.
+    public func start() throws {
+        var permissions = SocketPermissions(mode: configuration.socketMode)
+        if let name = configuration.socketGroup { permissions.groupID = try Self.groupID(name) }
+        if configuration.socketPath == nil { try RPCServer.makeFolder(of: address) }
+        try rpc.start(at: address, permissions: permissions)
+    }
+
+    /// Stops accepting, lets running calls finish within the drain timeout, closes the store.
+    ///
+    /// - Throws: DEADLINE_EXCEEDED if the store did not close in time: writes that were not
+    ///   acknowledged may or may not be stored.
+    public func stop() async throws {
+        await rpc.stop(within: configuration.drainTimeout)
+        let store = self.store
+        let isClosed = await finishes(within: Self.storeCloseTimeout) { await store.close() }
+        if !isClosed {
+            throw FeedbackError(.deadlineExceeded, "the store did not close in time")
+        }
+    }
+
+    /// Serves until SIGTERM or SIGINT, then stops.
+    ///
+    /// - Parameter onReady: called when the server listens.
+    /// - Throws: what ``start()`` and ``stop()`` throw.
+    public func run(onReady: () -> Void = {}) async throws {
+        // A reader of the log that goes away must not end the server.
+        signal(SIGPIPE, SIG_IGN)
+        let signals = TerminationSignals()
+        do {
+            try start()
+        } catch {
+            await store.close()
+            throw error
+        }
+        onReady()
+        let name = await signals.wait()
+        logger.info("stopping on \(name)")
+        try await stop()
+    }
+
+    private static func openStore(
+        _ location: StoreLocation,
+        isConventional: Bool,
+        _ configuration: ServerConfiguration,
+        _ logger: Logger
+    ) throws -> any Store {
+        switch location {
+        case .memory: return MemoryStore()
+        case .sqlite(let path):
+            if isConventional {
+                let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
+                try FileManager.default.createDirectory(
+                    at: folder,
+                    withIntermediateDirectories: true,
+                    attributes: [.posixPermissions: 0o700]
+                )
+            }
+            var limits = SQLiteStoreLimits()
+            limits.writes = configuration.writeLimits
+            return try SQLiteStore(path: path, limits: limits, logger: logger)
+        }
+    }
+
+    private static func groupID(_ name: String) throws -> UInt32 {
+        guard let group = getgrnam(name) else {
+            throw FeedbackError(.invalidArgument, "there is no group named \(name)")
+        }
+        return group.pointee.gr_gid
+    }
+}

@@ -1,0 +1,82 @@
+@_exported public import FeedbackCore
+@_exported public import FeedbackModel
+internal import Glibc
+public import RPC
+
+/// Where a server keeps its feedback.
+public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
+    /// In memory only.
+    case memory
+    /// In an SQLite database at that path.
+    case sqlite(path: String)
+
+    /// Reads `memory:` or `sqlite:PATH`.
+    ///
+    /// - Throws: INVALID_ARGUMENT that says what would be accepted. Nothing of the text is repeated,
+    ///   since addresses of databases may hold secrets.
+    public init(_ text: String) throws {
+        if text == "memory:" {
+            self = .memory
+        } else if text.hasPrefix("sqlite:"), text.utf8.count > "sqlite:".utf8.count {
+            self = .sqlite(path: String(text.dropFirst("sqlite:".count)))
+        } else {
+            throw FeedbackError(.invalidArgument, "the store must be memory: or sqlite:PATH")
+        }
+    }
+
+    /// The database of a user who names none: `/var/lib/feedbackd/feedback.db` for root, else
+    /// `feedbackd/feedback.db` under `$XDG_DATA_HOME` or `~/.local/share` (XDG Base Directory
+    /// Specification).
+    public static func conventional() throws -> StoreLocation {
+        if geteuid() == 0 { return .sqlite(path: "/var/lib/feedbackd/feedback.db") }
+        if let data = variable("XDG_DATA_HOME") {
+            return .sqlite(path: "\(data)/feedbackd/feedback.db")
+        }
+        guard let home = variable("HOME") else {
+            throw FeedbackError(
+                .failedPrecondition,
+                "neither XDG_DATA_HOME nor HOME is set: name a store"
+            )
+        }
+        return .sqlite(path: "\(home)/.local/share/feedbackd/feedback.db")
+    }
+
+    /// As it is given in the configuration.
+    public var description: String {
+        switch self {
+        case .memory: "memory:"
+        case .sqlite(let path): "sqlite:\(path)"
+        }
+    }
+}
+
+/// Everything that a server can be told.
+public struct ServerConfiguration: Sendable {
+    /// The socket's path; nil for the conventional place, whose folder is made if missing.
+    public var socketPath: String?
+    /// The permission bits of the socket.
+    public var socketMode: UInt32 = 0o600
+    /// The name of the socket's group; nil for the process's own.
+    public var socketGroup: String?
+    /// The users that are served; empty for everyone whom the socket's permissions let in.
+    public var allowedUIDs: Set<UInt32> = []
+    /// Where the feedback is kept; nil for the conventional place, whose folder is made if missing.
+    public var store: StoreLocation?
+    /// What happens on a write to an unknown session.
+    public var missingSession = MissingSessionPolicy.create
+    /// How long running calls may take to finish when the server stops.
+    public var drainTimeout = Duration.seconds(10)
+    /// The limits of connections, calls and bytes.
+    public var limits = RPCLimits()
+    /// The limits of the store's write queue.
+    public var writeLimits = GroupCommitLimits()
+
+    /// Makes the default configuration.
+    public init() {}
+}
+
+/// An environment variable that is set and not empty.
+func variable(_ name: String) -> String? {
+    guard let value = getenv(name).map({ String(cString: $0) }), !value.isEmpty else { return nil }
+    return value
+}

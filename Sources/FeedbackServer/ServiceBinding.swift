@@ -1,0 +1,62 @@
+internal import FeedbackCore
+internal import FeedbackMessages
+internal import FeedbackModel
+internal import RPC
+
+/// The router's methods, each bound to what the service does for it.
+enum ServiceBinding {
+    static func router(for service: FeedbackService, mapping: StatusMapping) -> Router {
+        var router = Router { mapping.status(of: $0) }
+        router.bind(FeedbackMethods.addFeedback) { draft, call in
+            try await service.add(draft, context: CallContext(call))
+        }
+        router.bind(FeedbackMethods.listFeedbacks) { query, _ in try await service.list(query) }
+        router.bind(FeedbackMethods.getMetrics) { query, _ in try await service.metrics(query) }
+        router.bind(SessionMethods.updateMetadata) { update, call in
+            try await service.changeMetadata(
+                ofSession: update.sessionID,
+                by: .merge(update.metadata),
+                context: CallContext(call)
+            )
+        }
+        router.bind(SessionMethods.getMetadata) { sessionID, _ in
+            try await service.metadata(ofSession: sessionID)
+        }
+        router.bind(SessionMethods.deleteMetadata) { deletion, call in
+            try await service.changeMetadata(
+                ofSession: deletion.sessionID,
+                by: .remove(deletion.keys),
+                context: CallContext(call)
+            )
+        }
+        HealthService.register(on: &router) { await service.health() == .serving }
+        return router
+    }
+}
+
+extension Router {
+    fileprivate mutating func bind<Request: Sendable, Response: Sendable>(
+        _ method: MethodCodec<Request, Response>,
+        to handle: @escaping @Sendable (Request, ServerCall) async throws -> Response
+    ) {
+        unary(
+            method.service,
+            method.name,
+            decode: method.decodeRequest,
+            encode: method.encodeResponse,
+            handle: handle
+        )
+    }
+}
+
+extension ServerCall: CallCancellation {}
+
+extension CallContext {
+    fileprivate init(_ call: ServerCall) {
+        self.init(
+            peer: Peer(pid: call.peer.pid, uid: call.peer.uid, gid: call.peer.gid),
+            deadline: call.deadline,
+            cancellation: call
+        )
+    }
+}

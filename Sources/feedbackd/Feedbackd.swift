@@ -1,0 +1,49 @@
+internal import ArgumentParser
+internal import FeedbackServer
+internal import Foundation
+internal import Logging
+
+/// The daemon: arguments and wiring only.
+@main
+struct Feedbackd: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "feedbackd",
+        abstract: "Records feedback on the answers of AI agents.",
+        discussion: """
+            Serves feedback.v1 over ttrpc on a Unix domain socket. Every option can also be given \
+            in the environment, as FEEDBACKD_SOCKET, FEEDBACKD_STORE and so on, or in the YAML file \
+            that --config names, as socket, store and so on. Options go before the environment, the \
+            environment before the file.
+            """
+    )
+
+    @OptionGroup var options: Options
+
+    func run() async throws {
+        do {
+            let settings = try await Settings(options)
+            LoggingSystem.bootstrap { label in StreamLogHandler.standardError(label: label) }
+            var logger = Logger(label: "feedbackd")
+            logger.logLevel = settings.logLevel
+            let server = try FeedbackServer(configuration: settings.server, logger: logger)
+            try await server.run {
+                Self.say("listening on \(server.socketPath) (store \(server.storeLocation))")
+            }
+        } catch {
+            Self.say(Self.line(error))
+            throw ExitCode.failure
+        }
+    }
+
+    /// One line of the error for people, without its code.
+    private static func line(_ error: any Error) -> String {
+        switch error {
+        case let error as FeedbackError: error.message
+        default: "\(error)"
+        }
+    }
+
+    private static func say(_ line: String) {
+        FileHandle.standardError.write(Data("feedbackd: \(line)\n".utf8))
+    }
+}
