@@ -117,6 +117,51 @@ let package = Package(
             dependencies: ["FeedbackClient", "FeedbackModel", argumentParser],
             swiftSettings: settings
         ),
+
+        // Tests
+        .target(
+            name: "TestSupport",
+            path: "Tests/support/TestSupport",
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "ProtoCodecTests",
+            dependencies: ["CProtobufC", "CRPCProto", "ProtoCodec", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "RPCTests",
+            dependencies: [
+                "CLinux", "CProtobufC", "CRPCProto", "ProtoCodec", "RPC", "TestSupport", logging,
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "FeedbackMessagesTests",
+            dependencies: ["FeedbackMessages", "FeedbackModel", "ProtoCodec", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "FeedbackClientTests",
+            dependencies: [
+                "FeedbackClient", "FeedbackCore", "FeedbackModel", "FeedbackServer", "TestSupport",
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "FeedbackServerTests",
+            dependencies: [
+                "FeedbackClient", "FeedbackCore", "FeedbackModel", "FeedbackServer", "RPC",
+                "TestSupport", logging,
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: ["FeedbackClient", "FeedbackModel", "TestSupport"],
+            exclude: ["go"],
+            swiftSettings: settings
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// Who may use a socket file.

@@ -1,0 +1,245 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import RPC
+
+/// RELIABILITY.md, "Connections and limits", "Process" and "Access", as far as RPC decides them.
+@Suite("connections and limits")
+struct ConnectionLimitTests {
+    @Test(
+        "10: what is not ttrpc is closed",
+        arguments: [
+            Data("GET / HTTP/1.1\r\n\r\n".utf8), Data([0x16, 0x03, 0x01, 0x02, 0x00]),
+            Data("PRI * HTTP/2.0\r\n".utf8), Data("x".utf8),
+        ]
+    )
+    func otherProtocols(_ beginning: Data) async throws {
+        let echo = try EchoServer()
+        let connection = try echo.connect()
+        connection.send(beginning)
+        #expect(try connection.isClosedByPeer())
+        await echo.stop()
+    }
+
+    @Test("10: silence, and half a header, are closed by the handshake timeout")
+    func silence() async throws {
+        var limits = RPCLimits()
+        limits.handshakeTimeout = .milliseconds(100)
+        let echo = try EchoServer(limits: limits)
+        let silent = try echo.connect()
+        let half = try echo.connect()
+        half.send(Data([0, 0, 0]))
+        let begun = try echo.connect()
+        begun.send(EchoServer.call(stream: 1, "Echo", "x"))
+        #expect(EchoServer.value(try begun.receiveFrame()) == "x")
+        #expect(try silent.isClosedByPeer())
+        #expect(try half.isClosedByPeer())
+        // Who has begun may be silent as long as they like.
+        begun.send(EchoServer.call(stream: 3, "Echo", "y"))
+        #expect(EchoServer.value(try begun.receiveFrame()) == "y")
+        await echo.stop()
+    }
+
+    @Test("16: one connection more than the limit is told so, counted, and closed")
+    func tooManyConnections() async throws {
+        var limits = RPCLimits()
+        limits.connectionsMax = 2
+        limits.refusalsMax = 1
+        let echo = try EchoServer(limits: limits)
+        let served = [try echo.connect(), try echo.connect()]
+        for connection in served {
+            connection.send(EchoServer.call(stream: 1, "Echo", "x"))
+            #expect(EchoServer.value(try connection.receiveFrame()) == "x")
+        }
+        let refused = try echo.connect()
+        let server = echo.server
+        #expect(await eventually { server.refusedConnectionCount == 1 })
+        let closedAtOnce = try echo.connect()
+        #expect(try closedAtOnce.isClosedByPeer())
+        refused.send(EchoServer.call(stream: 1, "Echo", "x"))
+        #expect(EchoServer.code(try refused.receiveFrame()) == .resourceExhausted)
+        #expect(try refused.isClosedByPeer())
+        #expect(server.refusedConnectionCount == 2)
+        for connection in served {
+            connection.send(EchoServer.call(stream: 3, "Echo", "still"))
+            #expect(EchoServer.value(try connection.receiveFrame()) == "still")
+        }
+        await echo.stop()
+    }
+
+    @Test("18, 19: a client that never reads is closed; others are served meanwhile")
+    func neverReads() async throws {
+        var limits = RPCLimits()
+        limits.outputQueueBytesMax = 1 << 20
+        limits.outputQueueBytesPause = 1 << 18
+        limits.outputStallTimeout = .milliseconds(300)
+        let echo = try EchoServer(limits: limits)
+        let greedy = try echo.connect()
+        let other = try echo.connect()
+        let call = EchoServer.call(stream: 1, "Big", "10000")
+        // More than the socket's buffers and the output queue together can hold.
+        var isClosed = false
+        for round in 0..<100_000 where !isClosed {
+            switch greedy.sendWithoutWaiting(call) {
+            case nil: isClosed = true
+            case 0:
+                isClosed = await eventually(within: .milliseconds(50)) {
+                    greedy.sendWithoutWaiting(call) == nil
+                }
+            default: break
+            }
+            if round.isMultiple(of: 100) {
+                other.send(EchoServer.call(stream: 1, "Echo", "x"))
+                #expect(EchoServer.value(try other.receiveFrame()) == "x")
+            }
+        }
+        #expect(isClosed)
+        let server = echo.server
+        #expect(await eventually { server.connectionCount == 1 })
+        await echo.stop()
+    }
+
+    @Test("18: a client that asks for more than the output queue holds is closed")
+    func outputQueueOverflows() async throws {
+        var limits = RPCLimits()
+        limits.outputQueueBytesMax = 1 << 20
+        let echo = try EchoServer(limits: limits)
+        let greedy = try echo.connect()
+        for stream in 0..<20 as Range<UInt32> {
+            greedy.send(EchoServer.call(stream: 2 * stream + 1, "Stall", "x"))
+        }
+        await echo.gate.waiting(20)
+        greedy.send(EchoServer.call(stream: 101, "Big", "4000000"))
+        let server = echo.server
+        #expect(await eventually { server.connectionCount == 0 })
+        echo.gate.open()
+        #expect(await eventually { echo.handlersCancelled == 20 })
+        await echo.stop()
+    }
+
+    @Test("19: calls above the cap wait in the socket and are answered in the end")
+    func callsInFlight() async throws {
+        var limits = RPCLimits()
+        limits.callsInFlightPerConnectionMax = 8
+        let echo = try EchoServer(limits: limits)
+        let connection = try echo.connect()
+        let calls = (0..<100).reduce(into: Data()) { data, index in
+            data += EchoServer.call(stream: UInt32(2 * index + 1), "Stall", "\(index)")
+        }
+        connection.send(calls)
+        await echo.gate.waiting(8)
+        let health = try echo.connect()
+        health.send(Wire.call(stream: 1, HealthService.name, "Check", Data()))
+        #expect(try health.receiveFrame() != nil)
+        #expect(echo.handlersBegun == 8)
+        echo.gate.open()
+        var answers: Set<String> = []
+        for _ in 0..<100 { answers.insert(EchoServer.value(try connection.receiveFrame()) ?? "") }
+        #expect(answers == Set((0..<100).map(String.init)))
+        await echo.stop()
+    }
+
+    @Test("27: a call that stalls ends at its deadline")
+    func deadline() async throws {
+        let echo = try EchoServer()
+        let connection = try echo.connect()
+        connection.send(
+            EchoServer.call(stream: 1, "Stall", "x", timeoutNanoseconds: 1_000_000)
+        )
+        #expect(EchoServer.code(try connection.receiveFrame()) == .deadlineExceeded)
+        connection.send(EchoServer.call(stream: 3, "Echo", "x", timeoutNanoseconds: -5))
+        #expect(EchoServer.code(try connection.receiveFrame()) == .deadlineExceeded)
+        // Many at once, with deadlines in falling order.
+        for index in 0..<50 as Range<UInt32> {
+            let timeout = Int64(60 - index) * 1_000_000
+            connection.send(
+                EchoServer.call(
+                    stream: 2 * index + 5,
+                    "Stall",
+                    "x",
+                    timeoutNanoseconds: timeout
+                )
+            )
+        }
+        for _ in 0..<50 {
+            #expect(EchoServer.code(try connection.receiveFrame()) == .deadlineExceeded)
+        }
+        echo.gate.open()
+        connection.send(EchoServer.call(stream: 1, "Echo", "alive"))
+        #expect(EchoServer.value(try connection.receiveFrame()) == "alive")
+        await echo.stop()
+    }
+
+    @Test func calls_are_cancelled_when_the_peer_goes() async throws {
+        let echo = try EchoServer()
+        do {
+            let connection = try echo.connect()
+            connection.send(EchoServer.call(stream: 1, "Stall", "x"))
+            await echo.gate.waiting(1)
+        }
+        let server = echo.server
+        #expect(await eventually { server.connectionCount == 0 })
+        echo.gate.open()
+        #expect(await eventually { echo.handlersCancelled == 1 })
+        await echo.stop()
+    }
+
+    @Test("39: answers to a peer that is gone do not end the process")
+    func deadPeer() async throws {
+        let echo = try EchoServer()
+        for _ in 0..<200 {
+            let connection = try echo.connect()
+            connection.send(EchoServer.call(stream: 1, "Big", "100000"))
+        }
+        let connection = try echo.connect()
+        connection.send(EchoServer.call(stream: 1, "Echo", "alive"))
+        #expect(EchoServer.value(try connection.receiveFrame()) == "alive")
+        let server = echo.server
+        #expect(await eventually { server.connectionCount == 1 })
+        await echo.stop()
+    }
+
+    @Test("53: a refused peer gets PERMISSION_DENIED and is closed")
+    func refusedPeer() async throws {
+        let echo = try EchoServer(admission: { _ in RPCStatus(.permissionDenied, "not you") })
+        let connection = try echo.connect()
+        connection.send(EchoServer.call(stream: 1, "Echo", "x"))
+        #expect(EchoServer.code(try connection.receiveFrame()) == .permissionDenied)
+        #expect(try connection.isClosedByPeer())
+        #expect(echo.handlersBegun == 0)
+        await echo.stop()
+    }
+
+    @Test("37: a stop lets running calls finish and refuses new ones")
+    func stop() async throws {
+        let echo = try EchoServer()
+        let connection = try echo.connect()
+        connection.send(EchoServer.call(stream: 1, "Stall", "running"))
+        await echo.gate.waiting(1)
+        async let stopped: Void = echo.server.stop(within: .seconds(10))
+        let path = echo.path
+        #expect(await eventually { !FileManager.default.fileExists(atPath: path) })
+        // The socket goes first, then the connections learn of it.
+        #expect(
+            await eventually {
+                connection.send(EchoServer.call(stream: 3, "Echo", "late"))
+                return EchoServer.code(try? connection.receiveFrame()) == .unavailable
+            }
+        )
+        echo.gate.open()
+        #expect(EchoServer.value(try connection.receiveFrame()) == "running")
+        #expect(try connection.isClosedByPeer())
+        await stopped
+    }
+
+    @Test func a_stop_does_not_wait_longer_than_the_grace_time() async throws {
+        let echo = try EchoServer()
+        let connection = try echo.connect()
+        connection.send(EchoServer.call(stream: 1, "Stall", "stuck"))
+        await echo.gate.waiting(1)
+        await echo.server.stop(within: .milliseconds(50))
+        #expect(echo.server.connectionCount == 0)
+        echo.gate.open()
+    }
+}

@@ -1,0 +1,153 @@
+import CRPCProto
+import Foundation
+import Logging
+import ProtoCodec
+import Synchronization
+import TestSupport
+
+@testable import RPC
+
+/// A server of a small service on a socket in a temporary folder.
+///
+/// Its messages are `{1: key, 2: value}`, as ttrpc's own KeyValue.
+final class EchoServer: Sendable {
+    static let service = "test.Echo"
+
+    let path: String
+    let server: RPCServer
+    /// What Stall waits for.
+    let gate = Gate()
+    fileprivate let begun = Atomic<Int>(0)
+    fileprivate let cancelled = Atomic<Int>(0)
+    private let folder: TemporaryFolder
+    private let handlers = Handlers()
+
+    private static let message = ProtoType(ttrpc__key_value__init)
+
+    init(
+        limits: RPCLimits = RPCLimits(),
+        admission: @escaping RPCServer.Admission = { _ in nil }
+    ) throws {
+        folder = try TemporaryFolder()
+        path = folder.path("echo.sock")
+        var quiet = Logger(label: "test")
+        quiet.logLevel = .critical
+        server = RPCServer(
+            router: handlers.router,
+            limits: limits,
+            logger: quiet,
+            admission: admission
+        )
+        handlers.owner = self
+        try server.start(at: UnixSocketAddress(path: path))
+    }
+
+    /// How many handlers began.
+    var handlersBegun: Int { begun.load(ordering: .relaxed) }
+    /// How many handlers saw their call cancelled.
+    var handlersCancelled: Int { cancelled.load(ordering: .relaxed) }
+
+    func connect() throws -> RawConnection { try RawConnection(path) }
+
+    func stop() async {
+        gate.open()
+        await server.stop(within: .seconds(10))
+    }
+
+    static func payload(_ value: String) -> Data { Wire.field(2, value) }
+
+    static func call(
+        stream: UInt32,
+        _ method: String,
+        _ value: String = "",
+        timeoutNanoseconds: Int64 = 0
+    ) -> Data {
+        Wire.call(
+            stream: stream,
+            service,
+            method,
+            timeoutNanoseconds: timeoutNanoseconds,
+            payload(value)
+        )
+    }
+
+    /// The value in a response, or nil if it is not OK.
+    static func value(_ frame: RawConnection.Frame?) -> String? {
+        guard let frame, frame.kind == 2 else { return nil }
+        let response = Wire.response(frame.data)
+        guard response.code == 0 else { return nil }
+        let value = Wire.fields(response.payload).first { $0.number == 2 }?.content ?? Data()
+        return String(decoding: value, as: UTF8.self)
+    }
+
+    /// The code in a response.
+    static func code(_ frame: RawConnection.Frame?) -> RPCStatus.Code? {
+        guard let frame, frame.kind == 2 else { return nil }
+        return RPCStatus.Code(rawValue: Int32(Wire.response(frame.data).code))
+    }
+
+    static func decode(_ bytes: UnsafeRawBufferPointer, _ arena: ProtoArena) throws -> String {
+        do {
+            return String(proto: try arena.unpack(bytes, as: message).pointee.value)
+        } catch {
+            throw RPCStatus(.internal, "the payload cannot be decoded")
+        }
+    }
+
+    static func encode(_ value: String, _ arena: ProtoArena) throws -> ProtoMessage {
+        let reply = try arena.make(message)
+        reply.pointee.value = try arena.string(value)
+        return ProtoMessage(reply)
+    }
+}
+
+/// The methods, which reach the server's state once there is one.
+private final class Handlers: @unchecked Sendable {
+    // Unchecked: `owner` is set before the server starts.
+    weak var owner: EchoServer?
+
+    var router: Router {
+        var router = Router { error in
+            error as? RPCStatus ?? RPCStatus(.internal, "internal error")
+        }
+        add("Echo", to: &router) { value, _, _ in value }
+        add("Stall", to: &router) { value, call, owner in
+            await owner.gate.pass()
+            if call.isCancelled { owner.cancelled.add(1, ordering: .relaxed) }
+            return value
+        }
+        add("Big", to: &router) { value, _, _ in String(repeating: "x", count: Int(value) ?? 0) }
+        add("Fail", to: &router) { _, _, _ in
+            throw RPCStatus(
+                .invalidArgument,
+                "no",
+                violations: [RPCStatus.FieldViolation(field: "value", description: "is wrong")]
+            )
+        }
+        add("Peer", to: &router) { _, call, _ in
+            "\(call.peer.pid) \(call.peer.uid) \(call.peer.gid)"
+        }
+        add("Metadata", to: &router) { _, call, _ in
+            call.metadata.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
+        }
+        HealthService.register(on: &router) { true }
+        return router
+    }
+
+    private func add(
+        _ name: String,
+        to router: inout Router,
+        _ body: @escaping @Sendable (String, ServerCall, EchoServer) async throws -> String
+    ) {
+        router.unary(
+            EchoServer.service,
+            name,
+            decode: EchoServer.decode,
+            encode: EchoServer.encode
+        ) { [weak self] value, call in
+            guard let owner = self?.owner else { throw RPCStatus(.unavailable, "gone") }
+            owner.begun.add(1, ordering: .relaxed)
+            return try await body(value, call, owner)
+        }
+    }
+}

@@ -1,0 +1,151 @@
+import CLinux
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+@testable import RPC
+
+/// RELIABILITY.md 40, 41, 52 and 54.
+@Suite("the socket's file", .serialized)
+struct SocketFileTests {
+    private let folder: TemporaryFolder
+    private let address: UnixSocketAddress
+
+    init() throws {
+        folder = try TemporaryFolder()
+        address = try UnixSocketAddress(path: folder.path("s.sock"))
+    }
+
+    private func mode() -> UInt32 {
+        var status = stat()
+        lstat(address.path, &status)
+        return status.st_mode & 0o7777
+    }
+
+    private func make(_ permissions: SocketPermissions = SocketPermissions()) throws -> SocketFile {
+        try SocketFile(address, permissions)
+    }
+
+    private func end(_ file: SocketFile) {
+        close(file.descriptor)
+        file.remove()
+    }
+
+    @Test("52: the mode is the configured one under every umask", arguments: [0, 0o022, 0o077])
+    func modes(_ mask: mode_t) throws {
+        let former = umask(mask)
+        defer { umask(former) }
+        for mode in [0o600, 0o660, 0o666] as [UInt32] {
+            let file = try make(SocketPermissions(mode: mode))
+            #expect(self.mode() == mode)
+            end(file)
+        }
+    }
+
+    @Test("52: right after the bind, the file is for the owner alone under every umask")
+    func modeAtBind() throws {
+        for mask in [0, 0o022, 0o077] as [mode_t] {
+            let former = umask(mask)
+            defer { umask(former) }
+            // What SocketFile does up to the moment in which the file appears.
+            let descriptor = try SocketFile.makeSocket(nonBlocking: true)
+            fchmod(descriptor, 0o600)
+            let bound = address.withSocketAddress { bind(descriptor, $0, $1) }
+            #expect(bound == 0)
+            #expect(mode() == 0o600)
+            close(descriptor)
+            unlink(address.path)
+        }
+    }
+
+    @Test("40: a stale socket is replaced")
+    func stale() throws {
+        let descriptor = try SocketFile.makeSocket(nonBlocking: true)
+        #expect(address.withSocketAddress { bind(descriptor, $0, $1) } == 0)
+        close(descriptor)
+        let file = try make()
+        _ = try RawConnection(address.path)
+        end(file)
+    }
+
+    @Test("40: a live socket is left alone, with and without a lock")
+    func live() throws {
+        let file = try make()
+        #expect(throws: RPCStatus.self) { try make() }
+        _ = try RawConnection(address.path)
+        end(file)
+
+        // A server that knows nothing of the lock.
+        let descriptor = try SocketFile.makeSocket(nonBlocking: true)
+        #expect(address.withSocketAddress { bind(descriptor, $0, $1) } == 0)
+        #expect(listen(descriptor, 5) == 0)
+        #expect(throws: RPCStatus.self) { try make() }
+        _ = try RawConnection(address.path)
+        close(descriptor)
+    }
+
+    @Test("40: only the own socket is removed")
+    func ownSocketOnly() throws {
+        let file = try make()
+        unlink(address.path)
+        try Data("mine".utf8).write(to: URL(fileURLWithPath: address.path))
+        end(file)
+        #expect(FileManager.default.fileExists(atPath: address.path))
+    }
+
+    @Test("41: a regular file, a folder or a symlink at the path is refused")
+    func notASocket() throws {
+        try Data("mine".utf8).write(to: URL(fileURLWithPath: address.path))
+        #expect(throws: RPCStatus.self) { try make() }
+        #expect(FileManager.default.contents(atPath: address.path) == Data("mine".utf8))
+        unlink(address.path)
+
+        symlink(folder.path("elsewhere"), address.path)
+        #expect(throws: RPCStatus.self) { try make() }
+        unlink(address.path)
+
+        mkdir(address.path, 0o700)
+        #expect(throws: RPCStatus.self) { try make() }
+    }
+
+    @Test("41: a missing folder is named in the error")
+    func missingFolder() throws {
+        let missing = try UnixSocketAddress(path: folder.path("no/s.sock"))
+        #expect {
+            try SocketFile(missing, SocketPermissions())
+        } throws: {
+            "\($0)".contains(folder.path("no/s.sock"))
+        }
+    }
+
+    @Test("41: a path of 107 bytes is possible, one of 108 is refused with its length")
+    func longPath() throws {
+        let longest = folder.path("")
+        let name = String(repeating: "p", count: 107 - longest.utf8.count)
+        let file = try SocketFile(UnixSocketAddress(path: longest + name), SocketPermissions())
+        _ = try RawConnection(longest + name)
+        end(file)
+        #expect {
+            try UnixSocketAddress(path: longest + name + "p")
+        } throws: {
+            ($0 as? RPCStatus)?.message.contains("108 bytes, at most 107") == true
+        }
+    }
+
+    @Test("54: abstract and empty addresses are refused", arguments: ["@feedbackd", "\0x", ""])
+    func abstract(_ path: String) {
+        #expect(throws: RPCStatus.self) { try UnixSocketAddress(path: path) }
+    }
+
+    @Test func a_folder_that_others_may_write_to_is_refused() throws {
+        let shared = folder.path("shared")
+        mkdir(shared, 0o700)
+        chmod(shared, 0o777)
+        #expect(throws: RPCStatus.self) { try SocketFile.makePrivateFolder(shared) }
+        try SocketFile.makePrivateFolder(folder.path("own"))
+        try SocketFile.makePrivateFolder(folder.path("own"))
+        symlink(folder.path("own"), folder.path("link"))
+        #expect(throws: RPCStatus.self) { try SocketFile.makePrivateFolder(folder.path("link")) }
+    }
+}
