@@ -35,24 +35,43 @@ public final class FeedbackServer: Sendable {
     ///   - hooks: stand around every add, the first outermost.
     ///   - logger: where log lines go.
     /// - Throws: an error whose description is one clear line for people.
-    public init(
+    public convenience init(
         configuration: ServerConfiguration = ServerConfiguration(),
         hooks: [any FeedbackHook] = [],
         logger: Logger = Logger(label: "feedbackd")
     ) throws {
-        self.configuration = configuration
-        self.logger = logger
-        address =
-            try configuration.socketPath.map { try UnixSocketAddress(path: $0) }
-            ?? .conventional(program: "feedbackd")
-        socketPath = address.path
-        storeLocation = try configuration.store ?? .conventional()
-        store = try Self.openStore(
-            storeLocation,
+        let location = try configuration.store ?? .conventional()
+        let store = try Self.openStore(
+            location,
             isConventional: configuration.store == nil,
             configuration,
             logger
         )
+        try self.init(
+            configuration: configuration,
+            store: store,
+            location: location,
+            hooks: hooks,
+            logger: logger
+        )
+    }
+
+    /// Serves a store that is open.
+    package init(
+        configuration: ServerConfiguration,
+        store: any Store,
+        location: StoreLocation,
+        hooks: [any FeedbackHook] = [],
+        logger: Logger
+    ) throws {
+        self.configuration = configuration
+        self.store = store
+        self.logger = logger
+        storeLocation = location
+        address =
+            try configuration.socketPath.map { try UnixSocketAddress(path: $0) }
+            ?? .conventional(program: "feedbackd")
+        socketPath = address.path
         service = FeedbackService(
             store: store,
             hooks: hooks,
