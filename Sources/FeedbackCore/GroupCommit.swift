@@ -1,5 +1,5 @@
 internal import Dispatch
-public import FeedbackModel
+internal import FeedbackModel
 internal import Synchronization
 
 /// The limits of a ``GroupCommit``.
@@ -60,6 +60,9 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
             if let refusal = enqueue(waiting) { continuation.resume(throwing: refusal) }
         }
     }
+
+    /// How many writes wait for the commit under way.
+    package var waitingCount: Int { state.withLock { $0.waiting.count } }
 
     /// Refuses further writes and returns when the accepted ones are committed.
     public func close() async {
