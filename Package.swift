@@ -113,6 +113,31 @@ let package = Package(
             dependencies: ["FeedbackClient", "FeedbackModel", argumentParser],
             swiftSettings: settings
         ),
+
+        // The tests
+        .target(
+            name: "StoreContract",
+            dependencies: ["FeedbackCore", "FeedbackModel"],
+            path: "Tests/StoreContract",
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "FeedbackModelTests",
+            dependencies: ["FeedbackModel"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "FeedbackCoreTests",
+            dependencies: ["FeedbackCore", "FeedbackModel", "StoreContract"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SQLiteStoreTests",
+            dependencies: [
+                "FeedbackCore", "FeedbackModel", "SQLiteStore", "StoreContract", grdb, logging,
+            ],
+            swiftSettings: settings
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -116,8 +116,10 @@ struct FeedbackList {
 
     private func sequences(beyond position: Int64?) -> ClosedRange<Int64>? {
         guard let position else { return sequences }
-        let lower = query.newestFirst ? sequences.lowerBound : max(sequences.lowerBound, position + 1)
-        let upper = query.newestFirst ? min(sequences.upperBound, position - 1) : sequences.upperBound
+        let lower =
+            query.newestFirst ? sequences.lowerBound : max(sequences.lowerBound, position + 1)
+        let upper =
+            query.newestFirst ? min(sequences.upperBound, position - 1) : sequences.upperBound
         return lower <= upper ? lower...upper : nil
     }
 

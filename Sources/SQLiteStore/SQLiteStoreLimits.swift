@@ -7,7 +7,9 @@ public struct SQLiteStoreLimits: Sendable {
     /// How many reads run at once; further ones wait.
     public var readersMax: Int
     /// How many pages of 4 KiB the write-ahead log collects before they are copied into the
-    /// database. With a long read under way it grows beyond that.
+    /// database.
+    ///
+    /// With a long read under way it grows beyond that.
     public var walPagesBeforeCheckpoint: Int
     /// Of the write queue and of one transaction.
     public var writes: GroupCommitLimits
