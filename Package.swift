@@ -134,7 +134,8 @@ let package = Package(
         .testTarget(
             name: "SQLiteStoreTests",
             dependencies: [
-                "FeedbackCore", "FeedbackModel", "SQLiteStore", "StoreContract", grdb, logging,
+                "FeedbackCore", "FeedbackModel", "SQLiteStore", "StoreContract", grdb, grdbSQLite,
+                logging,
             ],
             swiftSettings: settings
         ),

@@ -129,33 +129,49 @@ struct FaultTests {
         await store.close()
     }
 
-    @Test func damage_found_later_is_DATA_LOSS_and_stops_the_store() async throws {
-        var store = try SQLiteStore(path: directory.file())
-        try await store.add(500)
-        await store.close()
-        var bytes = try directory.bytes()
-        let page = 4_096
-        // The schema on the first page is whole, so the store opens.
-        for index in page..<bytes.count { bytes[index] = 0xA5 }
-        try directory.write(bytes)
-
+    @Test func damage_found_by_a_read_is_DATA_LOSS_and_stops_the_store() async throws {
+        try await makeDatabase(damaging: "session_total")
         let lines = LogLines()
         let logger = Logger(label: "test") { _ in LineLog(lines: lines) }
-        var reading: SQLiteStore?
-        let opening = await feedbackError {
-            reading = try SQLiteStore(path: directory.file(), logger: logger)
+        let store = try SQLiteStore(path: directory.file(), logger: logger)
+        #expect(await store.health() == .serving)
+        for _ in 0..<2 {
+            let error = await feedbackError { try await store.total() }
+            #expect(error?.code == .dataLoss)
         }
-        guard let damaged = reading else {
-            // A page that opening itself reads was hit: then it must not open.
-            #expect(opening?.code == .dataLoss)
-            return
-        }
-        store = damaged
-        #expect(await feedbackError { try await store.total() }?.code == .dataLoss)
         #expect(await store.health() != .serving)
         #expect(await feedbackError { try await store.add(1) }?.code == .dataLoss)
         #expect(lines.all.count == 1)
         await store.close()
+    }
+
+    @Test func damage_found_by_a_write_is_DATA_LOSS_and_stops_the_store() async throws {
+        try await makeDatabase(damaging: "feedback_session")
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let store = try SQLiteStore(path: directory.file(), logger: logger)
+        #expect(await feedbackError { try await store.add(1) }?.code == .dataLoss)
+        #expect(await store.health() != .serving)
+        // What is whole can be read still.
+        #expect(try await store.total() == 500)
+        await store.close()
+    }
+
+    /// Makes a database whose table or index of that name has a first page of garbage.
+    private func makeDatabase(damaging name: String) async throws {
+        let store = try SQLiteStore(path: directory.file())
+        try await store.add(500)
+        let page = try await store.database.read {
+            try Int.fetchOne(
+                $0,
+                sql: "SELECT rootpage FROM sqlite_master WHERE name = ?",
+                arguments: [name]
+            )
+        }
+        await store.close()
+        let end = try #require(page) * 4_096
+        var bytes = try directory.bytes()
+        bytes.replaceSubrange((end - 4_096)..<end, with: Data(repeating: 0xA5, count: 4_096))
+        try directory.write(bytes)
     }
 
     @Test func an_error_names_no_statement_and_no_value() async throws {
