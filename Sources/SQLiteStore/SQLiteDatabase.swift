@@ -128,9 +128,9 @@ final class SQLiteDatabase: Sendable {
         if case .closed = before { return }
         do {
             if case .serving = before {
-                // So that the file alone is a whole copy of the data. Failing is no loss: the log
-                // stays, and is read at the next start.
-                _ = pool.writeWithoutTransaction { db in try? db.checkpoint(.truncate) }
+                // So that the file alone is a whole copy of the data: the log stays, but empty.
+                // Failing is no loss, the next start reads the log.
+                try pool.barrierWriteWithoutTransaction { db in _ = try? db.checkpoint(.truncate) }
             }
             try pool.close()
         } catch {

@@ -156,12 +156,12 @@ struct FieldRulesTests {
 
     @Test func of_metadata_hold_at_every_depth() async {
         func nested(_ depth: Int) -> Metadata {
-            (1..<depth).reduce(["k": .null]) { inner, level in
-                level.isMultiple(of: 2) ? ["k": .object(inner)] : ["k": .object(inner)]
-            }
+            (1..<depth).reduce(["k": .null]) { inner, _ in ["k": .object(inner)] }
         }
         let cases: [(MetadataChange, [String])] = [
             (.merge(nested(16)), []), (.merge(nested(17)), ["metadata"]),
+            (.merge(["k": .list([.object(nested(14))])]), []),
+            (.merge(["k": .list([.object(nested(15))])]), ["metadata"]),
             (.merge(["k": .number(.infinity)]), ["metadata"]),
             (.merge(["k": .list([.number(.nan)])]), ["metadata"]),
             (.merge(["k": .string("\0")]), ["metadata"]), (.merge(["": .null]), ["metadata"]),

@@ -40,6 +40,8 @@ struct DiskFaultTests {
         let limits = SQLiteStoreLimits(walPagesBeforeCheckpoint: 1)
         let store = try SQLiteStore(path: directory.file(), limits: limits, logger: quiet)
         try await store.add(3)
+        // Behind the checkpoint of the last add.
+        try store.database.write { _ in }
         let fault = DiskFault(path: directory.file("feedback.db"), call: .sync)
         // A commit syncs the log alone.
         let errors = await fault.inject {

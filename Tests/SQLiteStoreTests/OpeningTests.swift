@@ -36,6 +36,22 @@ struct OpeningTests {
         await store.close()
     }
 
+    @Test func what_was_acknowledged_while_closing_is_there_after_reopening() async throws {
+        let store = try SQLiteStore(path: directory.file())
+        let errors = await withTaskGroup(of: FeedbackError?.self) { group in
+            for number in 0..<200 {
+                let draft = FeedbackDraft(sessionID: "s", requestID: "\(number)")
+                group.addTask { await feedbackError { try await store.add(draft) } }
+            }
+            await store.close()
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(errors.allSatisfy { $0 == nil || $0?.code == .unavailable })
+        let reopened = try SQLiteStore(path: directory.file())
+        #expect(try await reopened.total() == errors.filter { $0 == nil }.count)
+        await reopened.close()
+    }
+
     @Test func page_tokens_survive_reopening() async throws {
         var store = try SQLiteStore(path: directory.file())
         try await store.add(3)
@@ -48,10 +64,11 @@ struct OpeningTests {
         await store.close()
     }
 
-    @Test func a_closed_database_is_one_file_that_only_its_owner_may_read() async throws {
+    @Test func a_closed_database_is_whole_in_one_file_that_only_its_owner_may_read() async throws {
         let path = directory.file("new/directory/feedback.db")
         let store = try SQLiteStore(path: path)
         try await store.add(1)
+        #expect(try await store.total() == 1)
         for name in ["", "-wal", "-shm"] {
             let attributes = try FileManager.default.attributesOfItem(atPath: path + name)
             #expect(attributes[.posixPermissions] as? Int == 0o600)
