@@ -162,6 +162,30 @@ let package = Package(
             exclude: ["go"],
             swiftSettings: settings
         ),
+        .target(
+            name: "StoreContract",
+            dependencies: ["FeedbackCore", "FeedbackModel"],
+            path: "Tests/StoreContract",
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "FeedbackModelTests",
+            dependencies: ["FeedbackModel"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "FeedbackCoreTests",
+            dependencies: ["FeedbackCore", "FeedbackModel", "StoreContract"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SQLiteStoreTests",
+            dependencies: [
+                "FeedbackCore", "FeedbackModel", "SQLiteStore", "StoreContract", grdb, grdbSQLite,
+                logging,
+            ],
+            swiftSettings: settings
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

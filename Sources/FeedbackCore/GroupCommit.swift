@@ -61,6 +61,9 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
         }
     }
 
+    /// How many writes wait for the commit under way.
+    package var waitingCount: Int { state.withLock { $0.waiting.count } }
+
     /// Refuses further writes and returns when the accepted ones are committed.
     public func close() async {
         await withUnsafeContinuation { continuation in

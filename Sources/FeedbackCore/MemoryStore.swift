@@ -8,12 +8,12 @@ public final class MemoryStore: Store {
     private struct Session {
         var metadata: Metadata = [:]
         /// Places in `feedbacks` by request_id.
-        var places: [String: Int] = [:]
+        var places: [ExactText: Int] = [:]
     }
 
     private struct State {
         var feedbacks: [Feedback] = []
-        var sessions: [String: Session] = [:]
+        var sessions: [ExactText: Session] = [:]
         var isClosed = false
 
         func checkOpen() throws {
@@ -35,13 +35,14 @@ public final class MemoryStore: Store {
     ) async throws -> AddedFeedback {
         try state.withLock { state in
             try state.checkOpen()
-            let key = feedback.sessionID
-            let requestID = feedback.draft.requestID
+            if let reason = context.reasonToDrop { throw reason }
+            let key = ExactText(feedback.sessionID)
+            let requestID = ExactText(feedback.draft.requestID)
             if state.sessions[key] == nil {
                 guard missingSession == .create else { throw FeedbackError.unknownSession }
                 state.sessions[key] = Session()
             }
-            if !requestID.isEmpty {
+            if !requestID.text.isEmpty {
                 if let place = state.sessions[key]?.places[requestID] {
                     return AddedFeedback(feedback: state.feedbacks[place], replayed: true)
                 }
@@ -76,11 +77,9 @@ public final class MemoryStore: Store {
     public func metrics(_ query: MetricsQuery) async throws -> MetricsReport {
         let state = try snapshot()
         var whole = Metrics()
-        var groups: [String: Metrics] = [:]
-        for feedback in state.feedbacks
-        where (query.sessionID.isEmpty || query.sessionID == feedback.sessionID)
-            && query.created.contains(feedback.createdAt)
-        {
+        var groups: [ExactText: Metrics] = [:]
+        let filter = FeedbackQuery(sessionID: query.sessionID, created: query.created)
+        for feedback in state.feedbacks where filter.matches(feedback) {
             let length = Int64(feedback.comment.unicodeScalars.count)
             whole.count(feedback.rating, commentCodePoints: length)
             let key: String
@@ -88,18 +87,22 @@ public final class MemoryStore: Store {
             case .none: continue
             case .session: key = feedback.sessionID
             case .metadata(let name):
-                key = try MetadataJSON.groupKey(state.sessions[feedback.sessionID]?.metadata[name])
+                let session = state.sessions[ExactText(feedback.sessionID)]
+                key = try MetadataJSON.groupKey(session?.metadata[name])
             case .hour: key = feedback.createdAt.hour
             case .day: key = feedback.createdAt.day
             }
-            groups[key, default: Metrics()].count(feedback.rating, commentCodePoints: length)
+            groups[ExactText(key), default: Metrics()].count(
+                feedback.rating,
+                commentCodePoints: length
+            )
         }
         return MetricsReport(metrics: whole, groups: groups)
     }
 
     /// See ``Store``.
     public func metadata(ofSession sessionID: String) async throws -> Metadata? {
-        try snapshot().sessions[sessionID]?.metadata
+        try snapshot().sessions[ExactText(sessionID)]?.metadata
     }
 
     /// See ``Store``.
@@ -111,12 +114,14 @@ public final class MemoryStore: Store {
     ) async throws -> Metadata {
         try state.withLock { state in
             try state.checkOpen()
-            if state.sessions[sessionID] == nil, missingSession == .reject {
+            if let reason = context.reasonToDrop { throw reason }
+            let key = ExactText(sessionID)
+            if state.sessions[key] == nil, missingSession == .reject {
                 throw FeedbackError.unknownSession
             }
-            let metadata = change.applied(to: state.sessions[sessionID]?.metadata ?? [:])
+            let metadata = change.applied(to: state.sessions[key]?.metadata ?? [:])
             _ = try MetadataJSON.encode(metadata)
-            state.sessions[sessionID, default: Session()].metadata = metadata
+            state.sessions[key, default: Session()].metadata = metadata
             return metadata
         }
     }

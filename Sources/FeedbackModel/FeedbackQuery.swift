@@ -66,10 +66,10 @@ public struct FeedbackQuery: Sendable, Hashable {
 
     /// Whether the feedback belongs to the list.
     public func matches(_ feedback: Feedback) -> Bool {
-        (sessionID.isEmpty || feedback.sessionID == sessionID)
+        (sessionID.isEmpty || ExactText(feedback.sessionID) == ExactText(sessionID))
             && (ratings.isEmpty || ratings.contains(feedback.rating))
             && created.contains(feedback.createdAt)
-            && (messageID.isEmpty || feedback.draft.messageID == messageID)
+            && (messageID.isEmpty || ExactText(feedback.draft.messageID) == ExactText(messageID))
             && (hasComment == nil || hasComment != feedback.comment.isEmpty)
     }
 }

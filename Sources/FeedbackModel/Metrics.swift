@@ -111,11 +111,21 @@ public struct MetricsReport: Sendable, Hashable {
 
     /// Makes a report, putting the groups in order.
     public init(metrics: Metrics = Metrics(), groups: [String: Metrics] = [:]) {
+        self.init(metrics: metrics, groups: groups.map { MetricsGroup(key: $0, metrics: $1) })
+    }
+
+    /// Makes a report, putting the groups in order; each key has to be there once.
+    public init(metrics: Metrics, groups: [MetricsGroup]) {
         self.metrics = metrics
-        self.groups = groups.lazy
-            .filter { $0.value.total > 0 }
-            .map { MetricsGroup(key: $0.key, metrics: $0.value) }
+        self.groups =
+            groups
+            .filter { $0.metrics.total > 0 }
             .sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+    }
+
+    /// Makes a report, putting the groups in order.
+    package init(metrics: Metrics, groups: [ExactText: Metrics]) {
+        self.init(metrics: metrics, groups: groups.map { MetricsGroup(key: $0.text, metrics: $1) })
     }
 }
 

@@ -160,5 +160,5 @@ struct CounterTables {
 
     private static let columns = Tally.columns.joined(separator: ", ")
     private static let sums =
-        Tally.columns.map { "ifnull(sum(\($0)), 0)" }.joined(separator: ", ")
+        Tally.columns.map { "ifnull(sum(hour_total.\($0)), 0)" }.joined(separator: ", ")
 }

@@ -1,6 +1,7 @@
 import FeedbackModel
 import GRDB
 import GRDBSQLite
+import Glibc
 
 /// One run of a statement that the connection keeps prepared.
 ///
@@ -76,10 +77,13 @@ struct PreparedStatement: ~Copyable {
 
     /// Goes to the next row; false at the end.
     func step() throws -> Bool {
+        errno = 0
         let code = sqlite3_step(statement.sqliteStatement)
         if code == SQLITE_ROW { return true }
         if code == SQLITE_DONE { return false }
-        throw failure(code)
+        // sqlite3_system_errno is not set when a COMMIT fails, and is never cleared.
+        let systemErrno = errno
+        throw StatementError(error: failure(code), systemErrno: systemErrno)
     }
 
     /// Runs a statement that has no rows.
@@ -127,6 +131,12 @@ struct PreparedStatement: ~Copyable {
         }
         return DatabaseError(resultCode: extended, message: String(cString: message))
     }
+}
+
+/// The failure of a step, with the system's error number as the step left it.
+struct StatementError: Error {
+    let error: DatabaseError
+    let systemErrno: CInt
 }
 
 /// SQLITE_TRANSIENT: SQLite copies the bytes before the call returns.

@@ -65,7 +65,7 @@ final class SQLiteDatabase: Sendable {
                     do {
                         return try body(connection.get())
                     } catch {
-                        throw noted(SQLiteFailure(error, during: .read, try? connection.get()))
+                        throw noted(SQLiteFailure(error, during: .read))
                     }
                 }
                 continuation.resume(with: result)
@@ -78,22 +78,18 @@ final class SQLiteDatabase: Sendable {
     /// When this returns, the transaction is on the disk. When it throws, nothing has changed, as
     /// far as the disk still can be trusted.
     func write<T>(_ body: (Database) throws -> T) throws(FeedbackError) -> T {
-        switch status.withLock({ $0 }) {
-        case .serving: break
-        case .stopped(let error): throw error
-        case .closed: throw .storeIsClosed
-        }
         let result: Result<T, FeedbackError> = pool.writeWithoutTransaction { db in
+            // Asked here, on the writer's queue: a checkpoint before this may have failed.
+            if let refusal { return .failure(refusal) }
             do {
-                var value: T?
-                try db.inTransaction(.immediate) {
-                    value = try body(db)
-                    return .commit
-                }
-                guard let value else { preconditionFailure("a committed body has a value") }
+                try PreparedStatement("BEGIN IMMEDIATE", db).run()
+                let value = try body(db)
+                try PreparedStatement("COMMIT", db).run()
                 return .success(value)
             } catch {
-                return .failure(noted(SQLiteFailure(error, during: .write, db)))
+                // SQLite may have rolled back already.
+                if db.isInsideTransaction { try? PreparedStatement("ROLLBACK", db).run() }
+                return .failure(noted(SQLiteFailure(error, during: .write)))
             }
         }
         // Not before the callers have their answers: they need not wait for a checkpoint.
@@ -115,6 +111,15 @@ final class SQLiteDatabase: Sendable {
         }
     }
 
+    /// Why nothing may be written any more; nil if it may.
+    private var refusal: FeedbackError? {
+        switch status.withLock({ $0 }) {
+        case .serving: nil
+        case .stopped(let error): error
+        case .closed: .storeIsClosed
+        }
+    }
+
     private func closeConnections() {
         let before = status.withLock { status in
             defer { status = .closed }
@@ -123,13 +128,13 @@ final class SQLiteDatabase: Sendable {
         if case .closed = before { return }
         do {
             if case .serving = before {
-                // So that the file alone is a whole copy of the data. Failing is no loss: the log
-                // stays, and is read at the next start.
-                _ = pool.writeWithoutTransaction { db in try? db.checkpoint(.truncate) }
+                // So that the file alone is a whole copy of the data: the log stays, but empty.
+                // Failing is no loss, the next start reads the log.
+                try pool.barrierWriteWithoutTransaction { db in _ = try? db.checkpoint(.truncate) }
             }
             try pool.close()
         } catch {
-            let code = SQLiteFailure(error, during: .read, nil).code
+            let code = SQLiteFailure(error, during: .read).code
             logger.error("closing the database failed", metadata: ["sqlite_code": "\(code)"])
         }
     }
@@ -142,7 +147,7 @@ final class SQLiteDatabase: Sendable {
         do {
             try db.checkpoint(.passive)
         } catch {
-            _ = noted(SQLiteFailure(error, during: .checkpoint, db))
+            _ = noted(SQLiteFailure(error, during: .checkpoint))
         }
     }
 

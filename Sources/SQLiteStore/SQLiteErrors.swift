@@ -1,7 +1,6 @@
 import FeedbackModel
 import Foundation
 import GRDB
-import GRDBSQLite
 
 /// What an error of SQLite, or anything else thrown on a connection, means to callers and to the
 /// store.
@@ -23,11 +22,12 @@ struct SQLiteFailure {
     let systemErrno: CInt
 
     /// Maps an error that was thrown on the connection: the only place where that is done.
-    init(_ error: any Error, during operation: Operation, _ db: Database?) {
-        guard let error = error as? DatabaseError else {
+    init(_ thrown: any Error, during operation: Operation) {
+        let step = thrown as? StatementError
+        guard let error = step?.error ?? (thrown as? DatabaseError) else {
             self.error =
-                (error as? FeedbackError)
-                ?? FeedbackError(.internal, "the store failed", cause: error)
+                (thrown as? FeedbackError)
+                ?? FeedbackError(.internal, "the store failed", cause: thrown)
             self.stopsTheStore = false
             self.code = 0
             self.systemErrno = 0
@@ -35,7 +35,7 @@ struct SQLiteFailure {
         }
         let primary = error.resultCode
         let code = error.extendedResultCode.rawValue
-        let systemErrno = primary == .SQLITE_IOERR ? sqlite3_system_errno(db?.sqliteConnection) : 0
+        let systemErrno = primary == .SQLITE_IOERR ? step?.systemErrno ?? 0 : 0
         let (answer, message, stops): (FeedbackError.Code, String, Bool) =
             switch primary {
             case .SQLITE_BUSY, .SQLITE_LOCKED:
@@ -80,7 +80,7 @@ struct SQLiteFailure {
             default: break
             }
         }
-        var error = SQLiteFailure(error, during: .read, nil).error
+        var error = SQLiteFailure(error, during: .read).error
         if !error.message.hasPrefix(path) { error.message = "\(path): \(error.message)" }
         return error
     }

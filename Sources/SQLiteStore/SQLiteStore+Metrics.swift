@@ -35,11 +35,11 @@ private func report(
     _ key: (Int64) throws -> String
 ) throws -> MetricsReport {
     var whole = Metrics()
-    var groups: [String: Metrics] = [:]
+    var groups: [ExactText: Metrics] = [:]
     for (session, tally) in try counters.bySession(range) {
         let metrics = tally.metrics
         whole.add(metrics)
-        groups[try key(session), default: Metrics()].add(metrics)
+        groups[ExactText(try key(session)), default: Metrics()].add(metrics)
     }
     return MetricsReport(metrics: whole, groups: groups)
 }
@@ -50,11 +50,11 @@ private func report(
     _ key: (Timestamp) -> String
 ) throws -> MetricsReport {
     var whole = Metrics()
-    var groups: [String: Metrics] = [:]
+    var groups: [ExactText: Metrics] = [:]
     try counters.forEachHour(range) { hour, tally in
         let metrics = tally.metrics
         whole.add(metrics)
-        groups[key(Timestamp(hourNumber: hour)), default: Metrics()].add(metrics)
+        groups[ExactText(key(Timestamp(hourNumber: hour))), default: Metrics()].add(metrics)
     }
     return MetricsReport(metrics: whole, groups: groups)
 }

@@ -4,7 +4,7 @@ public import FeedbackCore
 public struct SQLiteStoreLimits: Sendable {
     /// How long a connection waits for a lock that another process holds.
     public var busyTimeout: Duration
-    /// How many reads run at once; further ones wait.
+    /// How many reads run at once, at least 1; further ones wait.
     public var readersMax: Int
     /// How many pages of 4 KiB the write-ahead log collects before they are copied into the
     /// database.

@@ -1,0 +1,10 @@
+import FeedbackCore
+import StoreContract
+import Testing
+
+struct MemoryStoreTests {
+    @Test(arguments: StoreContract.behaviours)
+    func keeps_the_contract(_ behaviour: StoreBehaviour) async throws {
+        try await behaviour.verify { MemoryStore() }
+    }
+}

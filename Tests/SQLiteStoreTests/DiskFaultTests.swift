@@ -1,0 +1,124 @@
+import FeedbackCore
+import FeedbackModel
+import Foundation
+import Logging
+import Testing
+
+@testable import SQLiteStore
+
+struct DiskFaultTests {
+    private let directory: TemporaryDirectory
+    /// The stores say in the log what the tests do to them.
+    private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+    init() throws {
+        directory = try TemporaryDirectory()
+        #expect(DiskFaults.isInstalled)
+    }
+
+    @Test(arguments: DiskFault.Call.allCases)
+    func after_a_failed_commit_the_store_writes_no_more(_ call: DiskFault.Call) async throws {
+        let store = try SQLiteStore(path: directory.file(), logger: quiet)
+        try await store.add(3)
+        // The disk fails once only: a second attempt would seem to succeed.
+        let fault = DiskFault(path: directory.file("feedback.db-wal"), call: call, lasts: false)
+        let error = await fault.inject { await feedbackError { try await store.add(1) } }
+        #expect(error?.code == .unavailable)
+        #expect(error?.message.contains("the disk failed") == true)
+        #expect(await store.health() == .notServing(error?.message ?? ""))
+        #expect(await feedbackError { try await store.add(1) }?.code == .unavailable)
+        #expect(try await store.total() == 3)
+        await store.close()
+
+        let reopened = try SQLiteStore(path: directory.file())
+        #expect(try await reopened.total() >= 3)
+        try await reopened.verifyIntegrity()
+        await reopened.close()
+    }
+
+    @Test func after_a_failed_checkpoint_the_store_writes_no_more() async throws {
+        let limits = SQLiteStoreLimits(walPagesBeforeCheckpoint: 1)
+        let store = try SQLiteStore(path: directory.file(), limits: limits, logger: quiet)
+        try await store.add(3)
+        // Behind the checkpoint of the last add.
+        try store.database.write { _ in }
+        let fault = DiskFault(path: directory.file("feedback.db"), call: .sync)
+        // A commit syncs the log alone.
+        let errors = await fault.inject {
+            [
+                await feedbackError { try await store.add(1) },
+                await feedbackError { try await store.add(1) },
+            ]
+        }
+        #expect(errors.map { $0?.code } == [nil, .unavailable])
+        #expect(await store.health() != .serving)
+        #expect(try await store.total() == 4)
+        await store.close()
+
+        let reopened = try SQLiteStore(path: directory.file())
+        #expect(try await reopened.total() == 4)
+        try await reopened.verifyIntegrity()
+        await reopened.close()
+    }
+
+    @Test(arguments: [ENOSPC, EDQUOT])
+    func a_full_disk_is_RESOURCE_EXHAUSTED_and_passes(_ number: CInt) async throws {
+        let store = try SQLiteStore(path: directory.file(), logger: quiet)
+        try await store.add(3)
+        let path = directory.file("feedback.db-wal")
+        let fault = DiskFault(path: path, call: .write, error: number)
+        let error = await fault.inject { await feedbackError { try await store.add(1) } }
+        #expect(error?.code == .resourceExhausted)
+        #expect(error?.message == "the disk is full")
+        #expect(await store.health() == .serving)
+        #expect(try await store.total() == 3)
+        try await store.add(1)
+        #expect(try await store.total() == 4)
+        try await store.verifyIntegrity()
+        await store.close()
+    }
+
+    @Test(arguments: DiskFault.Call.allCases, [false, true])
+    func whichever_call_fails_no_acknowledged_feedback_is_lost(
+        _ call: DiskFault.Call,
+        _ lasts: Bool
+    ) async throws {
+        let limits = SQLiteStoreLimits(walPagesBeforeCheckpoint: 20)
+        var sawFailure = false
+        for first in 1...60 {
+            let directory = try TemporaryDirectory()
+            let fault = DiskFault(path: directory.path, call: call, first: first, lasts: lasts)
+            let acknowledged = await fault.inject {
+                var acknowledged: [String] = []
+                guard
+                    let store = try? SQLiteStore(
+                        path: directory.file(),
+                        limits: limits,
+                        logger: quiet
+                    )
+                else { return acknowledged }
+                for number in 0..<12 {
+                    let draft = FeedbackDraft(
+                        sessionID: "s\(number % 2)",
+                        comment: String(repeating: "x", count: 3_000),
+                        requestID: "\(number)"
+                    )
+                    let error = await feedbackError { try await store.add(draft) }
+                    if error == nil { acknowledged.append("\(number)") }
+                }
+                await store.close()
+                return acknowledged
+            }
+            if acknowledged.count < 12 { sawFailure = true }
+
+            let store = try SQLiteStore(path: directory.file())
+            let stored = try await store.list(FeedbackQuery(pageSize: 1_000)).feedbacks
+                .map(\.draft.requestID)
+            #expect(Set(stored).count == stored.count)
+            #expect(Set(acknowledged).isSubset(of: stored), "\(call) \(first)")
+            if !stored.isEmpty { try await store.verifyIntegrity() }
+            await store.close()
+        }
+        #expect(sawFailure)
+    }
+}

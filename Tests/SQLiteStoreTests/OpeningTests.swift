@@ -1,0 +1,204 @@
+import FeedbackCore
+import FeedbackModel
+import Foundation
+import GRDB
+import Testing
+
+@testable import SQLiteStore
+
+struct OpeningTests {
+    private let directory: TemporaryDirectory
+
+    init() throws {
+        directory = try TemporaryDirectory()
+    }
+
+    @Test func reopening_keeps_everything() async throws {
+        var store = try SQLiteStore(path: directory.file())
+        let draft = FeedbackDraft(sessionID: "s", rating: .up, comment: "c", requestID: "r")
+        let original = try await store.add(draft)
+        _ = try await store.changeMetadata(
+            ofSession: "s",
+            by: .merge(["k": .bool(true)]),
+            missingSession: .create,
+            context: CallContext()
+        )
+        await store.close()
+
+        store = try SQLiteStore(path: directory.file())
+        let page = try await store.list(FeedbackQuery(pageSize: 10))
+        #expect(page == FeedbackPage(feedbacks: [original.feedback], totalSize: 1))
+        #expect(try await store.metadata(ofSession: "s") == ["k": .bool(true)])
+        let repeated = try await store.add(draft)
+        #expect(repeated == AddedFeedback(feedback: original.feedback, replayed: true))
+        let metrics = try await store.metrics(MetricsQuery()).metrics
+        #expect(metrics == Metrics(positive: 1, commentCodePoints: 1))
+        await store.close()
+    }
+
+    @Test func what_was_acknowledged_while_closing_is_there_after_reopening() async throws {
+        let store = try SQLiteStore(path: directory.file())
+        let errors = await withTaskGroup(of: FeedbackError?.self) { group in
+            for number in 0..<200 {
+                let draft = FeedbackDraft(sessionID: "s", requestID: "\(number)")
+                group.addTask { await feedbackError { try await store.add(draft) } }
+            }
+            await store.close()
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(errors.allSatisfy { $0 == nil || $0?.code == .unavailable })
+        let reopened = try SQLiteStore(path: directory.file())
+        #expect(try await reopened.total() == errors.filter { $0 == nil }.count)
+        await reopened.close()
+    }
+
+    @Test func page_tokens_survive_reopening() async throws {
+        var store = try SQLiteStore(path: directory.file())
+        try await store.add(3)
+        var query = FeedbackQuery(sessionID: "s", pageSize: 2)
+        query.pageToken = try await store.list(query).nextPageToken
+        await store.close()
+
+        store = try SQLiteStore(path: directory.file())
+        #expect(try await store.list(query).feedbacks.map(\.comment) == ["2"])
+        await store.close()
+    }
+
+    @Test func a_closed_database_is_whole_in_one_file_that_only_its_owner_may_read() async throws {
+        let path = directory.file("new/directory/feedback.db")
+        let store = try SQLiteStore(path: path)
+        try await store.add(1)
+        #expect(try await store.total() == 1)
+        for name in ["", "-wal", "-shm"] {
+            let attributes = try FileManager.default.attributesOfItem(atPath: path + name)
+            #expect(attributes[.posixPermissions] as? Int == 0o600)
+        }
+        await store.close()
+        let parent = directory.file("new/directory")
+        let attributes = try FileManager.default.attributesOfItem(atPath: parent)
+        #expect(attributes[.posixPermissions] as? Int == 0o700)
+        let wal = try? FileManager.default.attributesOfItem(atPath: path + "-wal")
+        #expect((wal?[.size] as? Int ?? 0) == 0)
+    }
+
+    @Test func an_empty_file_becomes_a_database() async throws {
+        try directory.write(Data())
+        let store = try SQLiteStore(path: directory.file())
+        try await store.add(1)
+        await store.close()
+    }
+
+    @Test func every_commit_is_synced() async throws {
+        let store = try SQLiteStore(path: directory.file())
+        let (synchronous, journal, id) = try store.database.write { db in
+            (
+                try Int.fetchOne(db, sql: "PRAGMA synchronous"),
+                try String.fetchOne(db, sql: "PRAGMA journal_mode"),
+                try Int64.fetchOne(db, sql: "PRAGMA application_id")
+            )
+        }
+        #expect(synchronous == 2)
+        #expect(journal == "wal")
+        #expect(id == 0x4642_4B44)
+        await store.close()
+    }
+
+    @Test func a_text_file_is_refused_untouched() async throws {
+        for text in ["short", String(repeating: "not a database\n", count: 1_000)] {
+            try directory.write(Data(text.utf8))
+            try refusal(.failedPrecondition, "is not an SQLite database")
+        }
+    }
+
+    @Test func another_programs_database_is_refused_untouched() async throws {
+        let other = try DatabaseQueue(path: directory.file())
+        try await other.write { try $0.execute(sql: "CREATE TABLE song (title TEXT)") }
+        try other.close()
+        try refusal(.failedPrecondition, "is the database of another program")
+    }
+
+    @Test func another_programs_database_in_WAL_mode_is_refused_untouched() async throws {
+        let other = try DatabasePool(path: directory.file())
+        try await other.write {
+            try $0.execute(sql: "CREATE TABLE song (title TEXT)")
+            try $0.execute(sql: "PRAGMA application_id = 7")
+        }
+        try other.close()
+        try refusal(.failedPrecondition, "application_id 7")
+    }
+
+    @Test func a_newer_database_is_refused_untouched() async throws {
+        let store = try SQLiteStore(path: directory.file())
+        try store.database.write {
+            try $0.execute(sql: "INSERT INTO grdb_migrations VALUES ('v999')")
+        }
+        await store.close()
+        try refusal(.failedPrecondition, "newer version")
+    }
+
+    @Test func a_truncated_database_is_refused_untouched() async throws {
+        let store = try SQLiteStore(path: directory.file())
+        try await store.add(200)
+        await store.close()
+        let whole = try directory.bytes()
+        try directory.write(whole.prefix(whole.count / 2))
+        try refusal(.dataLoss, "damaged")
+    }
+
+    @Test func a_directory_is_refused() throws {
+        #expect {
+            try SQLiteStore(path: directory.path)
+        } throws: {
+            ($0 as? FeedbackError)?.message.contains(directory.path) == true
+        }
+    }
+
+    @Test func a_start_that_was_interrupted_is_taken_up() async throws {
+        // The header is written, the tables are not.
+        let unfinished = try DatabasePool(path: directory.file())
+        try await unfinished.writeWithoutTransaction {
+            try $0.execute(sql: "PRAGMA application_id = \(SQLiteSchema.applicationID)")
+            try $0.execute(
+                sql: "CREATE TABLE grdb_migrations (identifier TEXT NOT NULL PRIMARY KEY)"
+            )
+        }
+        try unfinished.close()
+        let store = try SQLiteStore(path: directory.file())
+        try await store.add(1)
+        await store.close()
+    }
+
+    @Test func a_process_that_was_killed_leaves_what_it_committed() async throws {
+        let store = try SQLiteStore(path: directory.file())
+        try await store.add(50)
+        // What SIGKILL leaves behind: the files as they are, without a close.
+        let copy = try TemporaryDirectory()
+        for name in ["feedback.db", "feedback.db-wal"] {
+            try FileManager.default.copyItem(
+                atPath: directory.file(name),
+                toPath: copy.file(name)
+            )
+        }
+        await store.close()
+        let reopened = try SQLiteStore(path: copy.file())
+        #expect(try await reopened.total() == 50)
+        await reopened.close()
+    }
+
+    /// Opening fails with the code, names the path and the fault, and changes nothing.
+    private func refusal(
+        _ code: FeedbackError.Code,
+        _ fault: String,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+        let before = try directory.bytes()
+        #expect(sourceLocation: sourceLocation) {
+            _ = try SQLiteStore(path: directory.file())
+        } throws: { error in
+            guard let error = error as? FeedbackError else { return false }
+            return error.code == code && error.message.contains(directory.file())
+                && error.message.contains(fault)
+        }
+        #expect(try directory.bytes() == before, sourceLocation: sourceLocation)
+    }
+}

@@ -1,0 +1,73 @@
+import FeedbackCore
+import FeedbackModel
+import GRDB
+import Testing
+
+@testable import SQLiteStore
+
+struct QueryPlanTests {
+    @Test(arguments: [false, true])
+    func a_page_is_found_by_an_index_in_order(_ newestFirst: Bool) async throws {
+        let directory = try TemporaryDirectory()
+        let store = try SQLiteStore(path: directory.file())
+        try await store.add(3)
+        let range = TimeRange(from: Timestamp(millisecondsSinceEpoch: 0))
+        let cases: [(FeedbackQuery, String)] = [
+            (
+                FeedbackQuery(sessionID: "s"),
+                "USING INDEX feedback_session (session=? AND rowid>? AND rowid<?)"
+            ),
+            (
+                FeedbackQuery(sessionID: "s", ratings: [.up], created: range, hasComment: true),
+                "USING INDEX feedback_session (session=? AND rowid>? AND rowid<?)"
+            ),
+            (FeedbackQuery(), "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+            (FeedbackQuery(created: range), "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+            (
+                FeedbackQuery(messageID: "m"),
+                "USING INDEX feedback_message (message_id=? AND rowid>? AND rowid<?)"
+            ),
+            (
+                FeedbackQuery(sessionID: "s", messageID: "m"),
+                "USING INDEX feedback_message (message_id=? AND rowid>? AND rowid<?)"
+            ),
+        ]
+        for (query, expected) in cases {
+            var query = query
+            query.newestFirst = newestFirst
+            let steps = try await store.database.read { [query] db -> [String] in
+                let session = try SessionTable.number(filter: query.sessionID, db) ?? -1
+                guard let list = try FeedbackList(query, session: session, db) else { return [] }
+                return try plan(list.pageSQL, db)
+            }
+            #expect(steps.first == "SEARCH feedback \(expected)", "\(query)")
+            #expect(!steps.contains { $0.contains("TEMP B-TREE") }, "\(steps)")
+            // Besides the index, only the sessions' names are looked up.
+            #expect(steps.dropFirst().allSatisfy { !$0.hasPrefix("SCAN") }, "\(steps)")
+        }
+        await store.close()
+    }
+
+    @Test func the_lookups_of_an_add_use_indexes() async throws {
+        let directory = try TemporaryDirectory()
+        let store = try SQLiteStore(path: directory.file())
+        let plans = try await store.database.read { db in
+            try [
+                "SELECT id FROM session WHERE session_id = ?",
+                "SELECT 1 FROM feedback WHERE session = ? AND request_id = ?",
+            ].flatMap { try plan($0, db) }
+        }
+        #expect(plans.count == 2)
+        #expect(plans.allSatisfy { $0.hasPrefix("SEARCH") })
+        await store.close()
+    }
+}
+
+/// What SQLite says that it would do, line by line.
+private func plan(_ sql: String, _ db: Database) throws -> [String] {
+    let statement = try db.makeStatement(sql: "EXPLAIN QUERY PLAN \(sql)")
+    // Parameters make no difference to the plan, but have to be there.
+    let count = sql.split(separator: "?", omittingEmptySubsequences: false).count - 1
+    let arguments = StatementArguments(Array(repeating: 1, count: count))
+    return try Row.fetchAll(statement, arguments: arguments).map { $0["detail"] }
+}

@@ -1,0 +1,136 @@
+import FeedbackCore
+import FeedbackModel
+import Testing
+
+extension StoreContract {
+    static let metadata: [StoreBehaviour] = [
+        StoreBehaviour("metadata of every kind is read as it was written", everyValue),
+        StoreBehaviour("a merge replaces and joins top-level keys", merge),
+        StoreBehaviour("a removal passes over keys that are not there", remove),
+        StoreBehaviour("a merge makes an unknown session under create", mergeCreates),
+        StoreBehaviour("a change of an unknown session is NOT_FOUND under reject", changeRejected),
+        StoreBehaviour("metadata that would be too large is refused and nothing changes", tooLarge),
+        StoreBehaviour("concurrent merges are all kept", concurrentMerges),
+        StoreBehaviour("a change whose caller is gone is dropped", droppedChange),
+    ]
+
+    static let ending: [StoreBehaviour] = [
+        StoreBehaviour("an open store is serving", serving),
+        StoreBehaviour("a closed store answers UNAVAILABLE", closed),
+        StoreBehaviour("closing waits for the adds that were accepted", closingWaits),
+    ]
+
+    private static func everyValue(_ store: any Store) async throws {
+        let metadata: Metadata = [
+            "null": .null, "bool": .bool(true), "number": .number(-1.5e-7),
+            "text": .string("\"\\/\u{8}\u{1F600}\u{2028}"), "1": .number(1),
+            "list": .list([.list([]), .object([:]), .bool(false), .string("1")]),
+            "object": .object(["": .null, "ключ": .number(9_007_199_254_740_991)]),
+        ]
+        #expect(try await store.changeMetadata("s", .merge(metadata)) == metadata)
+        #expect(try await store.metadata(ofSession: "s") == metadata)
+    }
+
+    private static func merge(_ store: any Store) async throws {
+        _ = try await store.changeMetadata("s", .merge(["a": .object(["x": .null]), "b": .null]))
+        let merged = try await store.changeMetadata(
+            "s",
+            .merge(["a": .object(["y": .null]), "c": .null])
+        )
+        #expect(merged == ["a": .object(["y": .null]), "b": .null, "c": .null])
+        #expect(try await store.metadata(ofSession: "s") == merged)
+    }
+
+    private static func remove(_ store: any Store) async throws {
+        _ = try await store.changeMetadata("s", .merge(["a": .null, "b": .null]))
+        let rest = try await store.changeMetadata("s", .remove(["a", "z"]))
+        #expect(rest == ["b": .null])
+        #expect(try await store.metadata(ofSession: "s") == rest)
+    }
+
+    private static func mergeCreates(_ store: any Store) async throws {
+        _ = try await store.changeMetadata("s", .merge([:]), missingSession: .create)
+        #expect(try await store.metadata(ofSession: "s") == [:])
+        #expect(try await store.all(FeedbackQuery(sessionID: "s")).isEmpty)
+    }
+
+    private static func changeRejected(_ store: any Store) async throws {
+        for change in [MetadataChange.merge(["a": .null]), .remove(["a"])] {
+            let code = await errorCode {
+                try await store.changeMetadata("s", change, missingSession: .reject)
+            }
+            #expect(code == .notFound)
+        }
+        #expect(try await store.metadata(ofSession: "s") == nil)
+    }
+
+    private static func tooLarge(_ store: any Store) async throws {
+        // {"a":"…"} has eight bytes besides the text.
+        let largest = String(repeating: "x", count: FieldLimits.metadataBytesMax - 8)
+        let before = try await store.changeMetadata("s", .merge(["a": .string(largest)]))
+        for (session, metadata) in [
+            ("s", ["b": .null] as Metadata), ("new", ["a": .string(largest + "x")]),
+        ] {
+            let code = await errorCode { try await store.changeMetadata(session, .merge(metadata)) }
+            #expect(code == .invalidArgument)
+        }
+        #expect(try await store.metadata(ofSession: "s") == before)
+        #expect(try await store.metadata(ofSession: "new") == nil)
+    }
+
+    private static func concurrentMerges(_ store: any Store) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for index in 0..<40 {
+                group.addTask {
+                    _ = try await store.changeMetadata("s", .merge(["k\(index)": .null]))
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try await store.metadata(ofSession: "s")?.count == 40)
+    }
+
+    private static func droppedChange(_ store: any Store) async throws {
+        for (context, code) in goneCallers {
+            let answer = await errorCode {
+                try await store.changeMetadata("s", .merge(["a": .null]), context: context)
+            }
+            #expect(answer == code)
+        }
+        #expect(try await store.metadata(ofSession: "s") == nil)
+    }
+
+    private static func serving(_ store: any Store) async throws {
+        #expect(await store.health() == .serving)
+    }
+
+    private static func closed(_ store: any Store) async throws {
+        try await store.add(FeedbackDraft(sessionID: "s"))
+        await store.close()
+        await store.close()
+        let codes = [
+            await errorCode { try await store.add(FeedbackDraft(sessionID: "s")) },
+            await errorCode { try await store.list(FeedbackQuery(pageSize: 1)) },
+            await errorCode { try await store.metrics(MetricsQuery()) },
+            await errorCode { try await store.metadata(ofSession: "s") },
+            await errorCode { try await store.changeMetadata("s", .merge([:])) },
+        ]
+        #expect(codes == Array(repeating: .unavailable, count: 5))
+        #expect(await store.health() != .serving)
+    }
+
+    /// Each add is either stored or refused, and none is left without an answer.
+    private static func closingWaits(_ store: any Store) async throws {
+        let codes = await withTaskGroup(of: FeedbackError.Code?.self) { group in
+            for index in 0..<100 {
+                group.addTask {
+                    await errorCode { try await store.add(FeedbackDraft(sessionID: "s\(index)")) }
+                }
+            }
+            await store.close()
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(codes.count == 100)
+        #expect(codes.allSatisfy { $0 == nil || $0 == .unavailable })
+    }
+}

@@ -1,0 +1,104 @@
+public import FeedbackCore
+import FeedbackModel
+public import Testing
+
+/// Makes an empty store for one behaviour, which closes it.
+public typealias StoreFactory = @Sendable () async throws -> any Store
+
+/// Something that every store does, with the check that it does.
+public struct StoreBehaviour: Sendable, CustomTestStringConvertible {
+    /// What the store does, in words.
+    public let testDescription: String
+    private let check: @Sendable (any Store) async throws -> Void
+
+    init(_ description: String, _ check: @escaping @Sendable (any Store) async throws -> Void) {
+        self.testDescription = description
+        self.check = check
+    }
+
+    /// Checks the behaviour of a store from the factory.
+    public func verify(_ makeStore: StoreFactory) async throws {
+        let store = try await makeStore()
+        do {
+            try await check(store)
+        } catch {
+            await store.close()
+            throw error
+        }
+        await store.close()
+    }
+}
+
+/// What every ``Store`` has to do, whatever it keeps its feedback in.
+///
+/// A store's tests run all behaviours, each as a case of its own:
+///
+///     @Test(arguments: StoreContract.behaviours)
+///     func keeps_the_contract(_ behaviour: StoreBehaviour) async throws {
+///         try await behaviour.verify { MemoryStore() }
+///     }
+public enum StoreContract {
+    /// All behaviours.
+    public static let behaviours: [StoreBehaviour] =
+        appending + listing + filtering + measuring + metadata + ending
+}
+
+/// The code of the error that the body throws; nil if it throws none.
+func errorCode<T>(_ body: () async throws -> T) async -> FeedbackError.Code? {
+    do {
+        _ = try await body()
+        return nil
+    } catch {
+        return (error as? FeedbackError)?.code
+    }
+}
+
+extension Store {
+    /// Appends a draft as the service would.
+    @discardableResult
+    func add(
+        _ draft: FeedbackDraft,
+        at milliseconds: Int64 = 1_705_935_600_000,
+        missingSession: MissingSessionPolicy = .create,
+        context: CallContext = CallContext()
+    ) async throws -> AddedFeedback {
+        let feedback = Feedback(
+            id: FeedbackID(high: .random(in: 0 ... .max), low: .random(in: 0 ... .max)),
+            draft: draft,
+            createdAt: Timestamp(millisecondsSinceEpoch: milliseconds)
+        )
+        return try await append(feedback, missingSession: missingSession, context: context)
+    }
+
+    func changeMetadata(
+        _ sessionID: String,
+        _ change: MetadataChange,
+        missingSession: MissingSessionPolicy = .create,
+        context: CallContext = CallContext()
+    ) async throws -> Metadata {
+        try await changeMetadata(
+            ofSession: sessionID,
+            by: change,
+            missingSession: missingSession,
+            context: context
+        )
+    }
+
+    /// All pages of the query, one after the other; each has to have the same total.
+    func pages(_ query: FeedbackQuery) async throws -> [FeedbackPage] {
+        var query = query
+        if query.pageSize == 0 { query.pageSize = FieldLimits.pageSizeMax }
+        var pages: [FeedbackPage] = []
+        repeat {
+            let page = try await list(query)
+            pages.append(page)
+            query.pageToken = page.nextPageToken
+        } while !query.pageToken.isEmpty
+        return pages
+    }
+
+    /// The feedback of all pages.
+    func all(_ query: FeedbackQuery = FeedbackQuery()) async throws -> [Feedback] {
+        try await pages(query).flatMap(\.feedbacks)
+    }
+}
