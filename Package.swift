@@ -42,6 +42,8 @@ let package = Package(
             from: "1.4.0",
             traits: ["YAML"]
         ),
+        // A heap, for deadlines.
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         // HMAC, so that page tokens cannot be made up.
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         // Log lines that a program which embeds the server can send elsewhere.
@@ -79,7 +81,10 @@ let package = Package(
         .target(name: "ProtoCodec", dependencies: ["CProtobufC"], swiftSettings: settings),
         .target(
             name: "RPC",
-            dependencies: ["CLinux", "CProtobufC", "CRPCProto", "ProtoCodec", logging],
+            dependencies: [
+                "CLinux", "CProtobufC", "CRPCProto", "ProtoCodec", logging,
+                .product(name: "HeapModule", package: "swift-collections"),
+            ],
             swiftSettings: settings
         ),
         .target(

@@ -1,4 +1,3 @@
-internal import Dispatch
 internal import Glibc
 
 /// Receives what happens on a channel.
@@ -7,7 +6,7 @@ internal import Glibc
 protocol ChannelDelegate: AnyObject {
     /// Bytes arrived; they are valid during the call only.
     func channel(_ channel: Channel, received bytes: UnsafeRawBufferPointer)
-    /// The peer sends no more. If it is gone altogether, `close` follows at once.
+    /// The peer sends no more, but may still wait for what is sent to it.
     func channelInputEnded(_ channel: Channel)
     /// The time set with ``Channel/wake(at:)`` has come.
     func channelWoke(_ channel: Channel)
@@ -18,12 +17,8 @@ protocol ChannelDelegate: AnyObject {
 /// A connected, non-blocking stream socket on an event loop.
 ///
 /// It knows nothing of protocols.
-///
-/// Reading goes on until the socket would block, every time: after the peer has closed, bytes that
-/// are left raise no further event. The descriptor is closed when its last event source has ended,
-/// or a new connection with the same number would never get an event.
 final class Channel: @unchecked Sendable {
-    // Unchecked: used on `loop.queue` only.
+    // Unchecked: used on `loop.queue` only, but for init.
 
     private enum State {
         case open
@@ -38,26 +33,24 @@ final class Channel: @unchecked Sendable {
     let loop: EventLoop
     private let descriptor: Int32
     private let limits: RPCLimits
-    private weak var delegate: (any ChannelDelegate)?
+    /// Kept while the channel is open.
+    private var delegate: (any ChannelDelegate)?
     private var state = State.open
     private var inputHasEnded = false
-    private var outputWasShutDown = false
     private var readingIsHeld = false
-    private var output = OutputBuffer()
-    private var isInFlushList = false
-    /// When the output that the socket would not take was last seen to shrink, or began to wait.
-    private var outputProgress = ContinuousClock.now
+    /// Whether input may be waiting that no event will tell of again.
+    private var mayHaveInput = false
 
-    private let readSource: any DispatchSourceRead
-    private var readSourceIsSuspended = false
-    private var writeSource: (any DispatchSourceWrite)?
-    private var writeSourceIsSuspended = true
-    private var timer: (any DispatchSourceTimer)?
-    private var timerDeadline: ContinuousClock.Instant?
+    private var output = OutputBuffer()
+    private var outputWasShutDown = false
+    private var isInFlushList = false
+    /// When the output that the socket would not take was last seen to shrink; nil if there is none.
+    private var stalledSince: ContinuousClock.Instant?
+
     private var delegateDeadline: ContinuousClock.Instant?
-    private var openSources = 1
-    /// Keeps the delegate alive while the channel is open.
-    private var owner: (any ChannelDelegate)?
+    private var closeDeadline: ContinuousClock.Instant?
+    /// The earliest time at which the loop will wake this channel.
+    private var alarm: ContinuousClock.Instant?
 
     /// Takes over the descriptor.
     ///
@@ -66,21 +59,24 @@ final class Channel: @unchecked Sendable {
         self.descriptor = descriptor
         self.loop = loop
         self.limits = limits
-        readSource = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: loop.queue)
     }
 
     deinit { assert(state == .closed, "a channel is closed before it is let go") }
 
     /// Begins to read.
     ///
-    /// The channel keeps the delegate, and itself, until it is closed.
+    /// The channel keeps the delegate, and the loop the channel, until it is closed.
     func start(delegate: any ChannelDelegate) {
-        dispatchPrecondition(condition: .onQueue(loop.queue))
-        owner = delegate
         self.delegate = delegate
-        readSource.setEventHandler { self.loop.turn { self.read() } }
-        readSource.setCancelHandler { self.sourceEnded() }
-        readSource.activate()
+        do { try loop.watch(self, descriptor) } catch { close() }
+    }
+
+    /// The socket's state has changed.
+    ///
+    /// `ending` says that the peer has closed, or ended its half.
+    func becameReady(readable: Bool, writable: Bool, ending: Bool) {
+        if writable, output.count > 0 { flush() }
+        if readable { read(toTheEnd: ending) }
     }
 
     // MARK: - Input
@@ -90,10 +86,14 @@ final class Channel: @unchecked Sendable {
 
     /// Reads again.
     func continueReading() {
-        guard readingIsHeld else { return }
         readingIsHeld = false
-        // No event tells of what arrived meanwhile, if the peer has closed.
-        loop.submit { self.read() }
+        readMore()
+    }
+
+    /// Reads what arrived while reading was not allowed.
+    private func readMore() {
+        guard mayHaveInput, mayRead else { return }
+        loop.submit { self.read(toTheEnd: true) }
     }
 
     private var mayRead: Bool {
@@ -101,12 +101,17 @@ final class Channel: @unchecked Sendable {
             && (state == .closing || output.count < limits.outputQueueBytesPause)
     }
 
-    private func read() {
+    /// Reads until the socket has no more for now.
+    ///
+    /// A read that does not fill the buffer has taken everything, and what comes later raises an
+    /// event (epoll(7)), unless the peer has closed already: then only a further read tells.
+    private func read(toTheEnd: Bool) {
+        mayHaveInput = true
         var reads = 0
         while mayRead {
             if reads == Self.readsPerTurnMax {
-                loop.submit { self.read() }
-                break
+                loop.submit { self.read(toTheEnd: toTheEnd) }
+                return
             }
             reads += 1
             let buffer = loop.readBuffer
@@ -116,17 +121,21 @@ final class Channel: @unchecked Sendable {
                     let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
                     delegate?.channel(self, received: bytes)
                 }
+                if count < buffer.count, !toTheEnd {
+                    mayHaveInput = false
+                    return
+                }
             } else if count == 0 {
                 inputEnded()
             } else if errno == EINTR {
                 continue
             } else if errno == EAGAIN {
-                break
+                mayHaveInput = false
+                return
             } else {
                 close()
             }
         }
-        updateReadSource()
     }
 
     private func inputEnded() {
@@ -140,12 +149,6 @@ final class Channel: @unchecked Sendable {
         } else {
             delegate?.channelInputEnded(self)
         }
-    }
-
-    private func updateReadSource() {
-        guard state != .closed, mayRead == readSourceIsSuspended else { return }
-        readSourceIsSuspended.toggle()
-        if readSourceIsSuspended { readSource.suspend() } else { readSource.resume() }
     }
 
     // MARK: - Output
@@ -171,14 +174,14 @@ final class Channel: @unchecked Sendable {
     func flush() {
         isInFlushList = false
         let readingWasPaused = output.count >= limits.outputQueueBytesPause
-        var isStalled = !writeSourceIsSuspended
+        var hasProgressed = stalledSince == nil
         while state != .closed, output.count > 0 {
             let bytes = output.bytes
             // MSG_NOSIGNAL: writing to a dead peer is an error here, not a signal.
             let count = send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
             if count > 0 {
                 output.removeFirst(count)
-                isStalled = false
+                hasProgressed = true
             } else if errno == EINTR {
                 continue
             } else if errno == EAGAIN {
@@ -188,132 +191,79 @@ final class Channel: @unchecked Sendable {
             }
         }
         guard state != .closed else { return }
-        updateWriteSource()
-        if readingWasPaused { loop.submit { self.read() } } else { updateReadSource() }
-        if state == .closing, output.count == 0 { shutDownOutput() }
-        if output.count > 0 {
-            if !isStalled { outputProgress = .now }
-            armTimer()
+        if output.count == 0 {
+            stalledSince = nil
+            if state == .closing { shutDownOutput() }
+        } else if hasProgressed {
+            let now = ContinuousClock.now
+            stalledSince = now
+            setAlarm(now + limits.outputStallTimeout)
         }
-    }
-
-    private func updateWriteSource() {
-        let isWanted = output.count > 0
-        if writeSource == nil {
-            guard isWanted else { return }
-            let source = DispatchSource.makeWriteSource(
-                fileDescriptor: descriptor,
-                queue: loop.queue
-            )
-            source.setEventHandler { self.loop.turn { self.flush() } }
-            source.setCancelHandler { self.sourceEnded() }
-            source.activate()
-            writeSource = source
-            writeSourceIsSuspended = false
-            openSources += 1
-        }
-        guard isWanted == writeSourceIsSuspended else { return }
-        writeSourceIsSuspended.toggle()
-        if writeSourceIsSuspended { writeSource?.suspend() } else { writeSource?.resume() }
+        if readingWasPaused { readMore() }
     }
 
     // MARK: - Time
 
-    /// Has the delegate woken at that time, unless another call of this comes first; nil for not at
-    /// all.
-    ///
-    /// It may also be called earlier.
-    func wake(at deadline: ContinuousClock.Instant?) {
+    /// Has the delegate woken at that time, unless another call of this comes first.
+    func wake(at deadline: ContinuousClock.Instant) {
         delegateDeadline = deadline
-        armTimer()
+        setAlarm(deadline)
     }
 
-    private var nextDeadline: ContinuousClock.Instant? {
-        let stall = writeSourceIsSuspended ? nil : outputProgress + limits.outputStallTimeout
-        guard let stall, let delegateDeadline else { return stall ?? delegateDeadline }
-        return min(stall, delegateDeadline)
+    /// One alarm is enough: when it goes off, the next is set.
+    ///
+    /// Calls with deadlines are far more frequent than deadlines that come.
+    private func setAlarm(_ deadline: ContinuousClock.Instant) {
+        if let alarm, alarm <= deadline { return }
+        alarm = deadline
+        loop.wake(self, at: deadline)
     }
 
-    /// Sets the timer, unless it is set to go off early enough: then it is set again when it does,
-    /// which is far rarer than calls with deadlines are.
-    private func armTimer() {
-        guard state != .closed, let deadline = nextDeadline else { return }
-        if let timerDeadline, timerDeadline <= deadline { return }
-        timerDeadline = deadline
-        let source = timer ?? makeTimer()
-        let wait = max(.zero, deadline - .now)
-        source.schedule(
-            deadline: .now() + .nanoseconds(Int(clamping: wait.nanoseconds)),
-            leeway: .microseconds(100)
-        )
-    }
-
-    private func makeTimer() -> any DispatchSourceTimer {
-        let source = DispatchSource.makeTimerSource(queue: loop.queue)
-        source.setEventHandler { self.loop.turn { self.timerFired() } }
-        source.activate()
-        timer = source
-        return source
-    }
-
-    private func timerFired() {
+    /// The loop's alarm for this channel went off.
+    func woke(at now: ContinuousClock.Instant) {
         guard state != .closed else { return }
-        timerDeadline = nil
-        let now = ContinuousClock.now
-        if !writeSourceIsSuspended, outputProgress + limits.outputStallTimeout <= now {
-            close()
-            return
-        }
+        alarm = nil
+        let stallDeadline = stalledSince.map { $0 + limits.outputStallTimeout }
+        if let stallDeadline, stallDeadline <= now { return close() }
+        if let closeDeadline, closeDeadline <= now { return close() }
         if let deadline = delegateDeadline, deadline <= now {
             delegateDeadline = nil
             delegate?.channelWoke(self)
         }
-        armTimer()
+        let next = [stallDeadline, closeDeadline, delegateDeadline].compactMap { $0 }.min()
+        if let next, state != .closed { setAlarm(next) }
     }
 
     // MARK: - The end
 
     /// Sends what waits, tells the peer that no more comes, and closes when the peer has closed or
-    /// the handshake timeout has passed. (Closing with unread input would make the peer lose what it
-    /// has not read yet.)
+    /// the handshake timeout has passed.
+    ///
+    /// (Closing with unread input would make the peer lose what it has not read yet.)
     func closeAfterFlush() {
         guard state == .open else { return }
         state = .closing
         if output.count == 0 { shutDownOutput() }
-        loop.submit { self.read() }
+        readMore()
     }
 
     private func shutDownOutput() {
         guard !outputWasShutDown else { return }
         outputWasShutDown = true
         shutdown(descriptor, Int32(SHUT_WR))
-        if inputHasEnded {
-            close()
-            return
-        }
-        let seconds = Double(limits.handshakeTimeout.nanoseconds) / 1e9
-        loop.queue.asyncAfter(deadline: .now() + seconds) { [weak self] in
-            self?.loop.turn { self?.close() }
-        }
+        if inputHasEnded { return close() }
+        let deadline = ContinuousClock.now + limits.handshakeTimeout
+        closeDeadline = deadline
+        setAlarm(deadline)
     }
 
     /// Closes at once; output that waits is lost.
     func close() {
         guard state != .closed else { return }
         state = .closed
-        readSource.cancel()
-        if readSourceIsSuspended { readSource.resume() }
-        writeSource?.cancel()
-        if writeSourceIsSuspended { writeSource?.resume() }
-        timer?.cancel()
-        timer = nil
+        loop.close(descriptor)
         delegate?.channelClosed(self)
-        owner = nil
-    }
-
-    private func sourceEnded() {
-        openSources -= 1
-        if openSources == 0 { Glibc.close(descriptor) }
+        delegate = nil
     }
 }
 

@@ -40,8 +40,8 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
 
     /// Begins to read.
     func start() {
-        channel.wake(at: .now + limits.handshakeTimeout)
         channel.start(delegate: self)
+        channel.wake(at: .now + limits.handshakeTimeout)
     }
 
     /// Answers further calls with UNAVAILABLE and tells when none is left.

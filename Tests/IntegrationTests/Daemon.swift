@@ -1,0 +1,101 @@
+import Foundation
+import TestSupport
+
+/// A running feedbackd with a socket and a database in a folder.
+final class Daemon {
+    let process: Process
+    let socket: String
+    private let folder: TemporaryFolder
+
+    /// Starts the daemon and returns when it listens.
+    ///
+    /// - Throws: a ``Failure`` with its standard error if it ends instead.
+    init(
+        in folder: TemporaryFolder,
+        _ arguments: [String] = [],
+        environment: [String: String] = [:]
+    ) async throws {
+        self.folder = folder
+        socket = folder.path("d.sock")
+        let log = folder.path("daemon-\(UInt64.random(in: 0 ... .max)).log")
+        process = try Programs.start(
+            Programs.path("feedbackd"),
+            ["--socket", socket, "--store", "sqlite:\(folder.path("f.db"))"] + arguments,
+            environment: environment,
+            output: log,
+            errors: log
+        )
+        let process = self.process
+        let isReady = try await eventually {
+            try Programs.text(log).contains("feedbackd: listening on ") || !process.isRunning
+        }
+        guard isReady, process.isRunning else {
+            throw Failure("feedbackd did not start: \(try Programs.text(log))")
+        }
+    }
+
+    deinit { kill() }
+
+    /// Ends it as a crash would.
+    func kill() {
+        if process.isRunning { Foundation.kill(process.processIdentifier, SIGKILL) }
+        process.waitUntilExit()
+    }
+
+    /// Asks it to end and returns its exit code.
+    func terminate(_ signal: Int32 = SIGTERM) -> Int32 {
+        Foundation.kill(process.processIdentifier, signal)
+        process.waitUntilExit()
+        return process.terminationStatus
+    }
+
+    /// Runs feedbackctl against it.
+    func control(_ arguments: String...) throws -> Programs.Outcome {
+        try Programs.run(Programs.path("feedbackctl"), ["--socket", socket] + arguments)
+    }
+
+    /// Runs a command of SQLite's shell on the database.
+    func sqlite(_ command: String) throws -> String {
+        let outcome = try Programs.run("/usr/bin/sqlite3", [folder.path("f.db"), command])
+        guard outcome.code == 0 else { throw Failure("sqlite3: \(outcome.errors)") }
+        return outcome.output.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    /// A number of kibibytes or a count in `/proc/PID/status`.
+    func status(_ key: String) throws -> Int {
+        let text = try Programs.text("/proc/\(process.processIdentifier)/status")
+        let line = text.split(separator: "\n").first { $0.hasPrefix("\(key):") } ?? ""
+        return Int(line.filter(\.isNumber)) ?? 0
+    }
+
+    /// How many descriptors it has open.
+    func descriptorCount() throws -> Int {
+        let folder = "/proc/\(process.processIdentifier)/fd"
+        return try FileManager.default.contentsOfDirectory(atPath: folder).count
+    }
+}
+
+/// The foreign client: a Go program on Debian's ttrpc library, built from the .proto files.
+enum GoClient {
+    private static let built = Result { try build() }
+
+    private static func build() throws -> (folder: TemporaryFolder, program: String) {
+        let folder = try TemporaryFolder()
+        let outcome = try Programs.run(
+            "/bin/bash",
+            [Programs.source("go/build.sh"), folder.path],
+            environment: ["HOME": folder.path]
+        )
+        guard outcome.code == 0 else {
+            throw Failure("the Go client cannot be built: \(outcome.output)\(outcome.errors)")
+        }
+        return (folder, folder.path("foreign-client"))
+    }
+
+    static func program() throws -> String { try built.get().program }
+
+    /// Runs one of its subcommands.
+    static func run(_ daemon: Daemon, _ arguments: String...) throws -> Programs.Outcome {
+        try Programs.run(try program(), [daemon.socket] + arguments)
+    }
+}

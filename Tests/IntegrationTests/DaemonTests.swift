@@ -1,0 +1,226 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// The daemon as its users meet it: starts that go wrong, settings, floods, memory.
+@Suite("feedbackd", .serialized)
+struct DaemonTests {
+    private let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
+
+    /// Runs feedbackd to its end, as it does when it cannot start.
+    private func failure(
+        _ arguments: [String],
+        environment: [String: String] = [:]
+    ) throws -> Programs.Outcome {
+        try Programs.run(Programs.path("feedbackd"), arguments, environment: environment)
+    }
+
+    @Test("40: a second start on a live socket fails and removes nothing")
+    func secondStart() async throws {
+        let daemon = try await Daemon(in: folder)
+        let second = try failure(["--socket", daemon.socket, "--store", "memory:"])
+        #expect(second.code == 1)
+        #expect(second.errors.contains("another server already serves \(daemon.socket)"))
+        #expect(try daemon.control("health").output == "SERVING\n")
+        #expect(daemon.terminate() == 0)
+    }
+
+    @Test("40: of racing starts exactly one serves; after kill -9 the stale socket is replaced")
+    func racingStarts() async throws {
+        for _ in 0..<5 {
+            let starts = try (0..<4).map { index in
+                try Programs.start(
+                    Programs.path("feedbackd"),
+                    ["--socket", folder.path("d.sock"), "--store", "memory:"],
+                    output: folder.path("race"),
+                    errors: folder.path("race")
+                )
+            }
+            defer {
+                for start in starts where start.isRunning { kill(start.processIdentifier, SIGKILL) }
+            }
+            #expect(await eventually { starts.count(where: \.isRunning) == 1 })
+            let served = try Programs.run(
+                Programs.path("feedbackctl"),
+                ["--socket", folder.path("d.sock"), "health"]
+            )
+            #expect(served.output == "SERVING\n")
+            for start in starts where start.isRunning { kill(start.processIdentifier, SIGKILL) }
+            for start in starts { start.waitUntilExit() }
+        }
+    }
+
+    @Test("41, 54: sockets that cannot be, each with one clear line and exit 1")
+    func badSockets() throws {
+        try Data("mine".utf8).write(to: URL(fileURLWithPath: folder.path("file")))
+        let long = folder.path(String(repeating: "x", count: 120))
+        for (socket, text) in [
+            (folder.path("file"), "is not a socket"), (long, "at most 107"),
+            ("@feedbackd", "abstract"), (folder.path("no/d.sock"), "No such file"),
+        ] {
+            let outcome = try failure(["--socket", socket, "--store", "memory:"])
+            #expect(outcome.code == 1)
+            #expect(outcome.errors.hasPrefix("feedbackd: "))
+            #expect(outcome.errors.contains(text))
+            #expect(outcome.errors.split(separator: "\n").count == 1)
+        }
+        #expect(try Programs.text(folder.path("file")) == "mine")
+    }
+
+    @Test("34: a foreign file as a store is refused by its path and left as it is")
+    func foreignStore() throws {
+        let path = folder.path("notes.txt")
+        let notes = String(repeating: "my notes\n", count: 1_000)
+        try Data(notes.utf8).write(to: URL(fileURLWithPath: path))
+        let outcome = try failure(
+            ["--socket", folder.path("d.sock"), "--store", "sqlite:\(path)"])
+        #expect(outcome.code == 1)
+        #expect(outcome.errors.contains(path))
+        #expect(try Programs.text(path) == notes)
+        #expect(!FileManager.default.fileExists(atPath: folder.path("d.sock")))
+    }
+
+    @Test(
+        "a setting that cannot be is refused with its name and what is allowed",
+        arguments: [
+            (["--missing-session", "maybe"], "missing_session must be create or reject"),
+            (["--socket-mode", "999"], "socket_mode must be octal"),
+            (["--allow-uid", "root"], "allow_uid must be a whole number"),
+            (["--log-level", "loud"], "log_level must be one of trace, debug"),
+            (["--store", "mysql:x"], "the store must be memory: or sqlite:PATH"),
+            (["--socket-group", "no-such-group"], "no group named no-such-group"),
+            (["--connections-max", "0"], "connections_max must be a whole number from 1"),
+            (["--config", "/nonexistent.yaml"], "/nonexistent.yaml"),
+        ]
+    )
+    func badSettings(_ arguments: [String], _ text: String) throws {
+        let place = ["--socket", folder.path("d.sock"), "--store", "memory:"]
+        // The last of two options of one name counts.
+        let outcome = try failure(place + arguments)
+        #expect(outcome.code == 1)
+        #expect(outcome.errors.contains(text), "\(outcome.errors)")
+        #expect(outcome.errors.split(separator: "\n").count == 1)
+    }
+
+    @Test func an_unknown_option_is_wrong_usage() throws {
+        #expect(try failure(["--no-such-option"]).code == 64)
+    }
+
+    @Test func options_go_before_the_environment_and_that_before_the_file() async throws {
+        let file = folder.path("config.yaml")
+        let yaml = """
+            socket: \(folder.path("file.sock"))
+            store: "memory:"
+            socket_mode: "0660"
+            missing_session: reject
+            """
+        try Data(yaml.utf8).write(to: URL(fileURLWithPath: file))
+        let daemon = try await Daemon(
+            in: folder,
+            environment: [
+                "FEEDBACKD_CONFIG": file, "FEEDBACKD_SOCKET": folder.path("env.sock"),
+                "FEEDBACKD_MISSING_SESSION": "create",
+            ]
+        )
+        #expect(!FileManager.default.fileExists(atPath: folder.path("env.sock")))
+        #expect(try daemon.control("add", "s").code == 0)
+        let attributes = try FileManager.default.attributesOfItem(atPath: daemon.socket)
+        #expect(attributes[.posixPermissions] as? Int == 0o660)
+        #expect(FileManager.default.fileExists(atPath: folder.path("f.db")))
+        #expect(daemon.terminate() == 0)
+    }
+
+    @Test("52: the socket is for the owner alone unless said otherwise, and has its group")
+    func socketPermissions() async throws {
+        let group = try #require(
+            try Programs.text("/etc/group").split(separator: "\n").last?.split(separator: ":")
+        )
+        let plain = try await Daemon(in: folder)
+        var attributes = try FileManager.default.attributesOfItem(atPath: plain.socket)
+        #expect(attributes[.posixPermissions] as? Int == 0o600)
+        #expect(plain.terminate() == 0)
+        guard geteuid() == 0 else { return }
+        let shared = try await Daemon(
+            in: folder,
+            ["--socket-mode", "0660", "--socket-group", String(group[0])]
+        )
+        attributes = try FileManager.default.attributesOfItem(atPath: shared.socket)
+        #expect(attributes[.posixPermissions] as? Int == 0o660)
+        #expect(attributes[.groupOwnerAccountID] as? Int == Int(group[2]))
+        #expect(shared.terminate() == 0)
+    }
+
+    @Test("1: oversized messages leave the daemon's memory as it is")
+    func oversizedMessages() async throws {
+        let daemon = try await Daemon(in: folder)
+        let connection = try RawConnection(daemon.socket)
+        let length = (16 << 20) - 1
+        let frame = Wire.frame(stream: 1, length: length, Data(count: length))
+        connection.send(frame)
+        #expect(try connection.receiveFrame() != nil)
+        let before = try daemon.status("VmHWM")
+        for _ in 0..<20 {
+            connection.send(frame)
+            #expect(Wire.response(try connection.receiveFrame()?.data ?? Data()).code == 8)
+        }
+        #expect(try daemon.status("VmHWM") < before + 1_024)
+        #expect(daemon.terminate() == 0)
+    }
+
+    @Test("38: 10,000 clients that go in mid-call leave nothing behind")
+    func clientsThatGo() async throws {
+        let daemon = try await Daemon(in: folder)
+        let descriptors = try daemon.descriptorCount() + 4
+        /// A hundred at a time, so that it is known how many there are at once.
+        func round(_ count: Int) async throws {
+            for index in 0..<count {
+                let connection = try RawConnection(daemon.socket)
+                let payload = Wire.field(1, "s") + Wire.field(4, "\(index)")
+                connection.send(
+                    Wire.call(
+                        stream: 1,
+                        "feedback.v1.FeedbackService",
+                        "AddFeedback",
+                        payload
+                    )
+                )
+                if index % 100 == 99 {
+                    #expect(
+                        try await eventually { try daemon.descriptorCount() <= descriptors }
+                    )
+                }
+            }
+        }
+        // What a first thousand leaves in caches and pools is the baseline.
+        try await round(1_000)
+        let baseline = try (memory: daemon.status("VmRSS"), threads: daemon.status("Threads"))
+        try await round(10_000)
+        #expect(try daemon.status("VmRSS") < baseline.memory + 8 * 1_024)
+        #expect(try daemon.status("Threads") <= baseline.threads + 4)
+        #expect(try daemon.control("health").output == "SERVING\n")
+        #expect(daemon.terminate() == 0)
+    }
+
+    @Test("44: 100,000 connects and closes at once do no harm")
+    func churn() async throws {
+        let daemon = try await Daemon(in: folder)
+        let descriptors = try daemon.descriptorCount() + 4
+        for _ in 0..<100_000 { _ = try RawConnection(daemon.socket) }
+        #expect(try await eventually { try daemon.descriptorCount() <= descriptors })
+        // Not deaf: every loop still answers.
+        for _ in 0..<8 { #expect(try daemon.control("health").output == "SERVING\n") }
+        #expect(daemon.terminate() == 0)
+    }
+
+    @Test func the_idle_daemon_needs_less_than_30_mib() async throws {
+        let daemon = try await Daemon(in: folder)
+        #expect(try daemon.control("add", "s", "--rating", "up").code == 0)
+        // What is its own; the rest is programs and libraries mapped from files. The README gives
+        // the whole for the release build.
+        #expect(try daemon.status("RssAnon") < 8 * 1_024)
+        #expect(try daemon.status("VmRSS") < 40 * 1_024)
+        #expect(daemon.terminate() == 0)
+    }
+}
