@@ -67,8 +67,8 @@ public final class RPCServer: Sendable {
         permissions: SocketPermissions = SocketPermissions()
     ) throws {
         let file = try SocketFile(address, permissions)
-        let listener = Listener(descriptor: file.descriptor, logger: logger) { [unowned self] in
-            accepted($0)
+        let listener = Listener(descriptor: file.descriptor, logger: logger) { [weak self] in
+            if let self { accepted($0) } else { Glibc.close($0) }
         }
         state.withLock {
             $0.socketFile = file

@@ -1,3 +1,4 @@
+internal import Dispatch
 internal import ProtoCodec
 internal import Synchronization
 
@@ -59,6 +60,7 @@ public final class ServerCall: @unchecked Sendable {
         _ result: Result<@Sendable (ProtoArena) throws -> ProtoMessage, any Error>,
         mapping status: @Sendable (any Error) -> RPCStatus
     ) {
+        dispatchPrecondition(condition: .onQueue(loop.queue))
         guard !isAnswered else { return }
         isAnswered = true
         do {
