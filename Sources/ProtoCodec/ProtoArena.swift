@@ -6,7 +6,7 @@ internal import CProtobufC
 /// become 177 MiB. Not thread-safe; everything made in it is gone after ``reset()``.
 public final class ProtoArena {
     /// The first block is kept across resets: most messages need no other.
-    private static let firstBlockBytes = 16 * 1024
+    private static let firstBlockBytesMax = 16 * 1024
     private static let alignment = 16
 
     /// How many bytes it gives out at most between two resets.
@@ -15,18 +15,21 @@ public final class ProtoArena {
     public private(set) var limitWasReached = false
 
     private let firstBlock: UnsafeMutableRawPointer
+    private let firstBlockBytes: Int
     private var furtherBlocks: [UnsafeMutableRawPointer] = []
     private var next: UnsafeMutableRawPointer
     private var end: UnsafeMutableRawPointer
-    private var blockBytesTotal = ProtoArena.firstBlockBytes
+    private var blockBytesTotal: Int
     private let allocator: UnsafeMutablePointer<ProtobufCAllocator>
 
     /// Makes an empty arena.
     public init(bytesMax: Int) {
         self.bytesMax = bytesMax
-        firstBlock = .allocate(byteCount: Self.firstBlockBytes, alignment: Self.alignment)
+        firstBlockBytes = min(Self.firstBlockBytesMax, bytesMax)
+        firstBlock = .allocate(byteCount: firstBlockBytes, alignment: Self.alignment)
+        blockBytesTotal = firstBlockBytes
         next = firstBlock
-        end = firstBlock + Self.firstBlockBytes
+        end = firstBlock + firstBlockBytes
         allocator = .allocate(capacity: 1)
         allocator.initialize(
             to: ProtobufCAllocator(
@@ -52,9 +55,9 @@ public final class ProtoArena {
     public func reset() {
         for block in furtherBlocks { block.deallocate() }
         if !furtherBlocks.isEmpty { furtherBlocks.removeAll() }
-        blockBytesTotal = Self.firstBlockBytes
+        blockBytesTotal = firstBlockBytes
         next = firstBlock
-        end = firstBlock + Self.firstBlockBytes
+        end = firstBlock + firstBlockBytes
         limitWasReached = false
     }
 
