@@ -83,7 +83,7 @@ extension ProtoArena {
         let message = try make(structType)
         message.pointee.fields = try entries(metadata) { key, value throws(ProtoError) in
             let entry = try make(fieldType)
-            entry.pointee.key = try string(key)
+            entry.pointee.key = try string(key, field: "metadata")
             entry.pointee.value = try self.message(of: value)
             return entry
         }
@@ -105,7 +105,7 @@ extension ProtoArena {
             message.pointee.number_value = value
         case .string(let value):
             message.pointee.kind_case = GOOGLE__PROTOBUF__VALUE__KIND_STRING_VALUE
-            message.pointee.string_value = try string(value)
+            message.pointee.string_value = try string(value, field: "metadata")
         case .object(let value):
             message.pointee.kind_case = GOOGLE__PROTOBUF__VALUE__KIND_STRUCT_VALUE
             message.pointee.struct_value = try self.message(of: value)
@@ -128,11 +128,12 @@ extension ProtoArena {
 
     /// A repeated field of strings.
     func strings(
-        _ texts: [String]
+        _ texts: [String],
+        field: String
     ) throws(ProtoError) -> UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? {
         if texts.isEmpty { return nil }
         let array = try allocate(of: UnsafeMutablePointer<CChar>?.self, count: texts.count)
-        for (index, text) in texts.enumerated() { array[index] = try string(text) }
+        for (index, text) in texts.enumerated() { array[index] = try string(text, field: field) }
         return array
     }
 

@@ -1,4 +1,5 @@
 internal import CProtobufC
+internal import Glibc
 
 /// The memory of protobuf-c messages: allocated by moving a pointer, freed all at once.
 ///
@@ -113,7 +114,20 @@ public final class ProtoArena {
         return message
     }
 
-    /// The text as a C string.
+    /// The text of a field as a C string.
+    ///
+    /// - Throws: a ``ProtoError`` with the field if the text has the NUL character, where packing
+    ///   would cut it in silence.
+    public func string(
+        _ text: String,
+        field: String
+    ) throws(ProtoError) -> UnsafeMutablePointer<CChar> {
+        let copy = try string(text)
+        guard strlen(copy) == text.utf8.count else { throw ProtoError(.containsNUL, field: field) }
+        return copy
+    }
+
+    /// The text as a C string, up to its NUL character if it has one.
     public func string(_ text: String) throws(ProtoError) -> UnsafeMutablePointer<CChar> {
         var text = text
         let count = text.utf8.count
