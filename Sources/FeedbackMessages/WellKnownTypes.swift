@@ -73,7 +73,9 @@ extension ProtoArena {
         let message = try make(timestampType)
         let milliseconds = moment.millisecondsSinceEpoch
         message.pointee.seconds = milliseconds.floorDivided(by: 1_000)
-        message.pointee.nanos = Int32(milliseconds - message.pointee.seconds * 1_000) * 1_000_000
+        // Of moments near Int64's lower end, only the difference fits.
+        let rest = milliseconds &- message.pointee.seconds &* 1_000
+        message.pointee.nanos = Int32(rest) * 1_000_000
         return message
     }
 
