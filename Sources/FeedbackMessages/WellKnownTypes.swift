@@ -24,7 +24,9 @@ extension Timestamp {
         else {
             throw .invalid(field, "must be in the years 1 to 9999, with nanos of 0 to 999999999")
         }
-        self.init(millisecondsSinceEpoch: milliseconds + (nanos + 999_999) / 1_000_000)
+        let roundedUp = milliseconds + (nanos + 999_999) / 1_000_000
+        // The last moments of the year 9999, which callers use as "no end", would leave the range.
+        self = min(Timestamp(millisecondsSinceEpoch: roundedUp), Timestamp.range.upperBound)
     }
 }
 
