@@ -97,7 +97,14 @@ extension Feedback__V1__GetMetricsRequest {
 }
 
 extension Metrics {
-    init(_ message: Feedback__V1__Metrics) {
+    /// - Throws: what makes a client call the reply invalid.
+    init(_ message: Feedback__V1__Metrics) throws {
+        let counts = [message.positive, message.negative, message.neutral]
+        var rest = Int64.max
+        for count in counts {
+            guard (0...rest).contains(count) else { throw ImpossibleCount() }
+            rest -= count
+        }
         let length = message.average_comment_length * Double(message.total)
         self.init(
             positive: message.positive,
@@ -107,6 +114,9 @@ extension Metrics {
         )
     }
 }
+
+/// A count in a response is negative, or so large that the total overflows.
+struct ImpossibleCount: Error {}
 
 extension ProtoArena {
     func message(
