@@ -35,6 +35,7 @@ public final class MemoryStore: Store {
     ) async throws -> AddedFeedback {
         try state.withLock { state in
             try state.checkOpen()
+            if let reason = context.reasonToDrop { throw reason }
             let key = feedback.sessionID
             let requestID = feedback.draft.requestID
             if state.sessions[key] == nil {
@@ -111,6 +112,7 @@ public final class MemoryStore: Store {
     ) async throws -> Metadata {
         try state.withLock { state in
             try state.checkOpen()
+            if let reason = context.reasonToDrop { throw reason }
             if state.sessions[sessionID] == nil, missingSession == .reject {
                 throw FeedbackError.unknownSession
             }
