@@ -126,7 +126,9 @@ let package = Package(
         ),
         .testTarget(
             name: "ProtoCodecTests",
-            dependencies: ["CProtobufC", "CRPCProto", "ProtoCodec", "TestSupport"],
+            dependencies: [
+                "CFeedbackProto", "CProtobufC", "CRPCProto", "ProtoCodec", "TestSupport",
+            ],
             swiftSettings: settings
         ),
         .testTarget(
@@ -145,6 +147,7 @@ let package = Package(
             name: "FeedbackClientTests",
             dependencies: [
                 "FeedbackClient", "FeedbackCore", "FeedbackModel", "FeedbackServer", "TestSupport",
+                logging,
             ],
             swiftSettings: settings
         ),
