@@ -131,7 +131,9 @@ let package = Package(
         ),
         .testTarget(
             name: "ProtoCodecTests",
-            dependencies: ["CProtobufC", "CRPCProto", "ProtoCodec", "TestSupport"],
+            dependencies: [
+                "CFeedbackProto", "CProtobufC", "CRPCProto", "ProtoCodec", "TestSupport",
+            ],
             swiftSettings: settings
         ),
         .testTarget(
@@ -150,6 +152,7 @@ let package = Package(
             name: "FeedbackClientTests",
             dependencies: [
                 "FeedbackClient", "FeedbackCore", "FeedbackModel", "FeedbackServer", "TestSupport",
+                logging,
             ],
             swiftSettings: settings
         ),

@@ -106,6 +106,10 @@ private final class Wait<Response: Sendable>: CallCancellation {
 extension Error {
     /// The same as a server would make of it.
     fileprivate var asFeedbackError: FeedbackError {
-        self as? FeedbackError ?? FeedbackError(.internal, "internal error", cause: self)
+        switch self {
+        case let error as FeedbackError: error
+        case is CancellationError: FeedbackError(.cancelled, "the call was cancelled")
+        default: FeedbackError(.internal, "internal error", cause: self)
+        }
     }
 }

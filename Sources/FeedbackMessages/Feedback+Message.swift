@@ -78,19 +78,19 @@ extension Feedback {
 
 extension Feedback__V1__AddFeedbackRequest {
     mutating func set(_ draft: FeedbackDraft, _ arena: ProtoArena) throws(ProtoError) {
-        session_id = try arena.string(draft.sessionID)
+        session_id = try arena.string(draft.sessionID, field: "session_id")
         rating = draft.rating.message
-        comment = try arena.string(draft.comment)
-        request_id = try arena.string(draft.requestID)
-        message_id = try arena.string(draft.messageID)
-        agent_id = try arena.string(draft.agentID)
+        comment = try arena.string(draft.comment, field: "comment")
+        request_id = try arena.string(draft.requestID, field: "request_id")
+        message_id = try arena.string(draft.messageID, field: "message_id")
+        agent_id = try arena.string(draft.agentID, field: "agent_id")
         if let author = draft.author { self.author = try arena.message(of: author) }
-        tags = try arena.strings(draft.tags)
+        tags = try arena.strings(draft.tags, field: "tags")
         n_tags = draft.tags.count
         attributes = try arena.entries(draft.attributes) { key, value throws(ProtoError) in
             let entry = try arena.make(requestAttributeType)
-            entry.pointee.key = try arena.string(key)
-            entry.pointee.value = try arena.string(value)
+            entry.pointee.key = try arena.string(key, field: "attributes.key")
+            entry.pointee.value = try arena.string(value, field: "attributes.value")
             return entry
         }
         n_attributes = draft.attributes.count
@@ -112,7 +112,7 @@ extension ProtoArena {
         message.pointee.message_id = try string(draft.messageID)
         message.pointee.agent_id = try string(draft.agentID)
         if let author = draft.author { message.pointee.author = try self.message(of: author) }
-        message.pointee.tags = try strings(draft.tags)
+        message.pointee.tags = try strings(draft.tags, field: "tags")
         message.pointee.n_tags = draft.tags.count
         message.pointee.attributes = try entries(draft.attributes) {
             key,
@@ -131,7 +131,7 @@ extension ProtoArena {
     ) throws(ProtoError) -> UnsafeMutablePointer<Feedback__V1__Author> {
         let message = try make(authorType)
         message.pointee.source = Feedback__V1__AuthorSource(UInt32(author.source.rawValue))
-        message.pointee.id = try string(author.id)
+        message.pointee.id = try string(author.id, field: "author.id")
         return message
     }
 

@@ -88,9 +88,11 @@ public enum FeedbackMethods {
             var groups: [String: Metrics] = [:]
             for index in 0..<message.n_groups {
                 guard let group = message.groups[index]?.pointee else { continue }
-                groups[String(proto: group.key)] = group.metrics.map { Metrics($0.pointee) }
+                groups[String(proto: group.key)] = try group.metrics.map {
+                    try Metrics($0.pointee)
+                }
             }
-            return MetricsReport(metrics: Metrics(metrics), groups: groups)
+            return MetricsReport(metrics: try Metrics(metrics), groups: groups)
         }
     )
 

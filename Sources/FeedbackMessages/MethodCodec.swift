@@ -47,10 +47,13 @@ public struct MethodCodec<Request: Sendable, Response: Sendable>: Sendable {
 
     /// Builds the request.
     ///
-    /// - Throws: RESOURCE_EXHAUSTED if it is larger than the arena.
+    /// - Throws: RESOURCE_EXHAUSTED if it is larger than the arena; INVALID_ARGUMENT that names the
+    ///   field with text that has NUL.
     public func encodeRequest(_ request: Request, _ arena: ProtoArena) throws -> ProtoMessage {
         do {
             return try buildRequest(request, arena)
+        } catch let error as ProtoError where error.kind != .tooLarge {
+            throw FeedbackError(error, message: "\(name)Request")
         } catch is ProtoError {
             throw FeedbackError(.resourceExhausted, "the request is larger than a message may be")
         }

@@ -38,20 +38,20 @@ extension FeedbackQuery {
 
 extension Feedback__V1__ListFeedbacksRequest {
     mutating func set(_ query: FeedbackQuery, _ arena: ProtoArena) throws(ProtoError) {
-        session_id = try arena.string(query.sessionID)
+        session_id = try arena.string(query.sessionID, field: "session_id")
         let ratings = try arena.allocate(of: Feedback__V1__Rating.self, count: query.ratings.count)
         for (index, rating) in query.ratings.enumerated() { ratings[index] = rating.message }
         self.ratings = ratings
         n_ratings = query.ratings.count
         if let from = query.created.from { created_at_or_after = try arena.message(of: from) }
         if let until = query.created.until { created_before = try arena.message(of: until) }
-        message_id = try arena.string(query.messageID)
+        message_id = try arena.string(query.messageID, field: "message_id")
         if let hasComment = query.hasComment {
             comment_filter_case = FEEDBACK__V1__LIST_FEEDBACKS_REQUEST__COMMENT_FILTER_HAS_COMMENT
             has_comment = hasComment ? 1 : 0
         }
         page_size = Int32(clamping: query.pageSize)
-        page_token = try arena.string(query.pageToken)
+        page_token = try arena.string(query.pageToken, field: "page_token")
         newest_first = query.newestFirst ? 1 : 0
     }
 }
@@ -81,7 +81,7 @@ extension MetricsQuery {
 
 extension Feedback__V1__GetMetricsRequest {
     mutating func set(_ query: MetricsQuery, _ arena: ProtoArena) throws(ProtoError) {
-        session_id = try arena.string(query.sessionID)
+        session_id = try arena.string(query.sessionID, field: "session_id")
         if let from = query.created.from { created_at_or_after = try arena.message(of: from) }
         if let until = query.created.until { created_before = try arena.message(of: until) }
         switch query.grouping {
@@ -89,7 +89,7 @@ extension Feedback__V1__GetMetricsRequest {
         case .session: group_by = FEEDBACK__V1__GROUP_BY__GROUP_BY_SESSION
         case .metadata(let key):
             group_by = FEEDBACK__V1__GROUP_BY__GROUP_BY_METADATA
-            metadata_key = try arena.string(key)
+            metadata_key = try arena.string(key, field: "metadata_key")
         case .hour: group_by = FEEDBACK__V1__GROUP_BY__GROUP_BY_HOUR
         case .day: group_by = FEEDBACK__V1__GROUP_BY__GROUP_BY_DAY
         }
@@ -97,7 +97,14 @@ extension Feedback__V1__GetMetricsRequest {
 }
 
 extension Metrics {
-    init(_ message: Feedback__V1__Metrics) {
+    /// - Throws: what makes a client call the reply invalid.
+    init(_ message: Feedback__V1__Metrics) throws {
+        let counts = [message.positive, message.negative, message.neutral]
+        var rest = Int64.max
+        for count in counts {
+            guard (0...rest).contains(count) else { throw ImpossibleCount() }
+            rest -= count
+        }
         let length = message.average_comment_length * Double(message.total)
         self.init(
             positive: message.positive,
@@ -107,6 +114,9 @@ extension Metrics {
         )
     }
 }
+
+/// A count in a response is negative, or so large that the total overflows.
+struct ImpossibleCount: Error {}
 
 extension ProtoArena {
     func message(

@@ -42,7 +42,7 @@ public enum SessionMethods {
         request: ProtoType(feedback__v1__update_metadata_request__init),
         response: ProtoType(feedback__v1__update_metadata_response__init),
         buildRequest: { update, message, arena in
-            message.session_id = try arena.string(update.sessionID)
+            message.session_id = try arena.string(update.sessionID, field: "session_id")
             message.metadata = try arena.message(of: update.metadata)
         },
         readRequest: { message in
@@ -64,7 +64,7 @@ public enum SessionMethods {
         request: ProtoType(feedback__v1__get_metadata_request__init),
         response: ProtoType(feedback__v1__get_metadata_response__init),
         buildRequest: { sessionID, message, arena in
-            message.session_id = try arena.string(sessionID)
+            message.session_id = try arena.string(sessionID, field: "session_id")
         },
         readRequest: { String(proto: $0.session_id) },
         buildResponse: { metadata, message, arena in
@@ -80,8 +80,8 @@ public enum SessionMethods {
         request: ProtoType(feedback__v1__delete_metadata_request__init),
         response: ProtoType(feedback__v1__delete_metadata_response__init),
         buildRequest: { deletion, message, arena in
-            message.session_id = try arena.string(deletion.sessionID)
-            message.keys = try arena.strings(deletion.keys)
+            message.session_id = try arena.string(deletion.sessionID, field: "session_id")
+            message.keys = try arena.strings(deletion.keys, field: "keys")
             message.n_keys = deletion.keys.count
         },
         readRequest: { message in

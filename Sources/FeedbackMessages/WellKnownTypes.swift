@@ -24,7 +24,9 @@ extension Timestamp {
         else {
             throw .invalid(field, "must be in the years 1 to 9999, with nanos of 0 to 999999999")
         }
-        self.init(millisecondsSinceEpoch: milliseconds + (nanos + 999_999) / 1_000_000)
+        let roundedUp = milliseconds + (nanos + 999_999) / 1_000_000
+        // The last moments of the year 9999, which callers use as "no end", would leave the range.
+        self = min(Timestamp(millisecondsSinceEpoch: roundedUp), Timestamp.range.upperBound)
     }
 }
 
@@ -73,7 +75,9 @@ extension ProtoArena {
         let message = try make(timestampType)
         let milliseconds = moment.millisecondsSinceEpoch
         message.pointee.seconds = milliseconds.floorDivided(by: 1_000)
-        message.pointee.nanos = Int32(milliseconds - message.pointee.seconds * 1_000) * 1_000_000
+        // Of moments near Int64's lower end, only the difference fits.
+        let rest = milliseconds &- message.pointee.seconds &* 1_000
+        message.pointee.nanos = Int32(rest) * 1_000_000
         return message
     }
 
@@ -83,7 +87,7 @@ extension ProtoArena {
         let message = try make(structType)
         message.pointee.fields = try entries(metadata) { key, value throws(ProtoError) in
             let entry = try make(fieldType)
-            entry.pointee.key = try string(key)
+            entry.pointee.key = try string(key, field: "metadata")
             entry.pointee.value = try self.message(of: value)
             return entry
         }
@@ -105,7 +109,7 @@ extension ProtoArena {
             message.pointee.number_value = value
         case .string(let value):
             message.pointee.kind_case = GOOGLE__PROTOBUF__VALUE__KIND_STRING_VALUE
-            message.pointee.string_value = try string(value)
+            message.pointee.string_value = try string(value, field: "metadata")
         case .object(let value):
             message.pointee.kind_case = GOOGLE__PROTOBUF__VALUE__KIND_STRUCT_VALUE
             message.pointee.struct_value = try self.message(of: value)
@@ -128,11 +132,12 @@ extension ProtoArena {
 
     /// A repeated field of strings.
     func strings(
-        _ texts: [String]
+        _ texts: [String],
+        field: String
     ) throws(ProtoError) -> UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? {
         if texts.isEmpty { return nil }
         let array = try allocate(of: UnsafeMutablePointer<CChar>?.self, count: texts.count)
-        for (index, text) in texts.enumerated() { array[index] = try string(text) }
+        for (index, text) in texts.enumerated() { array[index] = try string(text, field: field) }
         return array
     }
 

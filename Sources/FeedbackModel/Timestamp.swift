@@ -73,7 +73,8 @@ extension Timestamp: CustomStringConvertible {
 extension Int64 {
     /// Division that rounds towards negative infinity.
     package func floorDivided(by divisor: Int64) -> Int64 {
-        self >= 0 ? self / divisor : -((-self + divisor - 1) / divisor)
+        let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
+        return remainder < 0 ? quotient - 1 : quotient
     }
 }
 

@@ -1,4 +1,5 @@
 internal import CProtobufC
+internal import Glibc
 
 /// The memory of protobuf-c messages: allocated by moving a pointer, freed all at once.
 ///
@@ -6,7 +7,7 @@ internal import CProtobufC
 /// become 177 MiB. Not thread-safe; everything made in it is gone after ``reset()``.
 public final class ProtoArena {
     /// The first block is kept across resets: most messages need no other.
-    private static let firstBlockBytes = 16 * 1024
+    private static let firstBlockBytesMax = 16 * 1024
     private static let alignment = 16
 
     /// How many bytes it gives out at most between two resets.
@@ -15,18 +16,21 @@ public final class ProtoArena {
     public private(set) var limitWasReached = false
 
     private let firstBlock: UnsafeMutableRawPointer
+    private let firstBlockBytes: Int
     private var furtherBlocks: [UnsafeMutableRawPointer] = []
     private var next: UnsafeMutableRawPointer
     private var end: UnsafeMutableRawPointer
-    private var blockBytesTotal = ProtoArena.firstBlockBytes
+    private var blockBytesTotal: Int
     private let allocator: UnsafeMutablePointer<ProtobufCAllocator>
 
     /// Makes an empty arena.
     public init(bytesMax: Int) {
         self.bytesMax = bytesMax
-        firstBlock = .allocate(byteCount: Self.firstBlockBytes, alignment: Self.alignment)
+        firstBlockBytes = min(Self.firstBlockBytesMax, bytesMax)
+        firstBlock = .allocate(byteCount: firstBlockBytes, alignment: Self.alignment)
+        blockBytesTotal = firstBlockBytes
         next = firstBlock
-        end = firstBlock + Self.firstBlockBytes
+        end = firstBlock + firstBlockBytes
         allocator = .allocate(capacity: 1)
         allocator.initialize(
             to: ProtobufCAllocator(
@@ -52,9 +56,9 @@ public final class ProtoArena {
     public func reset() {
         for block in furtherBlocks { block.deallocate() }
         if !furtherBlocks.isEmpty { furtherBlocks.removeAll() }
-        blockBytesTotal = Self.firstBlockBytes
+        blockBytesTotal = firstBlockBytes
         next = firstBlock
-        end = firstBlock + Self.firstBlockBytes
+        end = firstBlock + firstBlockBytes
         limitWasReached = false
     }
 
@@ -110,7 +114,20 @@ public final class ProtoArena {
         return message
     }
 
-    /// The text as a C string.
+    /// The text of a field as a C string.
+    ///
+    /// - Throws: a ``ProtoError`` with the field if the text has the NUL character, where packing
+    ///   would cut it in silence.
+    public func string(
+        _ text: String,
+        field: String
+    ) throws(ProtoError) -> UnsafeMutablePointer<CChar> {
+        let copy = try string(text)
+        guard strlen(copy) == text.utf8.count else { throw ProtoError(.containsNUL, field: field) }
+        return copy
+    }
+
+    /// The text as a C string, up to its NUL character if it has one.
     public func string(_ text: String) throws(ProtoError) -> UnsafeMutablePointer<CChar> {
         var text = text
         let count = text.utf8.count

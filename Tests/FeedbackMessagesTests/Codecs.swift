@@ -1,0 +1,135 @@
+import FeedbackMessages
+import FeedbackModel
+import Foundation
+import ProtoCodec
+
+extension MethodCodec {
+    func bytes(of request: Request) throws -> Data {
+        let arena = ProtoArena(bytesMax: 32 << 20)
+        return Self.packed(try encodeRequest(request, arena))
+    }
+
+    func bytes(ofResponse response: Response) throws -> Data {
+        let arena = ProtoArena(bytesMax: 32 << 20)
+        return Self.packed(try encodeResponse(response, arena))
+    }
+
+    func request(_ bytes: Data, memoryBytesMax: Int = 32 << 20) throws -> Request {
+        let arena = ProtoArena(bytesMax: memoryBytesMax)
+        return try bytes.withUnsafeBytes { try decodeRequest($0, arena) }
+    }
+
+    func response(_ bytes: Data) throws -> Response {
+        let arena = ProtoArena(bytesMax: 32 << 20)
+        return try bytes.withUnsafeBytes { try decodeResponse($0, arena) }
+    }
+
+    /// What the value is after a way over the wire.
+    func passed(_ request: Request) throws -> Request { try self.request(try bytes(of: request)) }
+
+    func passed(response: Response) throws -> Response {
+        try self.response(try bytes(ofResponse: response))
+    }
+
+    /// What the peer is told about the bytes of a request; nil if they are taken.
+    func refusal(of bytes: Data, memoryBytesMax: Int = 32 << 20) throws -> FeedbackError? {
+        do {
+            _ = try request(bytes, memoryBytesMax: memoryBytesMax)
+            return nil
+        } catch let error as FeedbackError {
+            return error
+        }
+    }
+
+    private static func packed(_ message: ProtoMessage) -> Data {
+        var bytes = Data(count: message.packedSize)
+        bytes.withUnsafeMutableBytes { buffer in
+            if let start = buffer.baseAddress { message.pack(to: start) }
+        }
+        return bytes
+    }
+}
+
+/// Values with every field filled, and at the limits.
+enum Samples {
+    static let draft = FeedbackDraft(
+        sessionID: "user-123",
+        rating: .down,
+        comment: "Zu langsam — 日本語 🎉\n\"e\u{301}\"",
+        requestID: "request-1",
+        messageID: "message-1",
+        agentID: "agent-1",
+        author: Author(source: .human, id: "anna"),
+        tags: ["slow", "", "größe", "slow"],
+        attributes: ["model": "m-1", "": "empty key", "ключ": "", "z": "ü"]
+    )
+
+    static let draftAtTheLimits = FeedbackDraft(
+        sessionID: String(repeating: "s", count: FieldLimits.idBytesMax),
+        rating: .up,
+        comment: String(repeating: "🎉", count: FieldLimits.commentCodePointsMax),
+        requestID: String(repeating: "r", count: FieldLimits.idBytesMax),
+        messageID: String(repeating: "m", count: FieldLimits.idBytesMax),
+        agentID: String(repeating: "a", count: FieldLimits.idBytesMax),
+        author: Author(source: .code, id: String(repeating: "i", count: FieldLimits.idBytesMax)),
+        tags: Array(
+            repeating: String(repeating: "ü", count: FieldLimits.tagBytesMax / 2),
+            count: FieldLimits.tagsMax
+        ),
+        attributes: Dictionary(
+            uniqueKeysWithValues: (10..<10 + FieldLimits.attributesMax).map { index in
+                (
+                    "\(index)"
+                        + String(repeating: "k", count: FieldLimits.attributeKeyBytesMax - 2),
+                    String(repeating: "v", count: FieldLimits.attributeValueBytesMax)
+                )
+            }
+        )
+    )
+
+    /// As the message has it: the request_id is the caller's own matter.
+    static func stored(
+        _ draft: FeedbackDraft,
+        at milliseconds: Int64 = 1_705_935_600_123
+    ) -> Feedback {
+        var draft = draft
+        draft.requestID = ""
+        return Feedback(
+            id: FeedbackID(high: 0x018d_3f60_5a00_7b1c, low: 0x8a2f_0123_4567_89ab),
+            draft: draft,
+            createdAt: Timestamp(millisecondsSinceEpoch: milliseconds),
+            updatedAt: Timestamp(millisecondsSinceEpoch: milliseconds + 1_001)
+        )
+    }
+
+    static let query = FeedbackQuery(
+        sessionID: "user-123",
+        ratings: [.none, .up, .down],
+        created: TimeRange(
+            from: Timestamp(millisecondsSinceEpoch: -1),
+            until: Timestamp(millisecondsSinceEpoch: 1_705_935_600_123)
+        ),
+        messageID: "message-1",
+        hasComment: true,
+        newestFirst: true,
+        pageSize: 1_000,
+        pageToken: "0123456789abcdef"
+    )
+
+    static let metadata: Metadata = [
+        "null": .null, "yes": .bool(true), "no": .bool(false), "text": .string("日本語 🎉"),
+        "empty": .string(""), "zero": .number(0), "number": .number(-1.5e300), "no list": .list([]),
+        "list": .list([.null, .number(1), .string("a"), .list([.list([])]), .object(["a": .null])]),
+        "no object": .object([:]), "object": .object(["k": .object(["": .bool(true)])]),
+        "": .string("empty key"),
+    ]
+
+    /// Metadata with that many levels.
+    static func metadata(levels: Int) -> Metadata {
+        var value = MetadataValue.string("innermost")
+        for level in 1..<levels {
+            value = level.isMultiple(of: 2) ? .list([value]) : .object(["k": value])
+        }
+        return ["k": value]
+    }
+}

@@ -1,0 +1,156 @@
+import FeedbackMessages
+import FeedbackModel
+import Foundation
+import TestSupport
+import Testing
+
+/// The contract's field numbers, against bytes that are written by hand.
+@Suite("the bytes of feedback.v1")
+struct ContractTests {
+    /// Fields one after the other.
+    private func joined(_ parts: Data...) -> Data { parts.reduce(Data(), +) }
+
+    @Test func the_methods_have_the_contract_s_names() {
+        #expect(FeedbackMethods.service == "feedback.v1.FeedbackService")
+        #expect(FeedbackMethods.addFeedback.service == "feedback.v1.FeedbackService")
+        #expect(FeedbackMethods.addFeedback.name == "AddFeedback")
+        #expect(FeedbackMethods.listFeedbacks.name == "ListFeedbacks")
+        #expect(FeedbackMethods.getMetrics.name == "GetMetrics")
+        #expect(SessionMethods.updateMetadata.service == "feedback.v1.SessionService")
+        #expect(SessionMethods.updateMetadata.name == "UpdateMetadata")
+        #expect(SessionMethods.getMetadata.name == "GetMetadata")
+        #expect(SessionMethods.deleteMetadata.name == "DeleteMetadata")
+    }
+
+    @Test func an_add_feedback_request() throws {
+        var draft = Samples.draft
+        draft.attributes = ["model": "m-1"]
+        let expected = joined(
+            Wire.field(1, "user-123"),
+            Wire.field(2, 2),
+            Wire.field(3, draft.comment),
+            Wire.field(4, "request-1"),
+            Wire.field(5, "message-1"),
+            Wire.field(6, "agent-1"),
+            Wire.field(7, Wire.field(1, 1) + Wire.field(2, "anna")),
+            draft.tags.map { Wire.field(8, $0) }.reduce(Data(), +),
+            Wire.field(9, Wire.field(1, "model") + Wire.field(2, "m-1"))
+        )
+        #expect(try FeedbackMethods.addFeedback.bytes(of: draft) == expected)
+        #expect(try FeedbackMethods.addFeedback.request(expected) == draft)
+    }
+
+    @Test func a_list_feedbacks_request() throws {
+        var query = Samples.query
+        query.ratings = [.down]
+        let expected = joined(
+            Wire.field(1, "user-123"),
+            Wire.field(2, Data([2])),
+            Wire.field(3, Wire.field(1, UInt64(bitPattern: -1)) + Wire.field(2, 999_000_000)),
+            Wire.field(4, Wire.field(1, 1_705_935_600) + Wire.field(2, 123_000_000)),
+            Wire.field(5, "message-1"),
+            Wire.field(6, 1),
+            Wire.field(7, 1_000),
+            Wire.field(8, "0123456789abcdef"),
+            Wire.field(9, 1)
+        )
+        #expect(try FeedbackMethods.listFeedbacks.bytes(of: query) == expected)
+        #expect(try FeedbackMethods.listFeedbacks.request(expected) == query)
+    }
+
+    @Test func a_filter_for_no_comment_differs_from_no_filter() throws {
+        let none = try FeedbackMethods.listFeedbacks.bytes(of: FeedbackQuery())
+        let without = try FeedbackMethods.listFeedbacks.bytes(of: FeedbackQuery(hasComment: false))
+        #expect(none == Data())
+        #expect(without == Wire.field(6, 0))
+    }
+
+    @Test func a_get_metrics_request() throws {
+        let query = MetricsQuery(
+            sessionID: "s",
+            created: TimeRange(
+                from: Timestamp(millisecondsSinceEpoch: 1_000),
+                until: Timestamp(millisecondsSinceEpoch: 2_000)
+            ),
+            grouping: .metadata(key: "team")
+        )
+        let expected = joined(
+            Wire.field(1, "s"),
+            Wire.field(2, Wire.field(1, 1)),
+            Wire.field(3, Wire.field(1, 2)),
+            Wire.field(4, 2),
+            Wire.field(5, "team")
+        )
+        #expect(try FeedbackMethods.getMetrics.bytes(of: query) == expected)
+        #expect(try FeedbackMethods.getMetrics.request(expected) == query)
+    }
+
+    @Test(arguments: zip([1, 3, 4], [.session, .hour, .day] as [MetricsGrouping]))
+    func the_values_of_group_by(_ value: UInt64, _ grouping: MetricsGrouping) throws {
+        #expect(try FeedbackMethods.getMetrics.request(Wire.field(4, value)).grouping == grouping)
+    }
+
+    @Test func an_add_feedback_response() throws {
+        var feedback = Samples.stored(Samples.draft)
+        feedback.draft.attributes = ["model": "m-1"]
+        let message = joined(
+            Wire.field(1, "018d3f60-5a00-7b1c-8a2f-0123456789ab"),
+            Wire.field(2, "user-123"),
+            Wire.field(3, 2),
+            Wire.field(4, feedback.comment),
+            Wire.field(5, Wire.field(1, 1_705_935_600) + Wire.field(2, 123_000_000)),
+            Wire.field(6, Wire.field(1, 1_705_935_601) + Wire.field(2, 124_000_000)),
+            Wire.field(7, "message-1"),
+            Wire.field(8, "agent-1"),
+            Wire.field(9, Wire.field(1, 1) + Wire.field(2, "anna")),
+            feedback.draft.tags.map { Wire.field(10, $0) }.reduce(Data(), +),
+            Wire.field(11, Wire.field(1, "model") + Wire.field(2, "m-1"))
+        )
+        let added = AddedFeedback(feedback: feedback, replayed: true)
+        let expected = Wire.field(1, message) + Wire.field(2, 1)
+        #expect(try FeedbackMethods.addFeedback.bytes(ofResponse: added) == expected)
+        #expect(try FeedbackMethods.addFeedback.response(expected) == added)
+    }
+
+    @Test func metadata_of_every_kind() throws {
+        func entry(_ key: String, _ value: Data) -> Data {
+            Wire.field(1, Wire.field(1, key) + Wire.field(2, value))
+        }
+        let number = withUnsafeBytes(of: Double(1.5).bitPattern.littleEndian) { Data($0) }
+        let structure = joined(
+            entry("null", Wire.field(1, 0)),
+            entry("number", Data([2 << 3 | 1]) + number),
+            entry("text", Wire.field(3, "a")),
+            entry("bool", Wire.field(4, 1)),
+            entry("object", Wire.field(5, entry("k", Wire.field(1, 0)))),
+            entry("list", Wire.field(6, Wire.field(1, Wire.field(4, 0)))),
+            entry("none", Data())
+        )
+        let update = try SessionMethods.updateMetadata.request(
+            Wire.field(1, "s") + Wire.field(2, structure)
+        )
+        let expected: Metadata = [
+            "null": .null, "number": .number(1.5), "text": .string("a"), "bool": .bool(true),
+            "object": .object(["k": .null]), "list": .list([.bool(false)]), "none": .null,
+        ]
+        #expect(update.sessionID == "s")
+        #expect(update.metadata == expected)
+    }
+
+    @Test func of_a_field_that_comes_twice_the_last_counts_and_lists_grow() throws {
+        let draft = try FeedbackMethods.addFeedback.request(
+            joined(
+                Wire.field(1, "first"),
+                Wire.field(8, "a"),
+                Wire.field(1, "last"),
+                Wire.field(8, "b")
+            )
+        )
+        #expect(draft == FeedbackDraft(sessionID: "last", tags: ["a", "b"]))
+    }
+
+    @Test func fields_of_later_versions_are_passed_over() throws {
+        let bytes = Wire.field(99, "new") + Wire.field(1, "s") + Wire.field(100, 7)
+        #expect(try FeedbackMethods.addFeedback.request(bytes) == FeedbackDraft(sessionID: "s"))
+    }
+}

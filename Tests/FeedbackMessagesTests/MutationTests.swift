@@ -1,0 +1,119 @@
+import FeedbackMessages
+import FeedbackModel
+import Foundation
+import TestSupport
+import Testing
+
+/// Messages that went wrong on the way, always the same ones: the generator's seed is fixed.
+@Suite("messages that are damaged")
+struct MutationTests {
+    private static let mutationsPerMessage = 400
+
+    /// SplitMix64.
+    private struct Generator: RandomNumberGenerator {
+        var state: UInt64
+
+        mutating func next() -> UInt64 {
+            state &+= 0x9E37_79B9_7F4A_7C15
+            var word = state
+            word = (word ^ word >> 30) &* 0xBF58_476D_1CE4_E5B9
+            word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
+            return word ^ word >> 31
+        }
+    }
+
+    private func damaged(_ bytes: Data, _ generator: inout Generator) -> Data {
+        var bytes = [UInt8](bytes)
+        for _ in 0..<Int.random(in: 1...4, using: &generator) where !bytes.isEmpty {
+            let place = Int.random(in: 0..<bytes.count, using: &generator)
+            switch Int.random(in: 0..<6, using: &generator) {
+            case 0, 1: bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
+            case 2: bytes.removeSubrange(place...)
+            case 3: bytes.insert(.random(in: 0 ... .max, using: &generator), at: place)
+            case 4: bytes[place] = [0, 0x7F, 0x80, 0xFF].randomElement(using: &generator) ?? 0
+            default: bytes.insert(contentsOf: bytes[place...].prefix(20), at: place)
+            }
+        }
+        return Data(bytes)
+    }
+
+    /// Decodes damaged requests and responses; what is still taken must survive another way.
+    private func damage<Request, Response>(
+        _ method: MethodCodec<Request, Response>,
+        _ requests: [Request],
+        _ responses: [Response]
+    ) throws {
+        var generator = Generator(state: 42)
+        var taken = 0
+        var refused = 0
+        for bytes in try requests.map({ try method.bytes(of: $0) }) {
+            for _ in 0..<Self.mutationsPerMessage {
+                let damaged = damaged(bytes, &generator)
+                do {
+                    _ = try method.passed(try method.request(damaged))
+                    taken += 1
+                } catch {
+                    let code = (error as? FeedbackError)?.code
+                    #expect(code == .internal || code == .invalidArgument, "\(Array(damaged))")
+                    refused += 1
+                }
+            }
+        }
+        for bytes in try responses.map({ try method.bytes(ofResponse: $0) }) {
+            for _ in 0..<Self.mutationsPerMessage {
+                let damaged = damaged(bytes, &generator)
+                do {
+                    _ = try method.passed(response: try method.response(damaged))
+                    taken += 1
+                } catch {
+                    #expect((error as? FeedbackError)?.code == .internal, "\(Array(damaged))")
+                    refused += 1
+                }
+            }
+        }
+        #expect(taken > 0 && refused > 0)
+    }
+
+    @Test func of_add_feedback_are_refused_or_read_without_harm() throws {
+        try damage(
+            FeedbackMethods.addFeedback,
+            [Samples.draft, FeedbackDraft(sessionID: "s", rating: .up)],
+            [AddedFeedback(feedback: Samples.stored(Samples.draft), replayed: true)]
+        )
+    }
+
+    @Test func of_list_feedbacks_are_refused_or_read_without_harm() throws {
+        let feedbacks = [
+            Samples.stored(FeedbackDraft(sessionID: "s", author: Author(id: "a")), at: -1),
+            Samples.stored(FeedbackDraft(sessionID: "t", tags: ["a"], attributes: ["b": "c"])),
+        ]
+        try damage(
+            FeedbackMethods.listFeedbacks,
+            [Samples.query, FeedbackQuery(hasComment: false)],
+            [FeedbackPage(feedbacks: feedbacks, nextPageToken: "t", totalSize: 2)]
+        )
+    }
+
+    @Test func of_get_metrics_are_refused_or_read_without_harm() throws {
+        let metrics = Metrics(positive: 3, negative: 2, neutral: 1, commentCodePoints: 50)
+        try damage(
+            FeedbackMethods.getMetrics,
+            [MetricsQuery(created: Samples.query.created, grouping: .metadata(key: "team"))],
+            [MetricsReport(metrics: metrics, groups: ["a": metrics, "b": metrics])]
+        )
+    }
+
+    @Test func of_the_session_methods_are_refused_or_read_without_harm() throws {
+        try damage(
+            SessionMethods.updateMetadata,
+            [.init(sessionID: "s", metadata: Samples.metadata)],
+            [Samples.metadata, ["a": .list([.object(["b": .null])])]]
+        )
+        try damage(SessionMethods.getMetadata, ["user-123"], [["k": .string("v")]])
+        try damage(
+            SessionMethods.deleteMetadata,
+            [.init(sessionID: "s", keys: ["a", "ключ"])],
+            [["k": .bool(true)]]
+        )
+    }
+}
