@@ -180,7 +180,7 @@ public final class FeedbackClient: Sendable {
         _ call: (Duration) async throws -> Response
     ) async throws -> Response {
         let deadline = ContinuousClock.now + (timeout ?? options.timeout)
-        var pause = options.backoff
+        var pause = min(options.backoff, options.backoffMax)
         var attempts = 1
         while true {
             do {
