@@ -189,7 +189,8 @@ let package = Package(
         .testTarget(
             name: "SQLiteStoreTests",
             dependencies: [
-                "FeedbackCore", "FeedbackModel", "SQLiteStore", "StoreContract", grdb, grdbSQLite,
+                "FeedbackCore", "FeedbackModel", "SQLiteStore", "StoreContract", "TestSupport",
+                grdb, grdbSQLite,
                 logging,
             ],
             swiftSettings: settings

@@ -41,7 +41,7 @@ public final class FeedbackClient: Sendable {
     /// - Throws: INVALID_ARGUMENT for a path that cannot be a socket's.
     public init(socket path: String, options: Options = Options()) throws {
         do {
-            transport = SocketTransport(address: try UnixSocketAddress(path: path))
+            transport = try SocketTransport(address: try UnixSocketAddress(path: path))
         } catch {
             throw FeedbackError(transportError: error)
         }

@@ -16,15 +16,17 @@ struct InProcessTransport: Transport {
     }
 
     func list(_ query: FeedbackQuery, timeout: Duration) async throws -> FeedbackPage {
-        try await run(timeout) { [service] _ in try await service.list(query) }
+        try await run(timeout) { [service] in try await service.list(query, context: $0) }
     }
 
     func metrics(_ query: MetricsQuery, timeout: Duration) async throws -> MetricsReport {
-        try await run(timeout) { [service] _ in try await service.metrics(query) }
+        try await run(timeout) { [service] in try await service.metrics(query, context: $0) }
     }
 
     func metadata(_ sessionID: String, timeout: Duration) async throws -> Metadata {
-        try await run(timeout) { [service] _ in try await service.metadata(ofSession: sessionID) }
+        try await run(timeout) { [service] in
+            try await service.metadata(ofSession: sessionID, context: $0)
+        }
     }
 
     func changeMetadata(

@@ -6,7 +6,7 @@ internal import RPC
 struct SocketTransport: Transport {
     private let rpc: RPCClient
 
-    init(address: UnixSocketAddress) { rpc = RPCClient(address: address) }
+    init(address: UnixSocketAddress) throws { rpc = try RPCClient(address: address) }
 
     func connect() async throws {
         do { try await rpc.connect() } catch { throw FeedbackError(transportError: error) }

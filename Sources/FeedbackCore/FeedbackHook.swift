@@ -25,7 +25,7 @@ public struct HookContext: Sendable {
 
     /// The session's metadata as it is now; nil if the session is unknown.
     public func metadata() async throws -> Metadata? {
-        try await store.metadata(ofSession: sessionID)
+        try await store.metadata(ofSession: sessionID, context: call)
     }
 }
 

@@ -64,10 +64,13 @@ public final class FeedbackService: Sendable {
     ///
     /// The page is shorter than asked for when its feedback would pass
     /// ``FieldLimits/pageBytesMax``; the next page goes on from there.
-    public func list(_ query: FeedbackQuery) async throws -> FeedbackPage {
+    public func list(
+        _ query: FeedbackQuery,
+        context: CallContext = CallContext()
+    ) async throws -> FeedbackPage {
         var query = try FieldRules.checked(query)
         while true {
-            let page = try await store.list(query)
+            let page = try await store.list(query, context: context)
             let fitting = page.feedbacks.countFitting(FieldLimits.pageBytesMax)
             if fitting == page.feedbacks.count { return page }
             // Only the store can make the token of a shorter page.
@@ -76,17 +79,24 @@ public final class FeedbackService: Sendable {
     }
 
     /// Exact metrics; an unknown session has zeros.
-    public func metrics(_ query: MetricsQuery) async throws -> MetricsReport {
+    public func metrics(
+        _ query: MetricsQuery,
+        context: CallContext = CallContext()
+    ) async throws -> MetricsReport {
         try FieldRules.check(query)
-        return try await store.metrics(query)
+        return try await store.metrics(query, context: context)
     }
 
     /// A session's metadata.
     ///
     /// - Throws: NOT_FOUND if the session is unknown.
-    public func metadata(ofSession sessionID: String) async throws -> Metadata {
+    public func metadata(
+        ofSession sessionID: String,
+        context: CallContext = CallContext()
+    ) async throws -> Metadata {
         try FieldRules.check(sessionID: sessionID)
-        guard let metadata = try await store.metadata(ofSession: sessionID) else {
+        guard let metadata = try await store.metadata(ofSession: sessionID, context: context)
+        else {
             throw FeedbackError.unknownSession
         }
         return metadata

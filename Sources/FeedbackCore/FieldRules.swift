@@ -65,10 +65,13 @@ enum FieldRules {
 
 /// The violations found so far.
 private struct Faults {
+    /// Further ones are left out: nobody reads them, and they cost.
+    private static let violationsMax = 32
     private var violations: [FeedbackError.FieldViolation] = []
 
     mutating func add(_ field: String, _ description: String) {
         let violation = FeedbackError.FieldViolation(field: field, description: description)
+        guard violations.count < Self.violationsMax else { return }
         if !violations.contains(violation) { violations.append(violation) }
     }
 

@@ -54,8 +54,11 @@ public final class MemoryStore: Store {
     }
 
     /// See ``Store``.
-    public func list(_ query: FeedbackQuery) async throws -> FeedbackPage {
-        let feedbacks = try snapshot().feedbacks
+    public func list(
+        _ query: FeedbackQuery,
+        context: CallContext
+    ) async throws -> FeedbackPage {
+        let feedbacks = try snapshot(context).feedbacks
         let matching = feedbacks.indices.filter { query.matches(feedbacks[$0]) }
         var rest = query.newestFirst ? matching.reversed() : matching
         if !query.pageToken.isEmpty {
@@ -74,8 +77,11 @@ public final class MemoryStore: Store {
     }
 
     /// See ``Store``.
-    public func metrics(_ query: MetricsQuery) async throws -> MetricsReport {
-        let state = try snapshot()
+    public func metrics(
+        _ query: MetricsQuery,
+        context: CallContext
+    ) async throws -> MetricsReport {
+        let state = try snapshot(context)
         var whole = Metrics()
         var groups: [ExactText: Metrics] = [:]
         let filter = FeedbackQuery(sessionID: query.sessionID, created: query.created)
@@ -101,8 +107,11 @@ public final class MemoryStore: Store {
     }
 
     /// See ``Store``.
-    public func metadata(ofSession sessionID: String) async throws -> Metadata? {
-        try snapshot().sessions[ExactText(sessionID)]?.metadata
+    public func metadata(
+        ofSession sessionID: String,
+        context: CallContext
+    ) async throws -> Metadata? {
+        try snapshot(context).sessions[ExactText(sessionID)]?.metadata
     }
 
     /// See ``Store``.
@@ -136,9 +145,10 @@ public final class MemoryStore: Store {
         state.withLock { $0.isClosed = true }
     }
 
-    private func snapshot() throws -> State {
+    private func snapshot(_ context: CallContext) throws -> State {
         try state.withLock { state in
             try state.checkOpen()
+            if let reason = context.reasonToDrop { throw reason }
             return state
         }
     }

@@ -22,7 +22,8 @@ public enum StoreHealth: Sendable, Hashable {
 /// wait for I/O suspends, and the I/O happens on a queue of the store's own. Values that arrive here
 /// keep the field rules.
 ///
-/// Every error is a ``FeedbackError``; after one, nothing has changed.
+/// Every error is a ``FeedbackError``; after one, nothing has changed. Work of a call that has ended
+/// before the work began is dropped: CANCELLED or DEADLINE_EXCEEDED.
 public protocol Store: Sendable {
     /// Stores a feedback durably, or answers with the one that has the same session and
     /// `requestID` already. The store makes one transaction of the appends that arrive while the
@@ -41,13 +42,16 @@ public protocol Store: Sendable {
     /// A page of feedback in insertion order, or its reverse. `query.pageSize` is in 1...1000.
     ///
     /// - Throws: INVALID_ARGUMENT for a page token that this store did not make for this query.
-    func list(_ query: FeedbackQuery) async throws -> FeedbackPage
+    func list(_ query: FeedbackQuery, context: CallContext) async throws -> FeedbackPage
 
     /// Exact metrics.
-    func metrics(_ query: MetricsQuery) async throws -> MetricsReport
+    func metrics(_ query: MetricsQuery, context: CallContext) async throws -> MetricsReport
 
     /// A session's metadata; nil if the session is unknown.
-    func metadata(ofSession sessionID: String) async throws -> Metadata?
+    func metadata(
+        ofSession sessionID: String,
+        context: CallContext
+    ) async throws -> Metadata?
 
     /// Changes a session's metadata durably and returns it as it is then.
     ///
@@ -65,4 +69,21 @@ public protocol Store: Sendable {
 
     /// Finishes the writes that were accepted, refuses further ones, and closes the database.
     func close() async
+}
+
+extension Store {
+    /// A page for a call that waits without end.
+    package func list(_ query: FeedbackQuery) async throws -> FeedbackPage {
+        try await list(query, context: CallContext())
+    }
+
+    /// Metrics for a call that waits without end.
+    package func metrics(_ query: MetricsQuery) async throws -> MetricsReport {
+        try await metrics(query, context: CallContext())
+    }
+
+    /// Metadata for a call that waits without end.
+    package func metadata(ofSession sessionID: String) async throws -> Metadata? {
+        try await metadata(ofSession: sessionID, context: CallContext())
+    }
 }

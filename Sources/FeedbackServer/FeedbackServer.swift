@@ -78,7 +78,7 @@ public final class FeedbackServer: Sendable {
             missingSession: configuration.missingSession
         )
         let allowed = configuration.allowedUIDs
-        rpc = RPCServer(
+        rpc = try RPCServer(
             router: ServiceBinding.router(
                 for: service,
                 mapping: StatusMapping(logger: logger)
@@ -98,7 +98,9 @@ public final class FeedbackServer: Sendable {
     public func start() throws {
         var permissions = SocketPermissions(mode: configuration.socketMode)
         if let name = configuration.socketGroup { permissions.groupID = try Self.groupID(name) }
-        if configuration.socketPath == nil { try RPCServer.makeFolder(of: address) }
+        if configuration.socketPath == nil {
+            try RPCServer.makeFolder(of: address, permissions: permissions)
+        }
         try rpc.start(at: address, permissions: permissions)
     }
 

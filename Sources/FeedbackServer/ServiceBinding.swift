@@ -10,8 +10,12 @@ enum ServiceBinding {
         router.bind(FeedbackMethods.addFeedback) { draft, call in
             try await service.add(draft, context: CallContext(call))
         }
-        router.bind(FeedbackMethods.listFeedbacks) { query, _ in try await service.list(query) }
-        router.bind(FeedbackMethods.getMetrics) { query, _ in try await service.metrics(query) }
+        router.bind(FeedbackMethods.listFeedbacks) { query, call in
+            try await service.list(query, context: CallContext(call))
+        }
+        router.bind(FeedbackMethods.getMetrics) { query, call in
+            try await service.metrics(query, context: CallContext(call))
+        }
         router.bind(SessionMethods.updateMetadata) { update, call in
             try await service.changeMetadata(
                 ofSession: update.sessionID,
@@ -19,8 +23,8 @@ enum ServiceBinding {
                 context: CallContext(call)
             )
         }
-        router.bind(SessionMethods.getMetadata) { sessionID, _ in
-            try await service.metadata(ofSession: sessionID)
+        router.bind(SessionMethods.getMetadata) { sessionID, call in
+            try await service.metadata(ofSession: sessionID, context: CallContext(call))
         }
         router.bind(SessionMethods.deleteMetadata) { deletion, call in
             try await service.changeMetadata(

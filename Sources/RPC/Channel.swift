@@ -10,6 +10,8 @@ protocol ChannelDelegate: AnyObject {
     func channelInputEnded(_ channel: Channel)
     /// The time set with ``Channel/wake(at:)`` has come.
     func channelWoke(_ channel: Channel)
+    /// There is room for more output, after ``Channel/hasRoom(for:)`` said no.
+    func channelHasRoom(_ channel: Channel)
     /// The channel is closed: the last call.
     func channelClosed(_ channel: Channel)
 }
@@ -44,6 +46,8 @@ final class Channel: @unchecked Sendable {
     private var output = OutputBuffer()
     private var outputWasShutDown = false
     private var isInFlushList = false
+    /// Whether the delegate has more to write than fits.
+    private var isFull = false
     /// When the output that the socket would not take was last seen to shrink; nil if there is none.
     private var stalledSince: ContinuousClock.Instant?
 
@@ -96,7 +100,8 @@ final class Channel: @unchecked Sendable {
         loop.submit { self.read(toTheEnd: true) }
     }
 
-    private var mayRead: Bool {
+    /// Whether input would be read now.
+    var mayRead: Bool {
         state != .closed && !inputHasEnded && !readingIsHeld
             && (state == .closing || output.count < limits.outputQueueBytesPause)
     }
@@ -153,6 +158,23 @@ final class Channel: @unchecked Sendable {
 
     // MARK: - Output
 
+    /// Whether that many bytes may be written now.
+    ///
+    /// If not, the delegate is told when there is room, and the peer must go on reading.
+    func hasRoom(for size: Int) -> Bool {
+        if output.count == 0 || output.count + size <= limits.outputQueueBytesMax { return true }
+        // What was written in this turn has not been tried on the socket yet.
+        flush()
+        if output.count == 0 || output.count + size <= limits.outputQueueBytesMax { return true }
+        if !isFull, state != .closed {
+            isFull = true
+            let now = ContinuousClock.now
+            stalledSince = now
+            setAlarm(now + limits.outputFullTimeout)
+        }
+        return false
+    }
+
     /// Appends bytes to the output, to be written at the end of the turn.
     ///
     /// `fill` is given where they begin. Output for a channel that closes is dropped.
@@ -162,11 +184,6 @@ final class Channel: @unchecked Sendable {
         if !isInFlushList {
             isInFlushList = true
             loop.flushLater(self)
-        }
-        if output.count > limits.outputQueueBytesMax {
-            flush()
-            // What the peer left unread in the socket and here is more than it may.
-            if output.count > limits.outputQueueBytesMax { close() }
         }
     }
 
@@ -197,9 +214,17 @@ final class Channel: @unchecked Sendable {
         } else if hasProgressed {
             let now = ContinuousClock.now
             stalledSince = now
-            setAlarm(now + limits.outputStallTimeout)
+            setAlarm(now + stallTimeout)
         }
         if readingWasPaused { readMore() }
+        if isFull, output.count <= limits.outputQueueBytesMax / 2 {
+            isFull = false
+            loop.submit { self.delegate?.channelHasRoom(self) }
+        }
+    }
+
+    private var stallTimeout: Duration {
+        isFull ? limits.outputFullTimeout : limits.outputStallTimeout
     }
 
     // MARK: - Time
@@ -223,7 +248,7 @@ final class Channel: @unchecked Sendable {
     func woke(at now: ContinuousClock.Instant) {
         guard state != .closed else { return }
         alarm = nil
-        let stallDeadline = stalledSince.map { $0 + limits.outputStallTimeout }
+        let stallDeadline = stalledSince.map { $0 + stallTimeout }
         if let stallDeadline, stallDeadline <= now { return close() }
         if let closeDeadline, closeDeadline <= now { return close() }
         if let deadline = delegateDeadline, deadline <= now {

@@ -54,13 +54,14 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     private var timerDeadline: ContinuousClock.Instant?
     private var alarms = Heap<Alarm>()
 
-    init(label: String, limits: RPCLimits) {
+    /// - Throws: a ``SystemError`` when the process has no descriptor left.
+    init(label: String, limits: RPCLimits) throws {
+        epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
+        guard epoll >= 0 else { throw SystemError("cannot make an epoll set") }
         queue = DispatchQueue(label: label)
         readBuffer = .allocate(byteCount: Self.readBufferBytes, alignment: 16)
         arena = ProtoArena(bytesMax: limits.messageMemoryBytesMax)
         events = .allocate(capacity: Self.eventsMax)
-        epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
-        precondition(epoll >= 0, "an epoll set can be made")
         epollSource = DispatchSource.makeReadSource(fileDescriptor: epoll, queue: queue)
         timer = DispatchSource.makeTimerSource(queue: queue)
         epollSource.setEventHandler { [weak self] in

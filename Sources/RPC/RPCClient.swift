@@ -14,10 +14,17 @@ public final class RPCClient: Sendable {
     private let connection = LoopBound<TTRPCClientSession?>(nil)
 
     /// Makes a client; nothing is connected yet.
-    public init(address: UnixSocketAddress, limits: RPCLimits = RPCLimits()) {
+    ///
+    /// - Throws: an error if the process has no descriptor left.
+    public init(address: UnixSocketAddress, limits: RPCLimits = RPCLimits()) throws {
+        var limits = limits
+        // A server that is busy reads no requests, and its answers must be read all the same.
+        limits.outputQueueBytesPause = .max
+        limits.outputStallTimeout = .seconds(Int32.max)
+        limits.outputFullTimeout = .seconds(Int32.max)
         self.address = address
         self.limits = limits
-        loop = EventLoop(label: "rpc.client", limits: limits)
+        loop = try EventLoop(label: "rpc.client", limits: limits)
     }
 
     deinit { close() }

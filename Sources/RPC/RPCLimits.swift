@@ -9,7 +9,8 @@ public struct RPCLimits: Sendable {
     public var callsInFlightPerConnectionMax = 1_024
     /// The data of one ttrpc frame, in bytes (ttrpc's own limit is 4 MiB).
     public var frameBytesMax = 4 << 20
-    /// What may wait to be written to one connection, in bytes; beyond it, the connection is closed.
+    /// What may wait to be written to one connection, in bytes; further replies wait as values, and
+    /// a peer that then reads nothing for ``outputFullTimeout`` is closed.
     public var outputQueueBytesMax = 8 << 20
     /// While that much waits to be written, in bytes, no further calls are read.
     public var outputQueueBytesPause = 1 << 20
@@ -17,6 +18,10 @@ public struct RPCLimits: Sendable {
     public var handshakeTimeout = Duration.seconds(5)
     /// How long a peer may leave what was sent to it unread before the connection is closed.
     public var outputStallTimeout = Duration.seconds(30)
+    /// How long a peer may read nothing while its output queue is full.
+    public var outputFullTimeout = Duration.seconds(1)
+    /// The longest time that a call may take; longer deadlines are cut to it.
+    public var callTimeoutMax = Duration.seconds(3_600)
     /// The memory of one decoded or built message, in bytes.
     ///
     /// Ordinary messages need up to five times their encoded size.

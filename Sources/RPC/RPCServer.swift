@@ -16,6 +16,7 @@ public final class RPCServer: Sendable {
     private struct Entry {
         var connection: ServerConnection
         var loop: EventLoop
+        var isRefused: Bool
     }
 
     private struct State {
@@ -23,6 +24,8 @@ public final class RPCServer: Sendable {
         var socketFile: SocketFile?
         var entries: [Int: Entry] = [:]
         var nextID = 0
+        /// How many of the entries are not served, and only wait to be told so.
+        var refusedEntries = 0
         var isStopping = false
         /// Counted by the reason: for the log when the server stops, and for metrics.
         var refusedConnections = 0
@@ -44,18 +47,19 @@ public final class RPCServer: Sendable {
     ///   - logger: told about refusals and troubles, never about contents.
     ///   - admission: asked once per connection; a refused one gets the status as the answer to its
     ///     first call and is closed.
+    /// - Throws: an error if the process has no descriptor left.
     public init(
         router: Router,
         limits: RPCLimits = RPCLimits(),
         logger: Logger = Logger(label: "rpc"),
         admission: @escaping Admission = { _ in nil }
-    ) {
+    ) throws {
         self.router = router
         self.limits = limits
         self.logger = logger
         self.admission = admission
         let count = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-        loops = (0..<count).map { EventLoop(label: "rpc.loop.\($0)", limits: limits) }
+        loops = try (0..<count).map { try EventLoop(label: "rpc.loop.\($0)", limits: limits) }
     }
 
     /// Binds the socket and serves.
@@ -77,9 +81,17 @@ public final class RPCServer: Sendable {
         listener.start()
     }
 
-    /// Makes the folder of a conventional address, for the owner alone.
-    public static func makeFolder(of address: UnixSocketAddress) throws {
-        try SocketFile.makePrivateFolder(address.folder)
+    /// Makes the folder of a conventional address, in which only the owner may write.
+    ///
+    /// Others may pass through it if the socket itself lets them in.
+    public static func makeFolder(
+        of address: UnixSocketAddress,
+        permissions: SocketPermissions
+    ) throws {
+        try SocketFile.makePrivateFolder(
+            address.folder,
+            mode: permissions.mode & 0o077 == 0 ? 0o700 : 0o711
+        )
     }
 
     /// How many connections are open.
@@ -124,7 +136,8 @@ public final class RPCServer: Sendable {
         let id: Int
         var refusal = admission(peer)
         (loop, id) = state.withLock { state in
-            if state.entries.count >= limits.connectionsMax, refusal == nil {
+            let served = state.entries.count - state.refusedEntries
+            if served >= limits.connectionsMax, refusal == nil {
                 refusal = RPCStatus(
                     .resourceExhausted,
                     "the server has its \(limits.connectionsMax) connections: try again later"
@@ -150,9 +163,14 @@ public final class RPCServer: Sendable {
             logger: logger
         ) { [weak self] in self?.closed(id) }
         let isTooMany = state.withLock { state in
-            state.entries[id] = Entry(connection: connection, loop: loop)
+            state.entries[id] = Entry(
+                connection: connection,
+                loop: loop,
+                isRefused: refusal != nil
+            )
+            if refusal != nil { state.refusedEntries += 1 }
             return state.isStopping
-                || state.entries.count > limits.connectionsMax + limits.refusalsMax
+                || (refusal != nil && state.refusedEntries > limits.refusalsMax)
         }
         loop.submit { [connection] in
             connection.start()
@@ -162,7 +180,9 @@ public final class RPCServer: Sendable {
 
     private func closed(_ id: Int) {
         let waiters = state.withLock { state -> [CheckedContinuation<Void, Never>] in
-            state.entries[id] = nil
+            if state.entries.removeValue(forKey: id)?.isRefused == true {
+                state.refusedEntries -= 1
+            }
             guard state.entries.isEmpty else { return [] }
             defer { state.closeWaiters = [] }
             return state.closeWaiters

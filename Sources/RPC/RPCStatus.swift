@@ -48,3 +48,8 @@ public struct RPCStatus: Error, Sendable, Hashable {
         self.violations = violations
     }
 }
+
+extension RPCStatus: CustomStringConvertible {
+    /// The message.
+    public var description: String { message }
+}

@@ -63,14 +63,7 @@ public final class ServerCall: @unchecked Sendable {
         dispatchPrecondition(condition: .onQueue(loop.queue))
         guard !isAnswered else { return }
         isAnswered = true
-        do {
-            loop.arena.reset()
-            session?.finish(self, .success(try result.get()(loop.arena)))
-        } catch let error as ProtoError where error.kind == .tooLarge {
-            session?.finish(self, .failure(.replyTooLarge))
-        } catch {
-            session?.finish(self, .failure(status(error)))
-        }
+        session?.finish(self, result.mapError(status))
         task = nil
     }
 

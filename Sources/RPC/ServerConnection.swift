@@ -35,7 +35,7 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
             limits: limits,
             refusal: refusal
         )
-        session.onIdle = { [unowned self] in reportIfDrained() }
+        session.onIdle = { [weak self] in self?.reportIfDrained() }
     }
 
     /// Begins to read.
@@ -83,12 +83,14 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
 
     func channelWoke(_ channel: Channel) {
         if session.hasBegun {
-            session.expireCalls()
+            session.woke()
         } else {
             logger.debug("closed a connection that did not begin within the handshake timeout")
             channel.close()
         }
     }
+
+    func channelHasRoom(_ channel: Channel) { session.sendWaiting() }
 
     func channelClosed(_ channel: Channel) {
         session.closed()

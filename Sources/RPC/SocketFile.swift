@@ -64,9 +64,10 @@ final class SocketFile: Sendable {
     ///
     /// - Throws: if there is something else of that name, or a folder that others may write to, in
     ///   which they could put a socket of their own.
-    static func makePrivateFolder(_ folder: String) throws {
-        if mkdir(folder, 0o700) == 0 { return }
-        guard errno == EEXIST else { throw SystemError("cannot make the folder \(folder)") }
+    static func makePrivateFolder(_ folder: String, mode: mode_t = 0o700) throws {
+        if mkdir(folder, 0o700) != 0, errno != EEXIST {
+            throw SystemError("cannot make the folder \(folder)")
+        }
         var status = stat()
         guard lstat(folder, &status) == 0, status.st_mode & S_IFMT == S_IFDIR,
             status.st_uid == geteuid(), status.st_mode & 0o022 == 0
@@ -77,6 +78,13 @@ final class SocketFile: Sendable {
                     + "write to"
             )
         }
+        guard chmod(folder, mode) == 0 else {
+            throw SystemError("cannot set the mode of \(folder)")
+        }
+    }
+
+    private static func alreadyServed(_ address: UnixSocketAddress) -> RPCStatus {
+        RPCStatus(.failedPrecondition, "another server already serves \(address)")
     }
 
     private static func takeLock(_ address: UnixSocketAddress) throws -> Int32 {
@@ -87,7 +95,7 @@ final class SocketFile: Sendable {
             let number = errno
             Glibc.close(lock)
             throw number == EWOULDBLOCK
-                ? RPCStatus(.failedPrecondition, "another server already serves \(address)")
+                ? alreadyServed(address)
                 : SystemError("cannot lock \(path)", number: number)
         }
         return lock
@@ -105,9 +113,12 @@ final class SocketFile: Sendable {
         // A server that knows nothing of the lock file may be alive behind the socket.
         do {
             Glibc.close(try connect(to: address))
-            throw RPCStatus(.failedPrecondition, "another server already serves \(address)")
+            throw alreadyServed(address)
         } catch let error as SystemError {
-            guard error.number == ECONNREFUSED else { throw error }
+            guard error.number == ECONNREFUSED else {
+                // A full backlog (EAGAIN) is a live server's.
+                throw error.number == EAGAIN ? alreadyServed(address) : error
+            }
         }
         guard unlink(address.path) == 0 else {
             throw SystemError("cannot remove the stale socket \(address)")
@@ -118,7 +129,7 @@ final class SocketFile: Sendable {
         _ address: UnixSocketAddress,
         _ permissions: SocketPermissions
     ) throws -> Int32 {
-        let descriptor = try makeSocket(nonBlocking: true)
+        let descriptor = try makeSocket()
         do {
             // On Linux the file gets the mode of the socket itself, less the umask: so it is never
             // looser than the owner's part, whatever the umask says.
@@ -151,36 +162,25 @@ final class SocketFile: Sendable {
 
     // MARK: - Plain sockets
 
-    static func makeSocket(nonBlocking: Bool) throws -> Int32 {
+    static func makeSocket() throws -> Int32 {
         let kind =
             Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-            | (nonBlocking ? Int32(SOCK_NONBLOCK.rawValue) : 0)
+            | Int32(SOCK_NONBLOCK.rawValue)
         let descriptor = socket(AF_UNIX, kind, 0)
         guard descriptor >= 0 else { throw SystemError("cannot make a socket") }
         return descriptor
     }
 
-    /// How long a connect may wait for a place in the server's backlog.
-    private static let connectTimeoutSeconds = 5
-
     /// A connected, non-blocking descriptor.
     ///
-    /// Blocks while the server's backlog is full.
+    /// Fails with EAGAIN while the server's backlog is full (unix(7)).
     static func connect(to address: UnixSocketAddress) throws -> Int32 {
-        let descriptor = try makeSocket(nonBlocking: false)
-        var timeout = timeval(tv_sec: connectTimeoutSeconds, tv_usec: 0)
-        setsockopt(
-            descriptor,
-            SOL_SOCKET,
-            SO_SNDTIMEO,
-            &timeout,
-            socklen_t(MemoryLayout<timeval>.size)
-        )
+        let descriptor = try makeSocket()
         var outcome: Int32
         repeat {
             outcome = address.withSocketAddress { Glibc.connect(descriptor, $0, $1) }
         } while outcome != 0 && errno == EINTR
-        guard outcome == 0, fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0 else {
+        guard outcome == 0 else {
             let error = SystemError("cannot connect to \(address)")
             Glibc.close(descriptor)
             throw error

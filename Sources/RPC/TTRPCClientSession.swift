@@ -8,6 +8,8 @@ final class TTRPCClientSession: ChannelDelegate {
     private let limits: RPCLimits
     private var decoder: TTRPCFrameDecoder
     private var calls: [UInt32: ClientCall] = [:]
+    /// Calls that found no room in the output, in order.
+    private var waiting: [ClientCall] = []
     private var nextStreamID: UInt32 = 1
     private var timerDeadline: ContinuousClock.Instant?
     /// Whether calls can be started.
@@ -19,9 +21,15 @@ final class TTRPCClientSession: ChannelDelegate {
         decoder = TTRPCFrameDecoder(frameBytesMax: limits.frameBytesMax)
     }
 
-    /// Sends the request and has the call completed by the answer.
+    /// Sends the request, at once or when there is room, and has the call completed by the answer.
     func start(_ call: ClientCall) throws {
-        guard !call.hasEnded else { return }
+        if let deadline = call.deadline { wake(at: deadline) }
+        if try !waiting.isEmpty || !send(call) { waiting.append(call) }
+    }
+
+    /// Sends the request; false if there is no room for it now.
+    private func send(_ call: ClientCall) throws -> Bool {
+        guard !call.hasEnded else { return true }
         let now = ContinuousClock.now
         var timeout: Int64 = 0
         if let deadline = call.deadline {
@@ -44,6 +52,9 @@ final class TTRPCClientSession: ChannelDelegate {
                     + "possible"
             )
         }
+        guard channel.hasRoom(for: TTRPCFrameHeader.bytes + message.packedSize) else {
+            return false
+        }
         let streamID = nextStreamID
         advanceStreamID()
         calls[streamID] = call
@@ -58,7 +69,7 @@ final class TTRPCClientSession: ChannelDelegate {
             header.write(to: start)
             message.pack(to: start + TTRPCFrameHeader.bytes)
         }
-        if let deadline = call.deadline { wake(at: deadline) }
+        return true
     }
 
     /// The next odd number; when all have been used, a new connection begins anew.
@@ -76,7 +87,8 @@ final class TTRPCClientSession: ChannelDelegate {
 
     private func end(_ status: RPCStatus) {
         isOpen = false
-        for call in Array(calls.values) { call.complete(.failure(status)) }
+        for call in Array(calls.values) + waiting { call.complete(.failure(status)) }
+        waiting = []
     }
 
     private func wake(at deadline: ContinuousClock.Instant) {
@@ -131,12 +143,28 @@ final class TTRPCClientSession: ChannelDelegate {
     func channelWoke(_ channel: Channel) {
         timerDeadline = nil
         let now = ContinuousClock.now
-        for call in Array(calls.values) {
+        for call in Array(calls.values) + waiting {
             if let deadline = call.deadline, deadline <= now {
                 call.complete(.failure(RPCStatus(.deadlineExceeded, "the deadline passed")))
             }
         }
-        if let next = calls.values.compactMap(\.deadline).min() { wake(at: next) }
+        waiting.removeAll { $0.hasEnded }
+        let deadlines = calls.values.compactMap(\.deadline) + waiting.compactMap(\.deadline)
+        if let next = deadlines.min() { wake(at: next) }
+    }
+
+    func channelHasRoom(_ channel: Channel) {
+        var started = 0
+        while started < waiting.count, isOpen {
+            let call = waiting[started]
+            do {
+                guard try send(call) else { break }
+            } catch {
+                call.complete(.failure(error))
+            }
+            started += 1
+        }
+        waiting.removeFirst(min(started, waiting.count))
     }
 
     func channelClosed(_ channel: Channel) {

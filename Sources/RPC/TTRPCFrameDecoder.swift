@@ -30,6 +30,12 @@ struct TTRPCFrameDecoder {
 
     init(frameBytesMax: Int) { self.frameBytesMax = frameBytesMax }
 
+    /// Whether a frame has begun and not ended.
+    var isInsideFrame: Bool {
+        if case .header = state { return !partial.isEmpty }
+        return true
+    }
+
     /// Hands every frame that is complete with these bytes to `handle`, in order, as long as that
     /// returns true.
     ///

@@ -21,12 +21,19 @@ final class TTRPCServerSession: @unchecked Sendable {
     private var isDraining = false
     private var inputHasEnded = false
     private var isClosed = false
+    /// Replies that found no room in the output, in the order of their calls' ends.
+    private var waiting: [(streamID: UInt32, reply: Reply)] = []
+    /// When the last part of an unfinished frame arrived.
+    private var partialSince: ContinuousClock.Instant?
     /// The earliest deadline that the channel's timer knows of.
     private var timerDeadline: ContinuousClock.Instant?
 
+    /// Builds a reply in the arena.
+    typealias Reply = @Sendable (ProtoArena) throws -> ProtoMessage
+
     /// Called when no call is left, as often as that happens.
     var onIdle: (() -> Void)?
-    /// Whether a whole frame header has arrived.
+    /// Whether a frame has arrived.
     private(set) var hasBegun = false
 
     init(
@@ -44,7 +51,12 @@ final class TTRPCServerSession: @unchecked Sendable {
         decoder = TTRPCFrameDecoder(frameBytesMax: limits.frameBytesMax)
     }
 
-    var isIdle: Bool { calls.isEmpty }
+    var isIdle: Bool { calls.isEmpty && waiting.isEmpty }
+
+    /// Counts the calls that are worked on and those whose replies wait.
+    private var isAtCallLimit: Bool {
+        calls.count + waiting.count >= limits.callsInFlightPerConnectionMax
+    }
 
     // MARK: - Input
 
@@ -53,12 +65,24 @@ final class TTRPCServerSession: @unchecked Sendable {
             let used = try decoder.decode(bytes) { event in
                 hasBegun = true
                 handle(event)
-                return calls.count < limits.callsInFlightPerConnectionMax && !isClosed
+                return !isAtCallLimit && !isClosed
             }
             if used < bytes.count { hold(bytes[used...]) }
+            notePartialFrame()
         } catch {
             channel.close()
         }
+    }
+
+    /// A frame that was begun must go on, or its memory would be held for nothing.
+    private func notePartialFrame() {
+        guard decoder.isInsideFrame, hasBegun else {
+            partialSince = nil
+            return
+        }
+        let now = ContinuousClock.now
+        partialSince = now
+        wake(at: now + limits.handshakeTimeout)
     }
 
     /// Keeps the rest until calls have finished, and reads no more before that.
@@ -69,9 +93,7 @@ final class TTRPCServerSession: @unchecked Sendable {
     }
 
     private func releaseHeld() {
-        guard isHolding, !isClosed, calls.count < limits.callsInFlightPerConnectionMax else {
-            return
-        }
+        guard isHolding, !isClosed, !isAtCallLimit else { return }
         let bytes = held
         held = []
         isHolding = false
@@ -80,6 +102,13 @@ final class TTRPCServerSession: @unchecked Sendable {
     }
 
     private func handle(_ event: TTRPCFrameDecoder.Event) {
+        if let refusal {
+            switch event {
+            case .oversized(let header), .frame(let header, _): send(refusal, to: header.streamID)
+            }
+            channel.closeAfterFlush()
+            return
+        }
         switch event {
         case .oversized(let header):
             let status = RPCStatus(
@@ -107,12 +136,10 @@ final class TTRPCServerSession: @unchecked Sendable {
             if calls[streamID] != nil {
                 throw RPCStatus(.invalidArgument, "the stream id is in use by a running call")
             }
-            if let refusal { throw refusal }
             if isDraining { throw RPCStatus(.unavailable, "the server is shutting down") }
             try startCall(streamID, data)
         } catch let status as RPCStatus {
             send(status, to: streamID)
-            if refusal != nil { channel.closeAfterFlush() }
         } catch {
             send(router.status(error), to: streamID)
         }
@@ -152,7 +179,7 @@ final class TTRPCServerSession: @unchecked Sendable {
     }
 
     private func deadline(_ timeoutNanoseconds: Int64) -> ContinuousClock.Instant {
-        .now + .nanoseconds(timeoutNanoseconds)
+        .now + min(.nanoseconds(timeoutNanoseconds), limits.callTimeoutMax)
     }
 
     private func handleData(_ header: TTRPCFrameHeader) {
@@ -179,33 +206,67 @@ final class TTRPCServerSession: @unchecked Sendable {
 
     // MARK: - Output
 
-    /// Sends a call's outcome.
-    ///
-    /// What is in the arena is used up.
-    func finish(_ call: ServerCall, _ outcome: Result<ProtoMessage, RPCStatus>) {
+    /// Sends a call's outcome, or keeps it until there is room.
+    func finish(_ call: ServerCall, _ outcome: Result<Reply, RPCStatus>) {
         calls[call.streamID] = nil
         switch outcome {
-        case .success(let message): send(message, to: call.streamID)
+        case .success(let reply):
+            // Those that wait already go first.
+            if !waiting.isEmpty || !send(reply, to: call.streamID) {
+                waiting.append((call.streamID, reply))
+            }
         case .failure(let status): send(status, to: call.streamID)
         }
+        callsBecameFewer()
+    }
+
+    /// Sends the replies that wait, as far as there is room.
+    func sendWaiting() {
+        var sent = 0
+        while sent < waiting.count, !isClosed,
+            send(waiting[sent].reply, to: waiting[sent].streamID)
+        {
+            sent += 1
+        }
+        waiting.removeFirst(min(sent, waiting.count))
+        callsBecameFewer()
+    }
+
+    private func callsBecameFewer() {
+        guard !isClosed else { return }
         if isHolding { channel.loop.submit { [self] in releaseHeld() } }
-        if calls.isEmpty {
+        if isIdle {
             closeIfDone()
             onIdle?()
         }
     }
 
-    private func send(_ message: ProtoMessage, to streamID: UInt32) {
+    /// Sends a reply, or a failure if it cannot be built; false if there is no room for it now.
+    private func send(_ reply: Reply, to streamID: UInt32) -> Bool {
+        let arena = channel.loop.arena
+        arena.reset()
+        let message: ProtoMessage
+        do {
+            message = try reply(arena)
+        } catch let error as ProtoError where error.kind == .tooLarge {
+            send(.replyTooLarge, to: streamID)
+            return true
+        } catch {
+            send(router.status(error), to: streamID)
+            return true
+        }
         let prefix = TTRPCEnvelope.PayloadPrefix(payloadBytes: message.packedSize)
         let dataLength = prefix.bytes + message.packedSize
         guard dataLength <= limits.frameBytesMax else {
             send(.replyTooLarge, to: streamID)
-            return
+            return true
         }
+        guard channel.hasRoom(for: TTRPCFrameHeader.bytes + dataLength) else { return isClosed }
         writeFrame(dataLength, streamID) { start in
             prefix.write(to: start)
             message.pack(to: start + prefix.bytes)
         }
+        return true
     }
 
     private func send(_ status: RPCStatus, to streamID: UInt32) {
@@ -244,10 +305,16 @@ final class TTRPCServerSession: @unchecked Sendable {
         channel.wake(at: deadline)
     }
 
-    /// Ends the calls whose deadline has passed.
-    func expireCalls() {
+    /// Ends the calls whose deadline has passed, or the connection if a frame does not go on.
+    func woke() {
         timerDeadline = nil
         let now = ContinuousClock.now
+        if let since = partialSince {
+            let isLate = since + limits.handshakeTimeout <= now
+            // While nothing is read here, the peer is not to blame.
+            if isLate, channel.mayRead { return channel.close() }
+            wake(at: (isLate ? now : since) + limits.handshakeTimeout)
+        }
         for call in Array(calls.values) {
             if let deadline = call.deadline, deadline <= now {
                 call.abandon(RPCStatus(.deadlineExceeded, "the deadline passed"))
@@ -260,13 +327,14 @@ final class TTRPCServerSession: @unchecked Sendable {
     func drain() { isDraining = true }
 
     private func closeIfDone() {
-        if inputHasEnded, calls.isEmpty { channel.closeAfterFlush() }
+        if inputHasEnded, isIdle { channel.closeAfterFlush() }
     }
 
     /// The connection is gone: nobody waits for its calls.
     func closed() {
         isClosed = true
         held = []
+        waiting = []
         for call in Array(calls.values) {
             call.abandon(RPCStatus(.cancelled, "the connection is closed"))
         }

@@ -21,6 +21,9 @@ final class SQLiteDatabase: Sendable {
     private let pool: DatabasePool
     private let walLength = WALLength()
     private let walPagesBeforeCheckpoint: Int
+    private let readQueueLengthMax: Int
+    /// The reads that run or wait.
+    private let readCount = Atomic(0)
     private let logger: Logger
     private let status = Mutex(Status.serving)
     /// Closing waits for reads under way, so it happens on a thread of its own.
@@ -32,6 +35,7 @@ final class SQLiteDatabase: Sendable {
         self.path = path
         self.logger = logger
         self.walPagesBeforeCheckpoint = limits.walPagesBeforeCheckpoint
+        self.readQueueLengthMax = limits.readQueueLengthMax
         do {
             try SQLiteFile.prepare(path, busyTimeout: limits.busyTimeout)
             self.pool = try DatabasePool(path: path, configuration: .connections(limits))
@@ -57,10 +61,28 @@ final class SQLiteDatabase: Sendable {
     }
 
     /// Runs the body on a reader's queue, in a transaction that sees one moment's state.
-    func read<T: Sendable>(_ body: @escaping @Sendable (Database) throws -> T) async throws -> T {
+    ///
+    /// - Throws: RESOURCE_EXHAUSTED at once when too many reads wait; the reason when the call has
+    ///   ended before its turn.
+    func read<T: Sendable>(
+        _ context: CallContext = CallContext(),
+        _ body: @escaping @Sendable (Database) throws -> T
+    ) async throws -> T {
         if case .closed = status.withLock({ $0 }) { throw FeedbackError.storeIsClosed }
+        let queued = readCount.add(1, ordering: .relaxed).newValue
+        defer { readCount.subtract(1, ordering: .relaxed) }
+        guard queued <= readQueueLengthMax else {
+            throw FeedbackError(
+                .resourceExhausted,
+                "the read queue is full (\(readQueueLengthMax) reads)"
+            )
+        }
         return try await withUnsafeThrowingContinuation { continuation in
             pool.asyncRead { [self] connection in
+                if let reason = context.reasonToDrop {
+                    continuation.resume(throwing: reason)
+                    return
+                }
                 let result = Result { () throws -> T in
                     do {
                         return try body(connection.get())

@@ -1,12 +1,15 @@
-import FeedbackCore
+public import FeedbackCore
 public import FeedbackModel
 import GRDB
 
 extension SQLiteStore {
     /// See ``Store``.
-    public func list(_ query: FeedbackQuery) async throws -> FeedbackPage {
+    public func list(
+        _ query: FeedbackQuery,
+        context: CallContext
+    ) async throws -> FeedbackPage {
         let position = query.pageToken.isEmpty ? nil : try tokens.position(in: query)
-        return try await database.read { [tokens] db -> FeedbackPage in
+        return try await database.read(context) { [tokens] db -> FeedbackPage in
             guard let session = try SessionTable.number(filter: query.sessionID, db),
                 let list = try FeedbackList(query, session: session, db)
             else { return FeedbackPage() }

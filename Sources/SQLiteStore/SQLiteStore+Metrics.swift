@@ -1,10 +1,14 @@
+public import FeedbackCore
 public import FeedbackModel
 import GRDB
 
 extension SQLiteStore {
     /// See ``Store``.
-    public func metrics(_ query: MetricsQuery) async throws -> MetricsReport {
-        try await database.read { db in
+    public func metrics(
+        _ query: MetricsQuery,
+        context: CallContext
+    ) async throws -> MetricsReport {
+        try await database.read(context) { db in
             guard let session = try SessionTable.number(filter: query.sessionID, db) else {
                 return MetricsReport()
             }

@@ -73,8 +73,11 @@ public final class SQLiteStore: Store {
     }
 
     /// See ``Store``.
-    public func metadata(ofSession sessionID: String) async throws -> Metadata? {
-        let json = try await database.read { try SessionTable.metadata(sessionID, $0) }
+    public func metadata(
+        ofSession sessionID: String,
+        context: CallContext
+    ) async throws -> Metadata? {
+        let json = try await database.read(context) { try SessionTable.metadata(sessionID, $0) }
         return try json.map(MetadataJSON.decode)
     }
 

@@ -6,6 +6,8 @@ public struct SQLiteStoreLimits: Sendable {
     public var busyTimeout: Duration
     /// How many reads run at once, at least 1; further ones wait.
     public var readersMax: Int
+    /// How many reads may run and wait; one more is refused.
+    public var readQueueLengthMax: Int
     /// How many pages of 4 KiB the write-ahead log collects before they are copied into the
     /// database.
     ///
@@ -18,11 +20,13 @@ public struct SQLiteStoreLimits: Sendable {
     public init(
         busyTimeout: Duration = .seconds(2),
         readersMax: Int = 4,
+        readQueueLengthMax: Int = 4_096,
         walPagesBeforeCheckpoint: Int = 1_000,
         writes: GroupCommitLimits = GroupCommitLimits()
     ) {
         self.busyTimeout = busyTimeout
         self.readersMax = readersMax
+        self.readQueueLengthMax = readQueueLengthMax
         self.walPagesBeforeCheckpoint = walPagesBeforeCheckpoint
         self.writes = writes
     }

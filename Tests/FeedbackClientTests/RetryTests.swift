@@ -83,6 +83,7 @@ struct RetryTests {
         let failing = Failing(first: .max, with: .unavailable)
         var options = FeedbackClient.Options.forTests
         options.backoff = .seconds(3_600)
+        options.backoffMax = .seconds(3_600)
         try await withClient(way, hooks: [failing.hook], options: options) { client async throws in
             let error = await failure { try await client.addFeedback(sessionID: "s") }
             #expect(error?.code == .unavailable)

@@ -64,13 +64,24 @@ final class StalledStore: Store {
         return try await writes.submit(feedback, context: context)
     }
 
-    func list(_ query: FeedbackQuery) async throws -> FeedbackPage { try await memory.list(query) }
-
-    func metrics(_ query: MetricsQuery) async throws -> MetricsReport {
-        try await memory.metrics(query)
+    func list(
+        _ query: FeedbackQuery,
+        context: CallContext
+    ) async throws -> FeedbackPage {
+        try await memory.list(query, context: context)
     }
 
-    func metadata(ofSession sessionID: String) async throws -> Metadata? { nil }
+    func metrics(
+        _ query: MetricsQuery,
+        context: CallContext
+    ) async throws -> MetricsReport {
+        try await memory.metrics(query, context: context)
+    }
+
+    func metadata(
+        ofSession sessionID: String,
+        context: CallContext
+    ) async throws -> Metadata? { nil }
 
     func changeMetadata(
         ofSession sessionID: String,

@@ -22,7 +22,7 @@ struct DaemonTests {
         let daemon = try await Daemon(in: folder)
         let second = try failure(["--socket", daemon.socket, "--store", "memory:"])
         #expect(second.code == 1)
-        #expect(second.errors.contains("another server already serves \(daemon.socket)"))
+        #expect(second.errors == "feedbackd: another server already serves \(daemon.socket)\n")
         #expect(try daemon.control("health").output == "SERVING\n")
         #expect(daemon.terminate() == 0)
     }
@@ -64,6 +64,7 @@ struct DaemonTests {
             #expect(outcome.code == 1)
             #expect(outcome.errors.hasPrefix("feedbackd: "))
             #expect(outcome.errors.contains(text))
+            #expect(!outcome.errors.contains("RPCStatus"))
             #expect(outcome.errors.split(separator: "\n").count == 1)
         }
         #expect(try Programs.text(folder.path("file")) == "mine")
@@ -202,7 +203,8 @@ struct DaemonTests {
         #expect(
             try await eventually(within: .seconds(60)) {
                 try daemon.status("Threads") <= baseline.threads + 4
-            })
+            }
+        )
         #expect(try daemon.control("health").output == "SERVING\n")
         #expect(daemon.terminate() == 0)
     }

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -100,21 +101,58 @@ struct ConnectionLimitTests {
         await echo.stop()
     }
 
-    @Test("18: a client that asks for more than the output queue holds is closed")
-    func outputQueueOverflows() async throws {
+    @Test("18: replies that finish together wait for a client that reads")
+    func repliesWait() async throws {
         var limits = RPCLimits()
         limits.outputQueueBytesMax = 1 << 20
         let echo = try EchoServer(limits: limits)
-        let greedy = try echo.connect()
+        let connection = try echo.connect()
         for stream in 0..<20 as Range<UInt32> {
-            greedy.send(EchoServer.call(stream: 2 * stream + 1, "Stall", "x"))
+            connection.send(EchoServer.call(stream: 2 * stream + 1, "StalledBig", "900000"))
         }
         await echo.gate.waiting(20)
-        greedy.send(EchoServer.call(stream: 101, "Big", "4000000"))
+        echo.gate.open()
+        var streams: Set<UInt32> = []
+        for _ in 0..<20 {
+            let frame = try connection.receiveFrame()
+            #expect(EchoServer.value(frame)?.utf8.count == 900_000)
+            streams.insert(frame?.streamID ?? 0)
+        }
+        #expect(streams.count == 20)
+        connection.send(EchoServer.call(stream: 1, "Echo", "alive"))
+        #expect(EchoServer.value(try connection.receiveFrame()) == "alive")
+        await echo.stop()
+    }
+
+    @Test("18: a client that leaves a full output queue unread is closed")
+    func outputQueueStaysFull() async throws {
+        var limits = RPCLimits()
+        limits.outputQueueBytesMax = 1 << 20
+        limits.outputFullTimeout = .milliseconds(100)
+        let echo = try EchoServer(limits: limits)
+        let greedy = try echo.connect()
+        greedy.send(EchoServer.call(stream: 1, "Stall", "x"))
+        for stream in 1..<20 as Range<UInt32> {
+            greedy.send(EchoServer.call(stream: 2 * stream + 1, "StalledBig", "900000"))
+        }
+        await echo.gate.waiting(20)
+        echo.gate.open()
         let server = echo.server
         #expect(await eventually { server.connectionCount == 0 })
-        echo.gate.open()
-        #expect(await eventually { echo.handlersCancelled == 20 })
+        await echo.stop()
+    }
+
+    @Test("9: a frame that is begun and does not go on is closed by the handshake timeout")
+    func unfinishedFrame() async throws {
+        var limits = RPCLimits()
+        limits.handshakeTimeout = .milliseconds(100)
+        let echo = try EchoServer(limits: limits)
+        let connection = try echo.connect()
+        let call = EchoServer.call(stream: 1, "Echo", "x")
+        connection.send(call)
+        #expect(EchoServer.value(try connection.receiveFrame()) == "x")
+        connection.send(call.dropLast())
+        #expect(try connection.isClosedByPeer())
         await echo.stop()
     }
 
@@ -211,6 +249,40 @@ struct ConnectionLimitTests {
         await echo.stop()
     }
 
+    @Test("53: a refused peer cannot stay by sending something else", arguments: [3, 9] as [UInt8])
+    func refusedPeerWithOtherFrames(_ kind: UInt8) async throws {
+        let echo = try EchoServer(admission: { _ in RPCStatus(.permissionDenied, "not you") })
+        let connection = try echo.connect()
+        connection.send(Wire.frame(stream: 1, kind: kind, Data("x".utf8)))
+        #expect(EchoServer.code(try connection.receiveFrame()) == .permissionDenied)
+        #expect(try connection.isClosedByPeer())
+        let large = try echo.connect()
+        large.send(Wire.frame(stream: 1, length: 5 << 20, Data()))
+        #expect(EchoServer.code(try large.receiveFrame()) == .permissionDenied)
+        #expect(try large.isClosedByPeer())
+        await echo.stop()
+    }
+
+    @Test("16, 53: refused connections take no place from those that are served")
+    func refusedPlaces() async throws {
+        var limits = RPCLimits()
+        limits.connectionsMax = 1
+        let admits = Toggle()
+        let echo = try EchoServer(
+            limits: limits,
+            admission: { _ in admits.isOn ? nil : RPCStatus(.permissionDenied, "not you") }
+        )
+        let refused = try (0..<5).map { _ in try echo.connect() }
+        let server = echo.server
+        #expect(await eventually { server.connectionCount == 5 })
+        admits.turnOn()
+        let served = try echo.connect()
+        served.send(EchoServer.call(stream: 1, "Echo", "x"))
+        #expect(EchoServer.value(try served.receiveFrame()) == "x")
+        #expect(refused.count == 5)
+        await echo.stop()
+    }
+
     @Test("37: a stop lets running calls finish and refuses new ones")
     func stop() async throws {
         let echo = try EchoServer()
@@ -242,4 +314,13 @@ struct ConnectionLimitTests {
         #expect(echo.server.connectionCount == 0)
         echo.gate.open()
     }
+}
+
+/// Something that is off until it is turned on.
+private final class Toggle: Sendable {
+    private let state = Mutex(false)
+
+    var isOn: Bool { state.withLock { $0 } }
+
+    func turnOn() { state.withLock { $0 = true } }
 }

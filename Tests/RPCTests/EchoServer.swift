@@ -32,7 +32,7 @@ final class EchoServer: Sendable {
         path = folder.path("echo.sock")
         var quiet = Logger(label: "test")
         quiet.logLevel = .critical
-        server = RPCServer(
+        server = try RPCServer(
             router: handlers.router,
             limits: limits,
             logger: quiet,
@@ -117,6 +117,10 @@ private final class Handlers: @unchecked Sendable {
             return value
         }
         add("Big", to: &router) { value, _, _ in String(repeating: "x", count: Int(value) ?? 0) }
+        add("StalledBig", to: &router) { value, _, owner in
+            await owner.gate.pass()
+            return String(repeating: "x", count: Int(value) ?? 0)
+        }
         add("Fail", to: &router) { _, _, _ in
             throw RPCStatus(
                 .invalidArgument,

@@ -23,7 +23,7 @@ struct RPCClientTests {
 
     @Test func a_thousand_calls_at_once_share_a_connection() async throws {
         let echo = try EchoServer()
-        let client = RPCClient(address: try UnixSocketAddress(path: echo.path))
+        let client = try RPCClient(address: UnixSocketAddress(path: echo.path))
         try await withThrowingTaskGroup(of: Bool.self) { group in
             for index in 0..<1_000 {
                 group.addTask { try await call(client, "Echo", "\(index)") == "\(index)" }
@@ -35,9 +35,27 @@ struct RPCClientTests {
         await echo.stop()
     }
 
+    @Test func a_burst_of_more_than_the_queues_hold_is_answered() async throws {
+        let echo = try EchoServer()
+        let client = try RPCClient(address: UnixSocketAddress(path: echo.path))
+        let filling = String(repeating: "x", count: 2_000)
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            for index in 0..<10_000 {
+                group.addTask {
+                    let value = filling + String(index)
+                    return try await call(client, "Echo", value, timeout: .seconds(60)) == value
+                }
+            }
+            for try await isRight in group { #expect(isRight) }
+        }
+        #expect(echo.server.connectionCount == 1)
+        client.close()
+        await echo.stop()
+    }
+
     @Test func the_server_s_status_comes_with_its_violations() async throws {
         let echo = try EchoServer()
-        let client = RPCClient(address: try UnixSocketAddress(path: echo.path))
+        let client = try RPCClient(address: UnixSocketAddress(path: echo.path))
         await #expect {
             try await call(client, "Fail", "")
         } throws: {
@@ -52,7 +70,7 @@ struct RPCClientTests {
 
     @Test func a_missing_server_is_unavailable_and_found_later() async throws {
         let echo = try EchoServer()
-        let client = RPCClient(address: try UnixSocketAddress(path: echo.path))
+        let client = try RPCClient(address: UnixSocketAddress(path: echo.path))
         #expect(try await call(client, "Echo", "a") == "a")
         await echo.stop()
         await #expect(throws: RPCStatus.self) { try await call(client, "Echo", "b") }
@@ -64,7 +82,7 @@ struct RPCClientTests {
             decode: EchoServer.decode,
             encode: EchoServer.encode
         ) { value, _ in value + "!" }
-        let second = RPCServer(router: router)
+        let second = try RPCServer(router: router)
         try second.start(at: UnixSocketAddress(path: echo.path))
         #expect(try await call(client, "Echo", "c") == "c!")
         client.close()
@@ -73,7 +91,7 @@ struct RPCClientTests {
 
     @Test func a_deadline_ends_the_call_and_the_connection_lives() async throws {
         let echo = try EchoServer()
-        let client = RPCClient(address: try UnixSocketAddress(path: echo.path))
+        let client = try RPCClient(address: UnixSocketAddress(path: echo.path))
         await #expect {
             try await call(client, "Stall", "", timeout: .milliseconds(20))
         } throws: {
@@ -91,7 +109,7 @@ struct RPCClientTests {
 
     @Test func a_cancelled_task_stops_waiting() async throws {
         let echo = try EchoServer()
-        let client = RPCClient(address: try UnixSocketAddress(path: echo.path))
+        let client = try RPCClient(address: UnixSocketAddress(path: echo.path))
         let task = Task { try await call(client, "Stall", "", timeout: nil) }
         await echo.gate.waiting(1)
         task.cancel()
@@ -107,7 +125,7 @@ struct RPCClientTests {
 
     @Test func calls_in_flight_are_unavailable_when_the_connection_is_lost() async throws {
         let echo = try EchoServer()
-        let client = RPCClient(address: try UnixSocketAddress(path: echo.path))
+        let client = try RPCClient(address: UnixSocketAddress(path: echo.path))
         let task = Task { try await call(client, "Stall", "") }
         await echo.gate.waiting(1)
         await echo.server.stop(within: .zero)
@@ -122,7 +140,7 @@ struct RPCClientTests {
 
     @Test func a_request_over_the_limit_is_refused_here() async throws {
         let echo = try EchoServer()
-        let client = RPCClient(address: try UnixSocketAddress(path: echo.path))
+        let client = try RPCClient(address: UnixSocketAddress(path: echo.path))
         await #expect {
             try await call(client, "Echo", String(repeating: "x", count: 4 << 20))
         } throws: {
@@ -135,7 +153,7 @@ struct RPCClientTests {
 
     @Test func health_is_asked_per_service() async throws {
         let echo = try EchoServer()
-        let client = RPCClient(address: try UnixSocketAddress(path: echo.path))
+        let client = try RPCClient(address: UnixSocketAddress(path: echo.path))
         for service in ["", EchoServer.service] {
             #expect(try await HealthService.check(service, with: client, timeout: .seconds(5)))
         }

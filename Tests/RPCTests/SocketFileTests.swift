@@ -23,6 +23,10 @@ struct SocketFileTests {
         return status.st_mode & 0o7777
     }
 
+    private func mode(of path: String) throws -> Int? {
+        try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+    }
+
     private func make(_ permissions: SocketPermissions = SocketPermissions()) throws -> SocketFile {
         try SocketFile(address, permissions)
     }
@@ -49,7 +53,7 @@ struct SocketFileTests {
             let former = umask(mask)
             defer { umask(former) }
             // What SocketFile does up to the moment in which the file appears.
-            let descriptor = try SocketFile.makeSocket(nonBlocking: true)
+            let descriptor = try SocketFile.makeSocket()
             fchmod(descriptor, 0o600)
             let bound = address.withSocketAddress { bind(descriptor, $0, $1) }
             #expect(bound == 0)
@@ -61,7 +65,7 @@ struct SocketFileTests {
 
     @Test("40: a stale socket is replaced")
     func stale() throws {
-        let descriptor = try SocketFile.makeSocket(nonBlocking: true)
+        let descriptor = try SocketFile.makeSocket()
         #expect(address.withSocketAddress { bind(descriptor, $0, $1) } == 0)
         close(descriptor)
         let file = try make()
@@ -77,7 +81,7 @@ struct SocketFileTests {
         end(file)
 
         // A server that knows nothing of the lock.
-        let descriptor = try SocketFile.makeSocket(nonBlocking: true)
+        let descriptor = try SocketFile.makeSocket()
         #expect(address.withSocketAddress { bind(descriptor, $0, $1) } == 0)
         #expect(listen(descriptor, 5) == 0)
         #expect(throws: RPCStatus.self) { try make() }
@@ -145,6 +149,9 @@ struct SocketFileTests {
         #expect(throws: RPCStatus.self) { try SocketFile.makePrivateFolder(shared) }
         try SocketFile.makePrivateFolder(folder.path("own"))
         try SocketFile.makePrivateFolder(folder.path("own"))
+        #expect(try mode(of: folder.path("own")) == 0o700)
+        try SocketFile.makePrivateFolder(folder.path("own"), mode: 0o711)
+        #expect(try mode(of: folder.path("own")) == 0o711)
         symlink(folder.path("own"), folder.path("link"))
         #expect(throws: RPCStatus.self) { try SocketFile.makePrivateFolder(folder.path("link")) }
     }
