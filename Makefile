@@ -31,6 +31,7 @@ test:
 	@Tests/support/install-packages.sh $(TEST_PACKAGES)
 	Proto/generate.sh --check
 	$(MAKE) lint
+	$(MAKE) build
 	swift build --build-tests
 	swift test --skip-build --no-parallel
 

@@ -13,13 +13,14 @@ final class Daemon {
     init(
         in folder: TemporaryFolder,
         _ arguments: [String] = [],
-        environment: [String: String] = [:]
+        environment: [String: String] = [:],
+        program: String? = nil
     ) async throws {
         self.folder = folder
         socket = folder.path("d.sock")
         let log = folder.path("daemon-\(UInt64.random(in: 0 ... .max)).log")
         process = try Programs.start(
-            Programs.path("feedbackd"),
+            program ?? Programs.path("feedbackd"),
             ["--socket", socket, "--store", "sqlite:\(folder.path("f.db"))"] + arguments,
             environment: environment,
             output: log,

@@ -3,18 +3,17 @@ import TestSupport
 
 /// The programs as they were built beside the tests.
 enum Programs {
-    /// A program of this package.
-    static func path(_ name: String) throws -> String {
+    /// A program of this package, as built for debugging beside the tests or for release.
+    static func path(_ name: String, in configuration: String = "debug") throws -> String {
+        // …/debug/NAME.xctest, either the running program itself or an argument of the test runner.
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        let beside = URL(fileURLWithPath: own).deletingLastPathComponent().appending(path: name)
-        if FileManager.default.isExecutableFile(atPath: beside.path) { return beside.path }
-        // The test runner is the toolchain's own: then the test bundle tells where the build is.
-        for argument in CommandLine.arguments where argument.hasSuffix(".xctest") {
-            let program = URL(fileURLWithPath: argument).deletingLastPathComponent()
-                .appending(path: name)
-            if FileManager.default.isExecutableFile(atPath: program.path) { return program.path }
+        let bundles = [own] + CommandLine.arguments.filter { $0.hasSuffix(".xctest") }
+        for bundle in bundles {
+            let program = URL(fileURLWithPath: bundle).deletingLastPathComponent()
+                .deletingLastPathComponent().appending(path: "\(configuration)/\(name)").path
+            if FileManager.default.isExecutableFile(atPath: program) { return program }
         }
-        throw Failure("\(name) is not built beside \(own): run `swift build --build-tests`")
+        throw Failure("\(name) is not built for \(configuration): `make test` does that")
     }
 
     /// A file of the repository's Tests/IntegrationTests.
