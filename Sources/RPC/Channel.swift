@@ -8,7 +8,7 @@ protocol ChannelDelegate: AnyObject {
     func channel(_ channel: Channel, received bytes: UnsafeRawBufferPointer)
     /// The peer sends no more, but may still wait for what is sent to it.
     func channelInputEnded(_ channel: Channel)
-    /// The time set with ``Channel/wake(at:)`` has come.
+    /// The earliest time set with ``Channel/wake(at:)`` has come.
     func channelWoke(_ channel: Channel)
     /// There is room for more output, after ``Channel/hasRoom(for:)`` said no.
     func channelHasRoom(_ channel: Channel)
@@ -229,8 +229,11 @@ final class Channel: @unchecked Sendable {
 
     // MARK: - Time
 
-    /// Has the delegate woken at that time, unless another call of this comes first.
+    /// Has the delegate woken at that time.
+    ///
+    /// Of several times the earliest counts: the delegate names the next when it is woken.
     func wake(at deadline: ContinuousClock.Instant) {
+        if let delegateDeadline, delegateDeadline <= deadline { return }
         delegateDeadline = deadline
         setAlarm(deadline)
     }

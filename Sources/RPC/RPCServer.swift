@@ -5,7 +5,7 @@ internal import Synchronization
 
 /// Serves a router's methods on a Unix domain socket.
 ///
-///     let server = RPCServer(router: router)
+///     let server = try RPCServer(router: router)
 ///     try server.start(at: UnixSocketAddress(path: "/run/demo/demo.sock"))
 ///     …
 ///     await server.stop(within: .seconds(10))
@@ -27,7 +27,7 @@ public final class RPCServer: Sendable {
         /// How many of the entries are not served, and only wait to be told so.
         var refusedEntries = 0
         var isStopping = false
-        /// Counted by the reason: for the log when the server stops, and for metrics.
+        /// How many connections were refused so far.
         var refusedConnections = 0
         var closeWaiters: [CheckedContinuation<Void, Never>] = []
     }

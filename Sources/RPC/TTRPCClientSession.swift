@@ -11,7 +11,6 @@ final class TTRPCClientSession: ChannelDelegate {
     /// Calls that found no room in the output, in order.
     private var waiting: [ClientCall] = []
     private var nextStreamID: UInt32 = 1
-    private var timerDeadline: ContinuousClock.Instant?
     /// Whether calls can be started.
     private(set) var isOpen = true
 
@@ -23,7 +22,7 @@ final class TTRPCClientSession: ChannelDelegate {
 
     /// Sends the request, at once or when there is room, and has the call completed by the answer.
     func start(_ call: ClientCall) throws {
-        if let deadline = call.deadline { wake(at: deadline) }
+        if let deadline = call.deadline { channel.wake(at: deadline) }
         if try !waiting.isEmpty || !send(call) { waiting.append(call) }
     }
 
@@ -91,12 +90,6 @@ final class TTRPCClientSession: ChannelDelegate {
         waiting = []
     }
 
-    private func wake(at deadline: ContinuousClock.Instant) {
-        if let timerDeadline, timerDeadline <= deadline { return }
-        timerDeadline = deadline
-        channel.wake(at: deadline)
-    }
-
     private func handle(_ event: TTRPCFrameDecoder.Event) {
         switch event {
         case .oversized(let header):
@@ -141,7 +134,6 @@ final class TTRPCClientSession: ChannelDelegate {
     func channelInputEnded(_ channel: Channel) { channel.close() }
 
     func channelWoke(_ channel: Channel) {
-        timerDeadline = nil
         let now = ContinuousClock.now
         for call in Array(calls.values) + waiting {
             if let deadline = call.deadline, deadline <= now {
@@ -150,7 +142,7 @@ final class TTRPCClientSession: ChannelDelegate {
         }
         waiting.removeAll { $0.hasEnded }
         let deadlines = calls.values.compactMap(\.deadline) + waiting.compactMap(\.deadline)
-        if let next = deadlines.min() { wake(at: next) }
+        if let next = deadlines.min() { channel.wake(at: next) }
     }
 
     func channelHasRoom(_ channel: Channel) {

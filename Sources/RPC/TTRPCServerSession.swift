@@ -25,8 +25,6 @@ final class TTRPCServerSession: @unchecked Sendable {
     private var waiting: [(streamID: UInt32, reply: Reply)] = []
     /// When the last part of an unfinished frame arrived.
     private var partialSince: ContinuousClock.Instant?
-    /// The earliest deadline that the channel's timer knows of.
-    private var timerDeadline: ContinuousClock.Instant?
 
     /// Builds a reply in the arena.
     typealias Reply = @Sendable (ProtoArena) throws -> ProtoMessage
@@ -82,7 +80,7 @@ final class TTRPCServerSession: @unchecked Sendable {
         }
         let now = ContinuousClock.now
         partialSince = now
-        wake(at: now + limits.handshakeTimeout)
+        channel.wake(at: now + limits.handshakeTimeout)
     }
 
     /// Keeps the rest until calls have finished, and reads no more before that.
@@ -175,7 +173,7 @@ final class TTRPCServerSession: @unchecked Sendable {
             calls[streamID] = nil
             throw error
         }
-        if !call.isAnswered, let deadline = call.deadline { wake(at: deadline) }
+        if !call.isAnswered, let deadline = call.deadline { channel.wake(at: deadline) }
     }
 
     private func deadline(_ timeoutNanoseconds: Int64) -> ContinuousClock.Instant {
@@ -299,28 +297,21 @@ final class TTRPCServerSession: @unchecked Sendable {
 
     // MARK: - Time and the end
 
-    private func wake(at deadline: ContinuousClock.Instant) {
-        if let timerDeadline, timerDeadline <= deadline { return }
-        timerDeadline = deadline
-        channel.wake(at: deadline)
-    }
-
     /// Ends the calls whose deadline has passed, or the connection if a frame does not go on.
     func woke() {
-        timerDeadline = nil
         let now = ContinuousClock.now
         if let since = partialSince {
             let isLate = since + limits.handshakeTimeout <= now
             // While nothing is read here, the peer is not to blame.
             if isLate, channel.mayRead { return channel.close() }
-            wake(at: (isLate ? now : since) + limits.handshakeTimeout)
+            channel.wake(at: (isLate ? now : since) + limits.handshakeTimeout)
         }
         for call in Array(calls.values) {
             if let deadline = call.deadline, deadline <= now {
                 call.abandon(RPCStatus(.deadlineExceeded, "the deadline passed"))
             }
         }
-        if let next = calls.values.compactMap(\.deadline).min() { wake(at: next) }
+        if let next = calls.values.compactMap(\.deadline).min() { channel.wake(at: next) }
     }
 
     /// Answers further calls with UNAVAILABLE.
