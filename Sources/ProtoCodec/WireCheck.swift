@@ -19,19 +19,14 @@ enum WireCheck {
         guard depth <= depthMax else { throw ProtoError(.tooDeep) }
         var reader = WireReader(bytes)
         while !reader.isAtEnd {
-            let tag = try reader.varint()
-            guard tag >> 3 != 0, tag >> 32 == 0 else { throw ProtoError(.malformed) }
-            let field = protobuf_c_message_descriptor_get_field(type, UInt32(tag >> 3))
-            switch tag & 7 {
-            case 0:
-                let value = try reader.varint()
-                if let field { try checkEnum(value, field) }
-            case 1: _ = try reader.bytes(8)
-            case 2:
-                let content = try reader.bytes(try reader.varint())
-                if let field { try check(content, of: field, depth: depth) }
-            case 5: _ = try reader.bytes(4)
-            default: throw ProtoError(.malformed)
+            let (number, value) = try reader.field()
+            guard let field = protobuf_c_message_descriptor_get_field(type, number) else {
+                continue
+            }
+            switch value {
+            case .varint(let value): try checkEnum(value, field)
+            case .bytes(let content): try check(content, of: field, depth: depth)
+            case .fixed: break
             }
         }
     }
@@ -88,34 +83,5 @@ enum WireCheck {
         if allBits < 0x80 { return nil }
         let isValid = (try? UTF8Span(validating: text.bindMemory(to: UInt8.self).span)) != nil
         return isValid ? nil : .invalidUTF8
-    }
-}
-
-/// Reads the parts of protobuf's wire format (protobuf.dev, "Encoding").
-private struct WireReader {
-    private var rest: UnsafeRawBufferPointer
-
-    init(_ bytes: UnsafeRawBufferPointer) { rest = bytes }
-
-    var isAtEnd: Bool { rest.isEmpty }
-
-    mutating func varint() throws(ProtoError) -> UInt64 {
-        var value: UInt64 = 0
-        // Ten bytes of seven bits hold 64 bits.
-        for index in 0..<min(10, rest.count) {
-            let byte = rest[index]
-            value |= UInt64(byte & 0x7F) << UInt64(7 * index)
-            if byte < 0x80 {
-                rest = UnsafeRawBufferPointer(rebasing: rest[(index + 1)...])
-                return value
-            }
-        }
-        throw ProtoError(.malformed)
-    }
-
-    mutating func bytes(_ count: UInt64) throws(ProtoError) -> UnsafeRawBufferPointer {
-        guard count <= UInt64(rest.count) else { throw ProtoError(.malformed) }
-        defer { rest = UnsafeRawBufferPointer(rebasing: rest[Int(count)...]) }
-        return UnsafeRawBufferPointer(rebasing: rest[..<Int(count)])
     }
 }
