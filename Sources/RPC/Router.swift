@@ -1,3 +1,4 @@
+internal import Glibc
 public import ProtoCodec
 
 /// The methods that a server answers, by service and name.
@@ -8,11 +9,26 @@ public import ProtoCodec
 ///         try await service.add(request)
 ///     }
 public struct Router: Sendable {
-    struct Method: Sendable {
+    final class Method: Sendable {
+        enum Handler: Sendable {
+            /// Decodes the request and runs the handler, which answers the call.
+            case unary(@Sendable (UnsafeRawBufferPointer, ProtoArena, ServerCall) throws -> Void)
+            /// Runs the handler, which takes requests from the call's messages.
+            case streaming(@Sendable (ServerCall) -> Void)
+        }
+
         let service: String
         let name: String
-        /// Decodes the request and runs the handler, which answers the call.
-        let start: @Sendable (UnsafeRawBufferPointer, ProtoArena, ServerCall) throws -> Void
+        let handler: Handler
+        /// As gRPC names it: `/service/name`.
+        fileprivate let path: [UInt8]
+
+        fileprivate init(_ service: String, _ name: String, _ handler: Handler) {
+            self.service = service
+            self.name = name
+            self.handler = handler
+            path = Array("/\(service)/\(name)".utf8)
+        }
     }
 
     private var methods: [Method] = []
@@ -39,13 +55,59 @@ public struct Router: Sendable {
     ) {
         let status = self.status
         methods.append(
-            Method(service: service, name: name) { bytes, arena, call in
-                let request = try decode(bytes, arena)
-                call.run(mapping: status) {
-                    let response = try await handle(request, call)
-                    return { arena in try encode(response, arena) }
+            Method(
+                service,
+                name,
+                .unary { bytes, arena, call in
+                    let request = try decode(bytes, arena)
+                    call.run(mapping: status) {
+                        let response = try await handle(request, call)
+                        return .response { arena in try encode(response, arena) }
+                    }
                 }
-            }
+            )
+        )
+    }
+
+    /// Registers a method with any number of requests and of responses.
+    ///
+    /// The client may send one request only (gRPC calls that server streaming): the handler then
+    /// begins with ``RequestStream/only()``. When the server stops, streaming calls end with
+    /// UNAVAILABLE.
+    ///
+    /// - Parameters:
+    ///   - service: the full name of the service.
+    ///   - name: the method's own name.
+    ///   - decode: reads a request's bytes, which it must not keep.
+    ///   - encode: builds a response in the arena.
+    ///   - handle: begins on the connection's loop and must not block it; it may suspend. The call
+    ///     ends when it returns or throws.
+    public mutating func streaming<Request: Sendable, Response: Sendable>(
+        _ service: String,
+        _ name: String,
+        decode: @escaping @Sendable (UnsafeRawBufferPointer, ProtoArena) throws -> Request,
+        encode: @escaping @Sendable (Response, ProtoArena) throws -> ProtoMessage,
+        handle:
+            @escaping @Sendable (
+                RequestStream<Request>, ResponseStream<Response>, ServerCall
+            ) async throws -> Void
+    ) {
+        let status = self.status
+        methods.append(
+            Method(
+                service,
+                name,
+                .streaming { call in
+                    call.run(mapping: status) {
+                        try await handle(
+                            RequestStream(call: call, decode: decode),
+                            ResponseStream(call: call, encode: encode),
+                            call
+                        )
+                        return .end
+                    }
+                }
+            )
         )
     }
 
@@ -60,10 +122,25 @@ public struct Router: Sendable {
         for method in methods where equal(method.name, name) && equal(method.service, service) {
             return method
         }
-        if methods.contains(where: { equal($0.service, service) }) {
-            throw RPCStatus(.unimplemented, "the service has no such method")
+        throw missing(hasService: methods.contains { equal($0.service, service) })
+    }
+
+    /// Finds a method by gRPC's path: `/service/name`.
+    func method(path: UnsafeRawBufferPointer) throws(RPCStatus) -> Method {
+        if let start = path.baseAddress {
+            for method in methods where method.path.count == path.count {
+                if memcmp(method.path, start, path.count) == 0 { return method }
+            }
         }
-        throw RPCStatus(.unimplemented, "there is no such service")
+        let service = path.dropFirst().prefix { $0 != UInt8(ascii: "/") }
+        throw missing(hasService: methods.contains { $0.service.utf8.elementsEqual(service) })
+    }
+
+    private func missing(hasService: Bool) -> RPCStatus {
+        RPCStatus(
+            .unimplemented,
+            hasService ? "the service has no such method" : "there is no such service"
+        )
     }
 
     private func equal(_ text: String, _ other: UnsafePointer<CChar>) -> Bool {

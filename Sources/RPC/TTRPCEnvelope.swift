@@ -15,7 +15,7 @@ enum TTRPCEnvelope {
         var payload: UnsafeRawBufferPointer
         /// 0: no limit; less: it has passed.
         var timeoutNanoseconds: Int64
-        var metadata: [(key: String, value: String)]
+        var metadata: [(key: String, value: MetadataValue)]
     }
 
     static func decodeRequest(
@@ -25,7 +25,7 @@ enum TTRPCEnvelope {
         let message = try arena.unpack(data, as: request).pointee
         let metadata = (0..<message.n_metadata).compactMap { index in
             message.metadata[index].map {
-                (String(proto: $0.pointee.key), String(proto: $0.pointee.value))
+                (String(proto: $0.pointee.key), MetadataValue.text(String(proto: $0.pointee.value)))
             }
         }
         return Request(
