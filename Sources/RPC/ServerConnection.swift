@@ -87,6 +87,15 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
                 limits: limits,
                 refusal: refusal
             )
+        // HTTP/2's preface is "PRI * HTTP/2.0 …".
+        case UInt8(ascii: "P"):
+            session = GRPCServerSession(
+                channel: channel,
+                peer: peer,
+                router: router,
+                limits: limits,
+                refusal: refusal
+            )
         default: return nil
         }
         session.onIdle = { [weak self] in self?.reportDrained() }
