@@ -54,7 +54,9 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     }
 
     var hasBegun: Bool { http2.hasBegun }
-    var isIdle: Bool { streams.isEmpty && (!isDraining || isDrained || !hasBegun) }
+    var isIdle: Bool {
+        isClosed || (streams.isEmpty && (!isDraining || isDrained || !hasBegun))
+    }
 
     // MARK: - The connection
 
@@ -422,7 +424,11 @@ extension GRPCServerSession: HTTP2SessionDelegate {
         becameIdleIfSo()
     }
 
-    func http2Ended() { abandonAll() }
+    func http2Ended() {
+        isDrained = true
+        abandonAll()
+        becameIdleIfSo()
+    }
 }
 
 extension RPCStatus {

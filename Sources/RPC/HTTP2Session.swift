@@ -132,7 +132,7 @@ final class HTTP2Session: @unchecked Sendable {
         let count = nghttp2_session_mem_recv(session, start, bytes.count)
         isInsideLibrary = false
         switch Int32(count) {
-        case 0...: if scanner.hasPreface { send() }
+        case 0...: send()
         case NGHTTP2_ERR_BAD_CLIENT_MAGIC.rawValue: channel.close()
         case NGHTTP2_ERR_FLOODED.rawValue: terminate(.enhanceYourCalm)
         default: terminate(.internal)
@@ -184,9 +184,10 @@ final class HTTP2Session: @unchecked Sendable {
         check(nghttp2_submit_rst_stream(session, flags, streamID, code.rawValue))
     }
 
-    /// Sends what was submitted, as far as the client's windows and the output have room.
+    /// Sends what was submitted, as far as the client's windows and the output have room; nothing
+    /// before the client's preface.
     func send() {
-        guard !isInsideLibrary, !hasEnded else { return }
+        guard !isInsideLibrary, !hasEnded, scanner.hasPreface else { return }
         isInsideLibrary = true
         let code = nghttp2_session_send(session)
         isInsideLibrary = false
@@ -205,7 +206,7 @@ final class HTTP2Session: @unchecked Sendable {
         drain = .announced
         check(nghttp2_submit_shutdown_notice(session))
         check(nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil))
-        if scanner.hasPreface { send() }
+        send()
     }
 
     /// The client knows of the drain, or had time enough to.
@@ -217,7 +218,7 @@ final class HTTP2Session: @unchecked Sendable {
         check(
             nghttp2_submit_goaway(session, flags, lastStreamID, ErrorCode.none.rawValue, nil, 0)
         )
-        if scanner.hasPreface { send() }
+        send()
         delegate.http2Drained()
     }
 

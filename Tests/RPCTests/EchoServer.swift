@@ -1,3 +1,4 @@
+import CFeedbackDescriptors
 import CRPCProto
 import Foundation
 import Logging
@@ -15,6 +16,8 @@ final class EchoServer: Sendable {
 
     let path: String
     let server: RPCServer
+    /// What the health service says.
+    let isHealthy = Atomic<Bool>(true)
     /// What Stall waits for.
     let gate = Gate()
     fileprivate let begun = Atomic<Int>(0)
@@ -24,6 +27,13 @@ final class EchoServer: Sendable {
     private let handlers = Handlers()
 
     private static let message = ProtoType(ttrpc__key_value__init)
+
+    /// What reflection tells: other services than this server's, but real ones.
+    static var descriptors: DescriptorSet {
+        var size = 0
+        let start = feedbackd_descriptors(&size)
+        return DescriptorSet(UnsafeRawBufferPointer(start: start, count: size))
+    }
 
     init(
         limits: RPCLimits = RPCLimits(),
@@ -144,7 +154,10 @@ private final class Handlers: @unchecked Sendable {
             }.joined(separator: ",")
         }
         addStreams(to: &router)
-        HealthService.register(on: &router) { true }
+        HealthService.register(on: &router) { [weak self] in
+            self?.owner?.isHealthy.load(ordering: .relaxed) ?? false
+        }
+        ReflectionService.register(on: &router, descriptors: EchoServer.descriptors)
         return router
     }
 
