@@ -9,6 +9,8 @@ public struct RPCLimits: Sendable {
     public var callsInFlightPerConnectionMax = 1_024
     /// The data of one ttrpc frame, in bytes (ttrpc's own limit is 4 MiB).
     public var frameBytesMax = 4 << 20
+    /// The metadata of one call, in bytes, with 32 more for each pair (RFC 9113 section 6.5.2).
+    public var metadataBytesMax = 8 << 10
     /// What may wait to be written to one connection, in bytes; further replies wait as values, and
     /// a peer that then reads nothing for ``outputFullTimeout`` is closed.
     public var outputQueueBytesMax = 8 << 20

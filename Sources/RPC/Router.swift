@@ -1,3 +1,4 @@
+internal import Glibc
 public import ProtoCodec
 
 /// The methods that a server answers, by service and name.
@@ -8,9 +9,19 @@ public import ProtoCodec
 ///         try await service.add(request)
 ///     }
 public struct Router: Sendable {
+    /// What becomes of a request.
+    public enum Answer<Response: Sendable>: Sendable {
+        /// The response is there.
+        case now(Response)
+        /// The response will come; the work begins on the connection's loop.
+        case later(@Sendable () async throws -> Response)
+    }
+
     struct Method: Sendable {
         let service: String
-        let name: String
+        /// The names as they stand in requests.
+        let serviceBytes: [UInt8]
+        let nameBytes: [UInt8]
         /// Decodes the request and runs the handler, which answers the call.
         let start: @Sendable (UnsafeRawBufferPointer, ProtoArena, ServerCall) throws -> Void
     }
@@ -29,7 +40,42 @@ public struct Router: Sendable {
     ///   - name: the method's own name.
     ///   - decode: reads the request's bytes, which it must not keep.
     ///   - encode: builds the response in the arena.
-    ///   - handle: begins on the connection's loop and must not block it; it may suspend.
+    ///   - answer: called on the connection's loop and must not block it. A response that needs no
+    ///     waiting costs neither a task nor any memory beyond its own.
+    public mutating func unary<Request: Sendable, Response: Sendable>(
+        _ service: String,
+        _ name: String,
+        decode: @escaping @Sendable (UnsafeRawBufferPointer, ProtoArena) throws -> Request,
+        encode: @escaping @Sendable (Response, ProtoArena) throws -> ProtoMessage,
+        answer: @escaping @Sendable (Request, ServerCall) throws -> Answer<Response>
+    ) {
+        let status = self.status
+        methods.append(
+            Method(
+                service: service,
+                serviceBytes: Array(service.utf8),
+                nameBytes: Array(name.utf8)
+            ) { bytes, arena, call in
+                switch try answer(try decode(bytes, arena), call) {
+                case .now(let response): call.answer(response, encode)
+                case .later(let handle):
+                    call.run(mapping: status) {
+                        let response = try await handle()
+                        return { arena in try encode(response, arena) }
+                    }
+                }
+            }
+        )
+    }
+
+    /// Registers a method whose handler always suspends, or may.
+    ///
+    /// - Parameters:
+    ///   - service: the full name of the service.
+    ///   - name: the method's own name.
+    ///   - decode: reads the request's bytes, which it must not keep.
+    ///   - encode: builds the response in the arena.
+    ///   - handle: begins on the connection's loop and must not block it.
     public mutating func unary<Request: Sendable, Response: Sendable>(
         _ service: String,
         _ name: String,
@@ -37,41 +83,32 @@ public struct Router: Sendable {
         encode: @escaping @Sendable (Response, ProtoArena) throws -> ProtoMessage,
         handle: @escaping @Sendable (Request, ServerCall) async throws -> Response
     ) {
-        let status = self.status
-        methods.append(
-            Method(service: service, name: name) { bytes, arena, call in
-                let request = try decode(bytes, arena)
-                call.run(mapping: status) {
-                    let response = try await handle(request, call)
-                    return { arena in try encode(response, arena) }
-                }
-            }
-        )
+        unary(service, name, decode: decode, encode: encode) { request, call in
+            .later { try await handle(request, call) }
+        }
     }
 
     /// The names of all services.
     public var services: Set<String> { Set(methods.map(\.service)) }
 
-    /// Finds a method by its C strings; there are too few for a table to be faster.
+    /// Finds a method by its names; there are too few for a table to be faster.
     func method(
-        _ service: UnsafePointer<CChar>,
-        _ name: UnsafePointer<CChar>
+        _ service: UnsafeRawBufferPointer,
+        _ name: UnsafeRawBufferPointer
     ) throws(RPCStatus) -> Method {
-        for method in methods where equal(method.name, name) && equal(method.service, service) {
-            return method
+        for method in methods where method.nameBytes.equal(name) {
+            if method.serviceBytes.equal(service) { return method }
         }
-        if methods.contains(where: { equal($0.service, service) }) {
+        if methods.contains(where: { $0.serviceBytes.equal(service) }) {
             throw RPCStatus(.unimplemented, "the service has no such method")
         }
         throw RPCStatus(.unimplemented, "there is no such service")
     }
+}
 
-    private func equal(_ text: String, _ other: UnsafePointer<CChar>) -> Bool {
-        var index = 0
-        for byte in text.utf8 {
-            guard UInt8(bitPattern: other[index]) == byte else { return false }
-            index += 1
-        }
-        return other[index] == 0
+extension [UInt8] {
+    fileprivate func equal(_ other: UnsafeRawBufferPointer) -> Bool {
+        guard count == other.count, let start = other.baseAddress else { return false }
+        return memcmp(self, start, count) == 0
     }
 }

@@ -20,7 +20,7 @@ public final class ServerCall: @unchecked Sendable {
     let streamID: UInt32
     private let cancelled = Atomic<Bool>(false)
     private let loop: EventLoop
-    private weak var session: TTRPCServerSession?
+    private let session: TTRPCServerSession
     private var task: Task<Void, Never>?
     private(set) var isAnswered = false
 
@@ -38,6 +38,19 @@ public final class ServerCall: @unchecked Sendable {
         self.metadata = metadata
         self.loop = loop
         self.session = session
+    }
+
+    /// Answers at once.
+    func answer<Response: Sendable>(
+        _ response: Response,
+        _ encode: @escaping @Sendable (Response, ProtoArena) throws -> ProtoMessage
+    ) {
+        guard !isAnswered else { return }
+        isAnswered = true
+        // The closure that the session may keep costs memory; there is hardly ever need for it.
+        if !session.finish(self, with: { arena in try encode(response, arena) }) {
+            session.keep(self) { arena in try encode(response, arena) }
+        }
     }
 
     /// Runs the handler: at once and here, until it first suspends; afterwards on the loop.
@@ -63,8 +76,12 @@ public final class ServerCall: @unchecked Sendable {
         dispatchPrecondition(condition: .onQueue(loop.queue))
         guard !isAnswered else { return }
         isAnswered = true
-        session?.finish(self, result.mapError(status))
         task = nil
+        switch result {
+        case .success(let reply):
+            if !session.finish(self, with: reply) { session.keep(self, reply) }
+        case .failure(let error): session.finish(self, failing: status(error))
+        }
     }
 
     /// Answers with a failure now, and lets the handler know that nobody waits for it any more.
@@ -74,7 +91,7 @@ public final class ServerCall: @unchecked Sendable {
         self.task = nil
         if !isAnswered {
             isAnswered = true
-            session?.finish(self, .failure(status))
+            session.finish(self, failing: status)
         }
         task?.cancel()
     }

@@ -35,7 +35,7 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
             limits: limits,
             refusal: refusal
         )
-        session.onIdle = { [weak self] in self?.reportIfDrained() }
+        session.onIdle = { [unowned self] in reportIfDrained() }
     }
 
     /// Begins to read.
@@ -94,6 +94,7 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
 
     func channelClosed(_ channel: Channel) {
         session.closed()
+        session.onIdle = nil
         reportIfDrained()
         onClose()
     }

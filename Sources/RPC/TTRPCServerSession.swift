@@ -144,14 +144,18 @@ final class TTRPCServerSession: @unchecked Sendable {
     }
 
     private func startCall(_ streamID: UInt32, _ data: UnsafeRawBufferPointer) throws {
-        let arena = channel.loop.arena
-        arena.reset()
         let request: TTRPCEnvelope.Request
         do throws(ProtoError) {
-            request = try TTRPCEnvelope.decodeRequest(data, arena)
+            request = try TTRPCEnvelope.decodeRequest(
+                data,
+                metadataBytesMax: limits.metadataBytesMax
+            )
         } catch {
             throw error.kind == .tooLarge
-                ? RPCStatus(.resourceExhausted, "the request needs too much memory to decode")
+                ? RPCStatus(
+                    .resourceExhausted,
+                    "the metadata has more than \(limits.metadataBytesMax) bytes"
+                )
                 : RPCStatus(.invalidArgument, "the data is not a ttrpc request")
         }
         let method = try router.method(request.service, request.method)
@@ -166,14 +170,13 @@ final class TTRPCServerSession: @unchecked Sendable {
             loop: channel.loop,
             session: self
         )
-        calls[streamID] = call
-        do {
-            try method.start(request.payload, arena, call)
-        } catch {
-            calls[streamID] = nil
-            throw error
+        let arena = channel.loop.arena
+        arena.reset()
+        try method.start(request.payload, arena, call)
+        if !call.isAnswered {
+            calls[streamID] = call
+            if let deadline = call.deadline { channel.wake(at: deadline) }
         }
-        if !call.isAnswered, let deadline = call.deadline { channel.wake(at: deadline) }
     }
 
     private func deadline(_ timeoutNanoseconds: Int64) -> ContinuousClock.Instant {
@@ -204,17 +207,32 @@ final class TTRPCServerSession: @unchecked Sendable {
 
     // MARK: - Output
 
-    /// Sends a call's outcome, or keeps it until there is room.
-    func finish(_ call: ServerCall, _ outcome: Result<Reply, RPCStatus>) {
-        calls[call.streamID] = nil
-        switch outcome {
-        case .success(let reply):
-            // Those that wait already go first.
-            if !waiting.isEmpty || !send(reply, to: call.streamID) {
-                waiting.append((call.streamID, reply))
-            }
-        case .failure(let status): send(status, to: call.streamID)
-        }
+    /// Sends a call's reply; false if there is no room for it now.
+    func finish(
+        _ call: ServerCall,
+        with reply: (ProtoArena) throws -> ProtoMessage
+    ) -> Bool {
+        // Those that wait already go first.
+        guard waiting.isEmpty, send(reply, to: call.streamID) else { return false }
+        forget(call)
+        return true
+    }
+
+    /// Keeps the reply until there is room.
+    func keep(_ call: ServerCall, _ reply: @escaping Reply) {
+        waiting.append((call.streamID, reply))
+        forget(call)
+    }
+
+    /// Tells the caller why the call failed.
+    func finish(_ call: ServerCall, failing status: RPCStatus) {
+        send(status, to: call.streamID)
+        forget(call)
+    }
+
+    private func forget(_ call: ServerCall) {
+        // A call that is answered at once was never among them.
+        if !calls.isEmpty { calls[call.streamID] = nil }
         callsBecameFewer()
     }
 
@@ -240,7 +258,10 @@ final class TTRPCServerSession: @unchecked Sendable {
     }
 
     /// Sends a reply, or a failure if it cannot be built; false if there is no room for it now.
-    private func send(_ reply: Reply, to streamID: UInt32) -> Bool {
+    private func send(
+        _ reply: (ProtoArena) throws -> ProtoMessage,
+        to streamID: UInt32
+    ) -> Bool {
         let arena = channel.loop.arena
         arena.reset()
         let message: ProtoMessage
