@@ -6,7 +6,8 @@ TEST_PACKAGES = $(BUILD_PACKAGES) protobuf-compiler protobuf-c-compiler sqlite3 
 
 # Statically linked against Swift's own libraries: smaller in memory, and the binary runs on machines
 # without a Swift toolchain. lld, since the default linker warns about Foundation's own code.
-RELEASE = -c release --static-swift-stdlib -Xswiftc -use-ld=lld
+RELEASE = -c release --static-swift-stdlib -Xswiftc -use-ld=lld \
+	-Xswiftc -enforce-exclusivity=unchecked
 
 .PHONY: run test build lint clean
 

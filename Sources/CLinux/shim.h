@@ -1,7 +1,9 @@
 // What Swift's Glibc module does not have.
 #pragma once
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 
 // accept(2), declared by glibc for _GNU_SOURCE only: sets close-on-exec and non-blocking at once, so
 // that no child process can inherit a connection in between.

@@ -9,7 +9,9 @@ enum ServiceBinding {
     static func router(for service: FeedbackService, mapping: StatusMapping) -> Router {
         var router = Router { mapping.status(of: $0) }
         router.bind(FeedbackMethods.addFeedback) { draft, call in
-            try await service.add(draft, context: CallContext(call))
+            let context = CallContext(call)
+            if let added = try service.addNow(draft, context: context) { return .now(added) }
+            return .later { try await service.add(draft, context: context) }
         }
         router.bind(FeedbackMethods.listFeedbacks) { query, call in
             try await service.list(query, context: CallContext(call))
@@ -48,6 +50,19 @@ enum ServiceBinding {
 }
 
 extension Router {
+    fileprivate mutating func bind<Request: Sendable, Response: Sendable>(
+        _ method: MethodCodec<Request, Response>,
+        answer: @escaping @Sendable (Request, ServerCall) throws -> Answer<Response>
+    ) {
+        unary(
+            method.service,
+            method.name,
+            decode: method.decodeRequest,
+            encode: method.encodeResponse,
+            answer: answer
+        )
+    }
+
     fileprivate mutating func bind<Request: Sendable, Response: Sendable>(
         _ method: MethodCodec<Request, Response>,
         to handle: @escaping @Sendable (Request, ServerCall) async throws -> Response

@@ -13,13 +13,14 @@ public struct WireReader {
         case fixed
     }
 
-    private var rest: UnsafeRawBufferPointer
+    private let message: UnsafeRawBufferPointer
+    private var position = 0
 
     /// Begins with the first field.
-    public init(_ bytes: UnsafeRawBufferPointer) { rest = bytes }
+    public init(_ message: UnsafeRawBufferPointer) { self.message = message }
 
     /// Whether there is no further field.
-    public var isAtEnd: Bool { rest.isEmpty }
+    public var isAtEnd: Bool { position == message.count }
 
     /// Reads a field.
     ///
@@ -40,22 +41,27 @@ public struct WireReader {
 
     /// Reads an integer, as packed fields have them.
     mutating func varint() throws(ProtoError) -> UInt64 {
-        var value: UInt64 = 0
+        guard !isAtEnd else { throw ProtoError(.malformed) }
+        let first = message[position]
+        position += 1
+        return first < 0x80 ? UInt64(first) : try varint(beginning: first)
+    }
+
+    private mutating func varint(beginning first: UInt8) throws(ProtoError) -> UInt64 {
+        var value = UInt64(first & 0x7F)
         // Ten bytes of seven bits hold 64 bits.
-        for index in 0..<min(10, rest.count) {
-            let byte = rest[index]
+        for index in 1..<10 where !isAtEnd {
+            let byte = message[position]
+            position += 1
             value |= UInt64(byte & 0x7F) << UInt64(7 * index)
-            if byte < 0x80 {
-                rest = UnsafeRawBufferPointer(rebasing: rest[(index + 1)...])
-                return value
-            }
+            if byte < 0x80 { return value }
         }
         throw ProtoError(.malformed)
     }
 
     private mutating func bytes(_ count: UInt64) throws(ProtoError) -> UnsafeRawBufferPointer {
-        guard count <= UInt64(rest.count) else { throw ProtoError(.malformed) }
-        defer { rest = UnsafeRawBufferPointer(rebasing: rest[Int(count)...]) }
-        return UnsafeRawBufferPointer(rebasing: rest[..<Int(count)])
+        guard count <= UInt64(message.count - position) else { throw ProtoError(.malformed) }
+        defer { position += Int(count) }
+        return UnsafeRawBufferPointer(rebasing: message[position..<position + Int(count)])
     }
 }

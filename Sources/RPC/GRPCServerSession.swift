@@ -122,19 +122,34 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
 
     // MARK: - Calls
 
-    func finish(_ call: ServerCall, _ outcome: CallOutcome) {
+    /// Within HTTP/2's callbacks nothing can be sent, and elsewhere keeping the reply costs little.
+    func finish(_ call: ServerCall, with reply: (ProtoArena) throws -> ProtoMessage) -> Bool {
+        false
+    }
+
+    func keep(_ call: ServerCall, _ reply: @escaping MessageBuilder) {
+        end(call) { stream in
+            stream.response = reply
+            stream.isEnding = true
+            beginOutput(of: stream)
+        }
+    }
+
+    func finishStream(_ call: ServerCall) {
+        end(call) { stream in
+            stream.isEnding = true
+            beginOutput(of: stream)
+        }
+    }
+
+    func finish(_ call: ServerCall, failing status: RPCStatus) {
+        end(call) { stream in fail(stream, status) }
+    }
+
+    private func end(_ call: ServerCall, _ answer: (GRPCServerStream) -> Void) {
         if !call.isHandlerRunning { runningHandlers -= 1 }
         guard let stream = streams[Int32(bitPattern: call.streamID)] else { return }
-        switch outcome {
-        case .response(let response):
-            stream.response = response
-            stream.isEnding = true
-            beginOutput(of: stream)
-        case .end:
-            stream.isEnding = true
-            beginOutput(of: stream)
-        case .failure(let status): fail(stream, status)
-        }
+        answer(stream)
         sendWaiting()
     }
 
@@ -341,7 +356,7 @@ extension GRPCServerSession: HTTP2SessionDelegate {
             name: name,
             value: value,
             router: router,
-            listBytesMax: limits.headerListBytesMax
+            listBytesMax: limits.metadataBytesMax
         )
     }
 

@@ -103,7 +103,7 @@ final class HTTP2Session: @unchecked Sendable {
         }
         let settings = [
             entry(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.callsInFlightPerConnectionMax),
-            entry(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits.headerListBytesMax),
+            entry(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits.metadataBytesMax),
             // Without the priorities of RFC 7540 no closed stream is kept in memory.
             entry(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1),
         ]

@@ -10,6 +10,9 @@ public struct RPCLimits: Sendable {
     /// The data of one ttrpc frame, and one message of gRPC after decompression, in bytes (ttrpc's
     /// own limit is 4 MiB, and what gRPC's clients accept unless told otherwise).
     public var frameBytesMax = 4 << 20
+    /// The metadata of one call, in bytes, with 32 more for each pair (RFC 9113 section 6.5.2); for
+    /// gRPC all header fields count.
+    public var metadataBytesMax = 8 << 10
     /// What may wait to be written to one connection, in bytes; further replies wait as values, and
     /// a peer that then reads nothing for ``outputFullTimeout`` is closed.
     public var outputQueueBytesMax = 8 << 20
@@ -33,8 +36,6 @@ public struct RPCLimits: Sendable {
 
     // MARK: HTTP/2
 
-    /// The header fields of one request as HTTP/2 counts them: 32 bytes for each beside its text.
-    public var headerListBytesMax = 8 << 10
     /// How many CONTINUATION frames may follow a HEADERS frame.
     public var continuationFramesMax = 8
     /// How many bytes of requests may be under way to one connection.

@@ -9,6 +9,14 @@ public import ProtoCodec
 ///         try await service.add(request)
 ///     }
 public struct Router: Sendable {
+    /// What becomes of a request.
+    public enum Answer<Response: Sendable>: Sendable {
+        /// The response is there.
+        case now(Response)
+        /// The response will come; the work begins on the connection's loop.
+        case later(@Sendable () async throws -> Response)
+    }
+
     final class Method: Sendable {
         enum Handler: Sendable {
             /// Decodes the request and runs the handler, which answers the call.
@@ -18,16 +26,23 @@ public struct Router: Sendable {
         }
 
         let service: String
-        let name: String
         let handler: Handler
-        /// As gRPC names it: `/service/name`.
+        /// The names as they stand in requests.
+        fileprivate let serviceBytes: [UInt8]
+        fileprivate let nameBytes: [UInt8]
+        /// Both together as gRPC has them: `/service/name`.
         fileprivate let path: [UInt8]
 
         fileprivate init(_ service: String, _ name: String, _ handler: Handler) {
             self.service = service
-            self.name = name
             self.handler = handler
+            serviceBytes = Array(service.utf8)
+            nameBytes = Array(name.utf8)
             path = Array("/\(service)/\(name)".utf8)
+        }
+
+        var isStreaming: Bool {
+            if case .streaming = handler { true } else { false }
         }
     }
 
@@ -45,13 +60,14 @@ public struct Router: Sendable {
     ///   - name: the method's own name.
     ///   - decode: reads the request's bytes, which it must not keep.
     ///   - encode: builds the response in the arena.
-    ///   - handle: begins on the connection's loop and must not block it; it may suspend.
+    ///   - answer: called on the connection's loop and must not block it. A response that needs no
+    ///     waiting costs neither a task nor any memory beyond its own.
     public mutating func unary<Request: Sendable, Response: Sendable>(
         _ service: String,
         _ name: String,
         decode: @escaping @Sendable (UnsafeRawBufferPointer, ProtoArena) throws -> Request,
         encode: @escaping @Sendable (Response, ProtoArena) throws -> ProtoMessage,
-        handle: @escaping @Sendable (Request, ServerCall) async throws -> Response
+        answer: @escaping @Sendable (Request, ServerCall) throws -> Answer<Response>
     ) {
         let status = self.status
         methods.append(
@@ -59,14 +75,37 @@ public struct Router: Sendable {
                 service,
                 name,
                 .unary { bytes, arena, call in
-                    let request = try decode(bytes, arena)
-                    call.run(mapping: status) {
-                        let response = try await handle(request, call)
-                        return .response { arena in try encode(response, arena) }
+                    switch try answer(try decode(bytes, arena), call) {
+                    case .now(let response): call.answer(response, encode)
+                    case .later(let handle):
+                        call.run(mapping: status) {
+                            let response = try await handle()
+                            return { arena in try encode(response, arena) }
+                        }
                     }
                 }
             )
         )
+    }
+
+    /// Registers a method whose handler always suspends, or may.
+    ///
+    /// - Parameters:
+    ///   - service: the full name of the service.
+    ///   - name: the method's own name.
+    ///   - decode: reads the request's bytes, which it must not keep.
+    ///   - encode: builds the response in the arena.
+    ///   - handle: begins on the connection's loop and must not block it.
+    public mutating func unary<Request: Sendable, Response: Sendable>(
+        _ service: String,
+        _ name: String,
+        decode: @escaping @Sendable (UnsafeRawBufferPointer, ProtoArena) throws -> Request,
+        encode: @escaping @Sendable (Response, ProtoArena) throws -> ProtoMessage,
+        handle: @escaping @Sendable (Request, ServerCall) async throws -> Response
+    ) {
+        unary(service, name, decode: decode, encode: encode) { request, call in
+            .later { try await handle(request, call) }
+        }
     }
 
     /// Registers a method with any number of requests and of responses.
@@ -104,7 +143,7 @@ public struct Router: Sendable {
                             ResponseStream(call: call, encode: encode),
                             call
                         )
-                        return .end
+                        return nil
                     }
                 }
             )
@@ -114,26 +153,22 @@ public struct Router: Sendable {
     /// The names of all services.
     public var services: Set<String> { Set(methods.map(\.service)) }
 
-    /// Finds a method by its C strings; there are too few for a table to be faster.
+    /// Finds a method by its names; there are too few for a table to be faster.
     func method(
-        _ service: UnsafePointer<CChar>,
-        _ name: UnsafePointer<CChar>
+        _ service: UnsafeRawBufferPointer,
+        _ name: UnsafeRawBufferPointer
     ) throws(RPCStatus) -> Method {
-        for method in methods where equal(method.name, name) && equal(method.service, service) {
-            return method
+        for method in methods where method.nameBytes.equal(name) {
+            if method.serviceBytes.equal(service) { return method }
         }
-        throw missing(hasService: methods.contains { equal($0.service, service) })
+        throw missing(hasService: methods.contains { $0.serviceBytes.equal(service) })
     }
 
-    /// Finds a method by gRPC's path: `/service/name`.
+    /// Finds a method by gRPC's path.
     func method(path: UnsafeRawBufferPointer) throws(RPCStatus) -> Method {
-        if let start = path.baseAddress {
-            for method in methods where method.path.count == path.count {
-                if memcmp(method.path, start, path.count) == 0 { return method }
-            }
-        }
+        for method in methods where method.path.equal(path) { return method }
         let service = path.dropFirst().prefix { $0 != UInt8(ascii: "/") }
-        throw missing(hasService: methods.contains { $0.service.utf8.elementsEqual(service) })
+        throw missing(hasService: methods.contains { $0.serviceBytes.elementsEqual(service) })
     }
 
     private func missing(hasService: Bool) -> RPCStatus {
@@ -142,13 +177,11 @@ public struct Router: Sendable {
             hasService ? "the service has no such method" : "there is no such service"
         )
     }
+}
 
-    private func equal(_ text: String, _ other: UnsafePointer<CChar>) -> Bool {
-        var index = 0
-        for byte in text.utf8 {
-            guard UInt8(bitPattern: other[index]) == byte else { return false }
-            index += 1
-        }
-        return other[index] == 0
+extension [UInt8] {
+    fileprivate func equal(_ other: UnsafeRawBufferPointer) -> Bool {
+        guard count == other.count, let start = other.baseAddress else { return false }
+        return memcmp(self, start, count) == 0
     }
 }

@@ -22,7 +22,7 @@ public final class ServerCall: @unchecked Sendable {
     let messages: CallMessages?
     private let cancelled = Atomic<Bool>(false)
     private let loop: EventLoop
-    private weak var session: (any ServerSession)?
+    private let session: any ServerSession
     private var task: Task<Void, Never>?
     private(set) var isAnswered = false
     /// Whether the handler has begun and not ended.
@@ -46,10 +46,24 @@ public final class ServerCall: @unchecked Sendable {
         self.session = session
     }
 
-    /// Runs the handler: at once and here, until it first suspends; afterwards on the loop.
+    /// Answers at once.
+    func answer<Response: Sendable>(
+        _ response: Response,
+        _ encode: @escaping @Sendable (Response, ProtoArena) throws -> ProtoMessage
+    ) {
+        guard !isAnswered else { return }
+        isAnswered = true
+        // The closure that the session may keep costs memory; there is hardly ever need for it.
+        if !session.finish(self, with: { arena in try encode(response, arena) }) {
+            session.keep(self) { arena in try encode(response, arena) }
+        }
+    }
+
+    /// Runs the handler, which returns the reply of a unary call and nil for a streaming one: at
+    /// once and here, until it first suspends; afterwards on the loop.
     func run(
         mapping status: @escaping @Sendable (any Error) -> RPCStatus,
-        _ handler: @escaping @Sendable () async throws -> CallOutcome
+        _ handler: @escaping @Sendable () async throws -> MessageBuilder?
     ) {
         isHandlerRunning = true
         let task = Task.immediate(executorPreference: loop) {
@@ -63,7 +77,7 @@ public final class ServerCall: @unchecked Sendable {
     }
 
     private func handlerEnded(
-        _ result: Result<CallOutcome, any Error>,
+        _ result: Result<MessageBuilder?, any Error>,
         mapping status: @Sendable (any Error) -> RPCStatus
     ) {
         dispatchPrecondition(condition: .onQueue(loop.queue))
@@ -71,13 +85,15 @@ public final class ServerCall: @unchecked Sendable {
         task = nil
         messages?.fail(CancellationError())
         guard !isAnswered else {
-            session?.handlerEnded(self)
+            session.handlerEnded(self)
             return
         }
         isAnswered = true
         switch result {
-        case .success(let outcome): session?.finish(self, outcome)
-        case .failure(let error): session?.finish(self, .failure(status(error)))
+        case .success(let reply?):
+            if !session.finish(self, with: reply) { session.keep(self, reply) }
+        case .success(nil): session.finishStream(self)
+        case .failure(let error): session.finish(self, failing: status(error))
         }
     }
 
@@ -88,7 +104,7 @@ public final class ServerCall: @unchecked Sendable {
         self.task = nil
         if !isAnswered {
             isAnswered = true
-            session?.finish(self, .failure(status))
+            session.finish(self, failing: status)
         }
         messages?.fail(CancellationError())
         task?.cancel()
@@ -102,9 +118,9 @@ public final class ServerCall: @unchecked Sendable {
         loop.submit { [loop] in work(messages, loop.arena) }
     }
 
-    func requestTaken() { session?.requestTaken(self) }
+    func requestTaken() { session.requestTaken(self) }
 
-    func responseWaits() { if messages?.response != nil { session?.responseWaits(self) } }
+    func responseWaits() { if messages?.response != nil { session.responseWaits(self) } }
 }
 
 /// A value of a call's metadata.

@@ -98,7 +98,7 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
             )
         default: return nil
         }
-        session.onIdle = { [weak self] in self?.reportDrained() }
+        session.onIdle = { [unowned self] in reportDrained() }
         self.session = session
         if isDraining { session.drain() }
         return session
@@ -121,6 +121,7 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
 
     func channelClosed(_ channel: Channel) {
         session?.closed()
+        session?.onIdle = nil
         reportDrained()
         onClose()
     }

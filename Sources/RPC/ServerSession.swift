@@ -3,16 +3,6 @@ internal import ProtoCodec
 /// Builds a message in the arena, when there is room to send it.
 typealias MessageBuilder = @Sendable (ProtoArena) throws -> ProtoMessage
 
-/// How a call ended.
-enum CallOutcome: Sendable {
-    /// With the response of a unary call.
-    case response(MessageBuilder)
-    /// With all responses of a streaming call sent.
-    case end
-    /// Without success.
-    case failure(RPCStatus)
-}
-
 /// The server's side of one connection, whichever protocol it speaks: bytes in, calls started,
 /// outcomes out in any order.
 ///
@@ -38,8 +28,14 @@ protocol ServerSession: AnyObject {
     /// The connection is gone: nobody waits for its calls.
     func closed()
 
-    /// Sends a call's outcome, or keeps it until there is room.
-    func finish(_ call: ServerCall, _ outcome: CallOutcome)
+    /// Sends a unary call's reply; false if that is not possible now.
+    func finish(_ call: ServerCall, with reply: (ProtoArena) throws -> ProtoMessage) -> Bool
+    /// Keeps the reply that could not be sent until it can be.
+    func keep(_ call: ServerCall, _ reply: @escaping MessageBuilder)
+    /// Says that a streaming call has no more responses.
+    func finishStream(_ call: ServerCall)
+    /// Tells the caller why the call failed.
+    func finish(_ call: ServerCall, failing status: RPCStatus)
     /// The handler of a call that was abandoned has ended.
     func handlerEnded(_ call: ServerCall)
     /// A response of a streaming call waits in its messages.

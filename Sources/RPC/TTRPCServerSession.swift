@@ -8,13 +8,13 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
     // Unchecked: see above.
 
     let channel: Channel
-    let peer: PeerCredentials
-    let router: Router
+    private let peer: PeerCredentials
+    private let router: Router
     let limits: RPCLimits
     /// Why no call of this connection is served; nil if they are.
     private let refusal: RPCStatus?
     private var decoder: TTRPCFrameDecoder
-    var calls: [UInt32: ServerCall] = [:]
+    private(set) var calls: [UInt32: ServerCall] = [:]
     /// Bytes that arrived while as many calls as allowed were being worked on.
     private var held: [UInt8] = []
     private var isHolding = false
@@ -27,9 +27,9 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
     private var partialSince: ContinuousClock.Instant?
 
     private enum WaitingResponse {
-        /// The last of a call.
+        /// The only one of a unary call, which has ended.
         case unary(streamID: UInt32, MessageBuilder)
-        /// One of many, which is found in the call's messages.
+        /// One of a streaming call, in whose messages it is.
         case streaming(ServerCall)
     }
 
@@ -152,54 +152,44 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
         flags: UInt8,
         _ data: UnsafeRawBufferPointer
     ) throws {
-        let arena = channel.loop.arena
-        arena.reset()
         let request: TTRPCEnvelope.Request
         do throws(ProtoError) {
-            request = try TTRPCEnvelope.decodeRequest(data, arena)
+            request = try TTRPCEnvelope.decodeRequest(
+                data,
+                metadataBytesMax: limits.metadataBytesMax
+            )
         } catch {
             throw error.kind == .tooLarge
-                ? RPCStatus(.resourceExhausted, "the request needs too much memory to decode")
+                ? RPCStatus(
+                    .resourceExhausted,
+                    "the metadata has more than \(limits.metadataBytesMax) bytes"
+                )
                 : RPCStatus(.invalidArgument, "the data is not a ttrpc request")
         }
         let method = try router.method(request.service, request.method)
         let timeout = request.timeoutNanoseconds
         // Go's client sends what is left of a deadline that has just passed.
         if timeout < 0 { throw RPCStatus(.deadlineExceeded, "the deadline passed") }
-        let call: ServerCall
-        switch method.handler {
-        case .unary(let start):
-            call = makeCall(streamID, request)
-            calls[streamID] = call
-            do {
-                try start(request.payload, arena, call)
-            } catch {
-                calls[streamID] = nil
-                throw error
-            }
-        case .streaming(let start):
-            call = makeCall(streamID, request, messages: try firstMessages(request, flags))
-            calls[streamID] = call
-            start(call)
-        }
-        if !call.isAnswered, let deadline = call.deadline { channel.wake(at: deadline) }
-    }
-
-    private func makeCall(
-        _ streamID: UInt32,
-        _ request: TTRPCEnvelope.Request,
-        messages: CallMessages? = nil
-    ) -> ServerCall {
-        let timeout = request.timeoutNanoseconds
-        return ServerCall(
+        let call = ServerCall(
             streamID: streamID,
             peer: peer,
             deadline: timeout > 0 ? deadline(timeout) : nil,
             metadata: request.metadata,
-            messages: messages,
+            messages: method.isStreaming ? try firstMessages(request, flags) : nil,
             loop: channel.loop,
             session: self
         )
+        switch method.handler {
+        case .unary(let start):
+            let arena = channel.loop.arena
+            arena.reset()
+            try start(request.payload, arena, call)
+        case .streaming(let start): start(call)
+        }
+        if !call.isAnswered {
+            calls[streamID] = call
+            if let deadline = call.deadline { channel.wake(at: deadline) }
+        }
     }
 
     private func deadline(_ timeoutNanoseconds: Int64) -> ContinuousClock.Instant {
@@ -231,32 +221,57 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
 
     // MARK: - Output
 
-    /// Sends a call's outcome, or keeps it until there is room.
-    func finish(_ call: ServerCall, _ outcome: CallOutcome) {
-        calls[call.streamID] = nil
-        switch outcome {
-        case .response(let response):
-            // Those that wait already go first.
-            if !waiting.isEmpty || !send(response, to: call.streamID) {
-                waiting.append(.unary(streamID: call.streamID, response))
-            }
-        case .end: sendEnd(of: call)
-        case .failure(let status): send(status, to: call.streamID)
-        }
-        callsBecameFewer()
+    /// Sends a call's reply; false if there is no room for it now.
+    func finish(
+        _ call: ServerCall,
+        with reply: (ProtoArena) throws -> ProtoMessage
+    ) -> Bool {
+        // Those that wait already go first.
+        guard waiting.isEmpty, send(reply, to: call.streamID) else { return false }
+        forget(call)
+        return true
+    }
+
+    /// Keeps the reply until there is room.
+    func keep(_ call: ServerCall, _ reply: @escaping MessageBuilder) {
+        waiting.append(.unary(streamID: call.streamID, reply))
+        forget(call)
+    }
+
+    /// Tells the caller why the call failed.
+    func finish(_ call: ServerCall, failing status: RPCStatus) {
+        send(status, to: call.streamID)
+        if call.messages != nil { dropWaiting(of: call) }
+        forget(call)
+    }
+
+    /// Says that a streaming call has no more responses.
+    func finishStream(_ call: ServerCall) {
+        sendEnd(of: call)
+        dropWaiting(of: call)
+        forget(call)
+    }
+
+    private func dropWaiting(of ended: ServerCall) {
+        waiting.removeAll { if case .streaming(let call) = $0 { call === ended } else { false } }
     }
 
     func handlerEnded(_ call: ServerCall) {}
 
     func requestTaken(_ call: ServerCall) {}
 
-    /// Sends the response of a streaming call that waits in its messages, or keeps it there until
-    /// there is room.
+    /// Sends the response that waits in a call's messages, or keeps it there until there is room.
     func responseWaits(_ call: ServerCall) {
         if !waiting.isEmpty || !sendResponse(of: call) { waiting.append(.streaming(call)) }
     }
 
-    /// Sends the responses that wait, as far as there is room.
+    private func forget(_ call: ServerCall) {
+        // A call that is answered at once was never among them.
+        if !calls.isEmpty { calls[call.streamID] = nil }
+        callsBecameFewer()
+    }
+
+    /// Sends the replies that wait, as far as there is room.
     func sendWaiting() {
         var sent = 0
         while sent < waiting.count, !isClosed, send(waiting[sent]) { sent += 1 }
@@ -266,7 +281,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
 
     private func send(_ response: WaitingResponse) -> Bool {
         switch response {
-        case .unary(let streamID, let response): send(response, to: streamID)
+        case .unary(let streamID, let reply): send(reply, to: streamID)
         case .streaming(let call): sendResponse(of: call)
         }
     }
@@ -281,7 +296,10 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
     }
 
     /// Sends a reply, or a failure if it cannot be built; false if there is no room for it now.
-    private func send(_ reply: MessageBuilder, to streamID: UInt32) -> Bool {
+    private func send(
+        _ reply: (ProtoArena) throws -> ProtoMessage,
+        to streamID: UInt32
+    ) -> Bool {
         let arena = channel.loop.arena
         arena.reset()
         let message: ProtoMessage

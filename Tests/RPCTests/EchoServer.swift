@@ -101,10 +101,12 @@ final class EchoServer: Sendable {
     }
 
     static func decode(_ bytes: UnsafeRawBufferPointer, _ arena: ProtoArena) throws -> String {
-        do {
+        do throws(ProtoError) {
             return String(proto: try arena.unpack(bytes, as: message).pointee.value)
         } catch {
-            throw RPCStatus(.internal, "the payload cannot be decoded")
+            throw error.kind == .tooLarge
+                ? RPCStatus(.resourceExhausted, "the payload needs too much memory")
+                : RPCStatus(.internal, "the payload cannot be decoded")
         }
     }
 

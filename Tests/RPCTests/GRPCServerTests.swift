@@ -96,14 +96,9 @@ struct GRPCServerTests {
         let value = String(repeating: "v", count: (4 << 20) - 5)
         let request = EchoServer.payload(value)
         #expect(request.count == 4 << 20)
-        // The server's window opens as it takes the data.
-        let data = HTTP2Peer.data(stream: 1, HTTP2Peer.message(request))
         peer.send(HTTP2Peer.headers(stream: 1, HTTP2Peer.requestFields()))
-        let sender = Task.detached { [connection = UncheckedSendable(peer.connection)] in
-            connection.value.send(data)
-        }
+        try peer.sendWithinWindows(stream: 1, HTTP2Peer.message(request))
         let response = try peer.response(1)
-        _ = await sender.value
         #expect(response.values.first?.count == value.count)
         #expect(response.status == 0)
         peer.send(HTTP2Peer.call(stream: 3, "Big", "\(4 << 20)"))

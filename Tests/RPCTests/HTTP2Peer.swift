@@ -73,6 +73,8 @@ final class HTTP2Peer {
     /// Whether settings and data are acknowledged as they come.
     var acknowledges = true
     private var inflater: OpaquePointer?
+    /// How much may be sent on each stream, and under 0 on the connection.
+    private var windows: [UInt32: Int] = [:]
 
     /// Connects and sends the preface with these settings.
     init(_ path: String, settings: [(id: UInt16, value: UInt32)] = []) throws {
@@ -191,9 +193,28 @@ final class HTTP2Peer {
         frame(Kind.windowUpdate, stream: stream, bytes(increment))
     }
 
-    // MARK: - Receiving
+    // MARK: - Sending
 
     func send(_ bytes: Data) { connection.send(bytes) }
+
+    /// Sends the data of a stream as the server's windows allow.
+    func sendWithinWindows(stream: UInt32, _ bytes: Data) throws {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let room = min(windows[0, default: 65_535], windows[stream, default: 65_535], 16_384)
+            guard room > 0 else {
+                if try receive() == nil { return }
+                continue
+            }
+            let part = rest.prefix(room)
+            rest = rest.dropFirst(part.count)
+            send(Self.data(stream: stream, endsStream: rest.isEmpty, Data(part)))
+            windows[0, default: 65_535] -= part.count
+            windows[stream, default: 65_535] -= part.count
+        }
+    }
+
+    // MARK: - Receiving
 
     /// Receives a frame and notes what it says; nil if the peer closes.
     @discardableResult
@@ -251,6 +272,9 @@ final class HTTP2Peer {
             } else if acknowledges {
                 send(Self.frame(Kind.ping, flags: Self.acknowledgement, frame.payload))
             }
+        case Kind.windowUpdate:
+            let increment = frame.payload.reduce(0) { $0 << 8 | Int($1) }
+            windows[frame.streamID, default: 65_535] += increment
         case Kind.goAway:
             let numbers = frame.payload.prefix(8)
             goAways.append(
