@@ -111,7 +111,7 @@ let package = Package(
         .executableTarget(
             name: "feedbackd",
             dependencies: [
-                "FeedbackServer", "RPC", argumentParser, logging,
+                "CLinux", "FeedbackServer", "RPC", argumentParser, logging,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

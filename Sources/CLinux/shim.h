@@ -1,5 +1,7 @@
 // What Swift's Glibc module does not have.
 #pragma once
+#include <elf.h>
+#include <sys/auxv.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
