@@ -70,6 +70,28 @@ build_ttrpc_go() {
             GOCACHE="${GOCACHE:-$output/generated/go-cache}" go build -o "$target" .)
 }
 
+# build_grpc PEER: with the messages' generated code, which both peers share.
+build_grpc() {
+    local peer=$1 generated=$output/generated/cpp name
+    local flags=(-std=c++20 -O2 -DNDEBUG -I"$generated")
+    if ! is_current "$generated/feedback.grpc.pb.o" "$protos/feedback/v1/feedback.proto"; then
+        echo "building the gRPC messages"
+        mkdir -p "$generated"
+        protoc -I"$protos" --cpp_out="$generated" --grpc_out="$generated" \
+            --plugin=protoc-gen-grpc="$(command -v grpc_cpp_plugin)" feedback/v1/feedback.proto
+        for name in feedback.pb feedback.grpc.pb; do
+            g++ "${flags[@]}" -c "$generated/feedback/v1/$name.cc" -o "$generated/$name.o"
+        done
+    fi
+    is_current "$output/$peer" "$peers/$peer/main.cpp" "$peers"/*.h "$generated"/*.o && return
+    echo "building $peer"
+    # shellcheck disable=SC2046
+    g++ "${flags[@]}" -Wall -Wextra -o "$output/$peer" "$peers/$peer/main.cpp" "$generated"/*.o \
+        $(pkg-config --cflags --libs grpc++ protobuf)
+}
+
 build_c echo-c
 build_echo_dispatch
 build_ttrpc_go
+build_grpc grpc-cpp-server
+build_grpc grpc-cpp-client
