@@ -95,3 +95,5 @@ build_echo_dispatch
 build_ttrpc_go
 build_grpc grpc-cpp-server
 build_grpc grpc-cpp-client
+build_c sqlite-loop sqlite3
+build_c fdatasync-loop
