@@ -32,7 +32,7 @@ struct HoldCommand: ParsableCommand {
 
     private static func connectAndCall(_ socket: String) throws -> CInt {
         let descriptor = try UnixSocket.connect(socket)
-        var template = RequestTemplate(.health, sessions: .one(""), requestIDPrefix: "")
+        var template = RequestTemplate(.health, sessions: .one(""), firstRequest: 0)
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4_096, alignment: 8)
         defer { buffer.deallocate() }
         if let start = buffer.baseAddress { template.writeNext(streamID: 1, to: start) }

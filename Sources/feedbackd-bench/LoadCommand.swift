@@ -122,7 +122,7 @@ struct LoadCommand: ParsableCommand {
             request: kind,
             sessions: (session ?? (takesEverySession ? "" : nil)).map { .one($0) }
                 ?? .inTurn(count: sessions),
-            requestIDPrefix: String(format: "%016lx", UInt.random(in: 0 ... .max)),
+            firstRequest: .random(in: 0 ... .max),
             rate: rate,
             warmUpNanoseconds: Int64(warmup * 1e9),
             length: calls.map { .calls($0) } ?? .nanoseconds(Int64((duration ?? 5) * 1e9)),

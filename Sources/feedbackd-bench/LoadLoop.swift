@@ -41,7 +41,7 @@ struct LoadLoop: ~Copyable {
         template = RequestTemplate(
             plan.request,
             sessions: plan.sessions,
-            requestIDPrefix: "\(plan.requestIDPrefix)-\(100 + thread)-"
+            firstRequest: plan.firstRequest &+ UInt64(thread) << 48
         )
         firstConnection = thread
         connectionStride = plan.threads

@@ -15,11 +15,12 @@ enum SessionChoice {
 }
 
 /// A whole ttrpc request frame, built once: each call copies it, after the digits in it that differ
-/// from call to call have been counted up in place.
+/// from call to call have been changed in place.
 struct RequestTemplate: ~Copyable {
     private let frame: UnsafeMutableRawBufferPointer
-    /// Where the last digit of the request_id is; nil if there is none.
-    private let requestIDDigit: Int?
+    /// Where the request_id's digits begin; nil if there is none.
+    private let requestIDDigits: Int?
+    private var requestNumber: UInt64
     /// Where the last digit of the session_id is; nil if it stays the same.
     private let sessionDigit: Int?
     private let sessionCount: Int
@@ -28,8 +29,9 @@ struct RequestTemplate: ~Copyable {
     /// - Parameters:
     ///   - kind: the method and its request.
     ///   - sessions: the sessions that the calls go to.
-    ///   - requestIDPrefix: what sets these request_ids apart from all others.
-    init(_ kind: RequestKind, sessions: SessionChoice, requestIDPrefix: String) {
+    ///   - firstRequest: the number of the first call; none of its calls has another's.
+    init(_ kind: RequestKind, sessions: SessionChoice, firstRequest: UInt64) {
+        requestNumber = firstRequest
         var payload = ProtoWriter()
         var sessionDigit: Int?
         switch sessions {
@@ -41,7 +43,7 @@ struct RequestTemplate: ~Copyable {
             sessionDigit = payload.bytes.count - 1
             sessionCount = count
         }
-        let requestIDDigit = Self.appendFields(of: kind, requestIDPrefix, to: &payload)
+        let requestIDDigits = Self.appendFields(of: kind, to: &payload)
 
         let (service, method) = kind.name
         var envelope = ProtoWriter()
@@ -49,7 +51,7 @@ struct RequestTemplate: ~Copyable {
         envelope.append(2, method)
         envelope.append(3, payload.bytes)
         let payloadStart = TTRPCHeader.bytes + envelope.bytes.count - payload.bytes.count
-        self.requestIDDigit = requestIDDigit.map { payloadStart + $0 }
+        self.requestIDDigits = requestIDDigits.map { payloadStart + $0 }
         self.sessionDigit = sessionDigit.map { payloadStart + $0 }
 
         frame = .allocate(byteCount: TTRPCHeader.bytes + envelope.bytes.count, alignment: 8)
@@ -64,7 +66,7 @@ struct RequestTemplate: ~Copyable {
 
     /// Writes the next request, of which no two are alike.
     mutating func writeNext(streamID: UInt32, to start: UnsafeMutableRawPointer) {
-        if let requestIDDigit { countUp(requestIDDigit) }
+        if let requestIDDigits { writeRequestID(requestIDDigits) }
         if let sessionDigit {
             session += 1
             if session == sessionCount {
@@ -90,10 +92,24 @@ struct RequestTemplate: ~Copyable {
         frame[digit] += 1
     }
 
-    /// Appends what follows the session_id and returns where the request_id's last digit is.
+    /// Writes an id like those of clients, which are random: consecutive ones lie nowhere near each
+    /// other in an index.
+    private mutating func writeRequestID(_ start: Int) {
+        requestNumber &+= 1
+        // The finalizer of MurmurHash3: every number has another hash.
+        var hash = requestNumber
+        hash = (hash ^ hash >> 33) &* 0xFF51_AFD7_ED55_8CCD
+        hash = (hash ^ hash >> 33) &* 0xC4CE_B9FE_1A85_EC53
+        hash ^= hash >> 33
+        for digit in 0..<16 {
+            let value = UInt8(truncatingIfNeeded: hash >> UInt64(4 * digit)) & 0xF
+            frame[start + digit] = value + (value < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10)
+        }
+    }
+
+    /// Appends what follows the session_id and returns where the request_id's digits begin.
     private static func appendFields(
         of kind: RequestKind,
-        _ requestIDPrefix: String,
         to payload: inout ProtoWriter
     ) -> Int? {
         switch kind {
@@ -101,8 +117,9 @@ struct RequestTemplate: ~Copyable {
             payload.append(2, 1)
             if commentBytes > 0 { payload.append(3, String(repeating: "c", count: commentBytes)) }
             guard hasRequestID else { return nil }
-            payload.append(4, requestIDPrefix + String(repeating: "0", count: requestIDDigits))
-            return payload.bytes.count - 1
+            // As long as a UUID.
+            payload.append(4, String(repeating: "0", count: requestIDBytes))
+            return payload.bytes.count - requestIDBytes
         case .list(let pageSize):
             if pageSize > 0 { payload.append(7, pageSize) }
             return nil
@@ -113,7 +130,7 @@ struct RequestTemplate: ~Copyable {
 
     /// Enough for every session count that is accepted.
     static let sessionDigits = 7
-    private static let requestIDDigits = 15
+    private static let requestIDBytes = 36
 }
 
 extension RequestKind {
