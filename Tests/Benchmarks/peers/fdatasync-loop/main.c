@@ -7,7 +7,6 @@
 // the file only grows.
 //
 // Left out on purpose: everything that makes a database of a file.
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <unistd.h>
 

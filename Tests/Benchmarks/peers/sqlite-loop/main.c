@@ -8,13 +8,11 @@
 //
 // Left out on purpose: sockets, decoding, checks, readers, waiting for callers, and the way from
 // the callers to the writer and back.
-#define _GNU_SOURCE
 #include <sqlite3.h>
 #include <unistd.h>
 
 #include "../load_report.h"
-
-static const char comment[] = "Very helpful response, solved my problem";
+#include "../load_request.h"
 
 // The tables as the statements below know them.
 #define TALLY "none_bare,none_commented,up_bare,up_commented,down_bare,down_commented," \
@@ -156,24 +154,21 @@ static int64_t session_number(const char *session_id) {
 
 // Returns the new row's sequence. `call` makes the request id and the feedback id unique.
 static int64_t insert_feedback(int64_t session, uint64_t call, int64_t created_at) {
-    static uint64_t run_id;
-    if (!run_id) run_id = now_nanoseconds();
     uint8_t feedback_id[16];
-    char request_id[33];
+    char request_id[REQUEST_ID_BYTES + 1];
     uint64_t high = (uint64_t)created_at << 16 | 0x7000 | (call & 0xfff);
     uint64_t low = (uint64_t)2 << 62 | call;
     for (int index = 0; index < 8; index++) {
         feedback_id[index] = (uint8_t)(high >> (56 - 8 * index));
         feedback_id[index + 8] = (uint8_t)(low >> (56 - 8 * index));
     }
-    snprintf(request_id, sizeof request_id, "%016llx%016llx", (unsigned long long)run_id,
-             (unsigned long long)call);
+    put_request_id(request_id, call);
     sqlite3_stmt *insert = statements[INSERT_FEEDBACK];
     sqlite3_bind_int64(insert, 1, session);
     sqlite3_bind_blob(insert, 2, feedback_id, sizeof feedback_id, SQLITE_STATIC);
-    sqlite3_bind_text(insert, 3, request_id, 32, SQLITE_STATIC);
+    sqlite3_bind_text(insert, 3, request_id, REQUEST_ID_BYTES, SQLITE_STATIC);
     sqlite3_bind_int64(insert, 4, 1);
-    sqlite3_bind_text(insert, 5, comment, sizeof comment - 1, SQLITE_STATIC);
+    sqlite3_bind_text(insert, 5, load_comment, COMMENT_BYTES, SQLITE_STATIC);
     sqlite3_bind_int64(insert, 6, created_at);
     run(INSERT_FEEDBACK);
     return sqlite3_last_insert_rowid(db);
@@ -184,7 +179,7 @@ static void bind_tally(sqlite3_stmt *upsert, int first_parameter, int64_t count)
     for (int index = 0; index < 6; index++) {
         sqlite3_bind_int64(upsert, first_parameter + index, index == 3 ? count : 0);
     }
-    sqlite3_bind_int64(upsert, first_parameter + 6, count * (int64_t)(sizeof comment - 1));
+    sqlite3_bind_int64(upsert, first_parameter + 6, count * COMMENT_BYTES);
 }
 
 static void write_counter(const struct counter *counter, int64_t hour) {
@@ -209,8 +204,8 @@ static void add_batch(uint64_t first_call, int batch, int sessions) {
     run(BEGIN);
     for (uint64_t call = first_call; call < first_call + (uint64_t)batch; call++) {
         int index = (int)(call % (uint64_t)sessions);
-        char session_id[32];
-        snprintf(session_id, sizeof session_id, "session-%010d", index);
+        char session_id[SESSION_ID_BYTES + 1];
+        put_session_id(session_id, call, (uint64_t)sessions);
         int64_t number = session_number(session_id);
         int64_t sequence = insert_feedback(number, call, created_at);
         const struct { int index; int64_t number; } counted[] = {{0, 0}, {index + 1, number}};
