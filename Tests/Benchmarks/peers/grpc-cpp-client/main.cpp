@@ -173,7 +173,7 @@ std::vector<Stub> connect(const std::string &path, int connections) {
 }  // namespace
 
 int main(int argc, char **argv) {
-    // --calls makes so many calls instead of calling for --duration seconds.
+    // --calls makes so many calls, instead of calling for --duration seconds.
     option options[] = {{"--socket", nullptr}, {"--connections", "1"}, {"--in-flight", "1"},
                         {"--warmup", "0.5"},   {"--duration", "3"},    {"--calls", "0"},
                         {"--threads", "1"},    {"--json", nullptr}};
@@ -197,8 +197,7 @@ int main(int argc, char **argv) {
     else limits.end = start + uint64_t(duration * 1e9);
     run(stubs, inFlight, threads, limits, *counts);
     double seconds = double(now_nanoseconds() - start) / 1e9;
-    load_report report{counts->answered.total + counts->errors, counts->errors, seconds,
-                       &counts->answered};
+    load_report report{&counts->answered, counts->errors, seconds};
     write_report(options[7].value, &report, "");
     return counts->errors == 0 ? 0 : 1;
 }

@@ -12,7 +12,10 @@
 #include "../load_report.h"
 #include "../load_request.h"
 
-static struct latencies latencies;
+static struct {
+    struct latencies latencies;
+    uint64_t errors;
+} measured;
 
 static void fail(const char *what, const bson_error_t *error) {
     fprintf(stderr, "mongoc-loop: %s: %s\n", what, error->message);
@@ -83,10 +86,10 @@ static bool add(mongoc_collection_t *collection, uint64_t call, uint64_t session
 }
 
 // Returns how many of the adds are stored.
-static uint64_t add_bulk(mongoc_collection_t *collection, const bson_t *unordered, uint64_t call,
+static uint64_t add_bulk(mongoc_collection_t *collection, const bson_t *options, uint64_t call,
                          uint64_t batch, uint64_t sessions) {
     mongoc_bulk_operation_t *bulk =
-        mongoc_collection_create_bulk_operation_with_opts(collection, unordered);
+        mongoc_collection_create_bulk_operation_with_opts(collection, options);
     bson_error_t error;
     for (uint64_t end = call + batch; call < end; call++) {
         bson_t *filter, *update;
@@ -108,18 +111,35 @@ static uint64_t add_bulk(mongoc_collection_t *collection, const bson_t *unordere
     return stored;
 }
 
+// Adds for so many nanoseconds, in bulk writes if their options are given, and returns the seconds
+// that it took.
+static double load(mongoc_collection_t *collection, const bson_t *bulk_options, uint64_t duration,
+                   uint64_t batch, uint64_t sessions) {
+    static uint64_t calls;
+    uint64_t start = now_nanoseconds(), last = start;
+    while (last - start < duration) {
+        uint64_t stored = bulk_options ? add_bulk(collection, bulk_options, calls, batch, sessions)
+                                       : add(collection, calls, sessions);
+        calls += batch;
+        uint64_t now = now_nanoseconds();
+        if (stored > 0) record_latency(&measured.latencies, now - last, stored);
+        measured.errors += batch - stored;
+        last = now;
+    }
+    return (double)(last - start) / 1e9;
+}
+
 int main(int argc, char **argv) {
-    enum { URI, DATABASE, MODE, BATCH, SESSIONS, SECONDS, JSON, COUNT };
+    enum { URI, DATABASE, MODE, BATCH, SESSIONS, WARMUP, SECONDS, JSON, COUNT };
     struct option options[COUNT] = {
         [URI] = {"--uri", NULL},         [DATABASE] = {"--database", "feedbackd_bench"},
         [MODE] = {"--mode", "update"},   [BATCH] = {"--batch", "1"},
-        [SESSIONS] = {"--sessions", "10000"}, [SECONDS] = {"--seconds", "3"},
-        [JSON] = {"--json", NULL}};
+        [SESSIONS] = {"--sessions", "10000"}, [WARMUP] = {"--warmup", "0.5"},
+        [SECONDS] = {"--seconds", "3"},  [JSON] = {"--json", NULL}};
     read_options(argc, argv, options, COUNT);
     bool is_bulk = strcmp(options[MODE].value, "bulk") == 0;
     uint64_t batch = is_bulk ? strtoull(options[BATCH].value, NULL, 10) : 1;
     uint64_t sessions = strtoull(options[SESSIONS].value, NULL, 10);
-    uint64_t duration = (uint64_t)(atof(options[SECONDS].value) * 1e9);
     if ((!is_bulk && strcmp(options[MODE].value, "update") != 0) || batch == 0 || sessions == 0) {
         fprintf(stderr, "mongoc-loop: --mode is update or bulk, --batch and --sessions at least 1\n");
         return 64;
@@ -140,17 +160,11 @@ int main(int argc, char **argv) {
     make_sessions(collection, sessions);
 
     bson_t *unordered = BCON_NEW("ordered", BCON_BOOL(false));
-    uint64_t calls = 0, start = now_nanoseconds(), last = start;
-    while (last - start < duration) {
-        uint64_t stored = is_bulk ? add_bulk(collection, unordered, calls, batch, sessions)
-                                  : add(collection, calls, sessions);
-        calls += batch;
-        uint64_t now = now_nanoseconds();
-        if (stored > 0) record_latency(&latencies, now - last, stored);
-        last = now;
-    }
-    struct load_report report = {calls, calls - latencies.total, (double)(last - start) / 1e9,
-                                 &latencies};
+    load(collection, is_bulk ? unordered : NULL, seconds_option(&options[WARMUP]), batch, sessions);
+    memset(&measured, 0, sizeof measured);
+    double seconds = load(collection, is_bulk ? unordered : NULL,
+                          seconds_option(&options[SECONDS]), batch, sessions);
+    struct load_report report = {&measured.latencies, measured.errors, seconds};
     write_report(options[JSON].value, &report, "");
     bson_destroy(unordered);
     mongoc_write_concern_destroy(concern);

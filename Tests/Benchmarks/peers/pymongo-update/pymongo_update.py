@@ -8,8 +8,10 @@ Left out on purpose, in pymongo's favour: the package around it, its hooks and i
 """
 
 import argparse
+import itertools
 import json
 import time
+from collections.abc import Iterator
 from datetime import datetime, timezone
 
 import pymongo
@@ -51,7 +53,25 @@ def add(collection: Collection, session_id: str, rating: str, comment: str) -> b
     return result.modified_count == 1
 
 
-def report(calls: int, errors: int, seconds: float, latencies: list[int]) -> dict:
+def load(
+    collection: Collection, sessions: Iterator[str], seconds: float
+) -> tuple[int, float, list[int]]:
+    """Adds for so long; the errors, the seconds that it took, and the latencies of the others."""
+    errors = 0
+    latencies = []
+    last = start = time.monotonic_ns()
+    while last - start < seconds * 1e9:
+        stored = add(collection, next(sessions), "up", "c" * 40)
+        now = time.monotonic_ns()
+        if stored:
+            latencies.append(now - last)
+        else:
+            errors += 1
+        last = now
+    return errors, (last - start) / 1e9, latencies
+
+
+def report(errors: int, seconds: float, latencies: list[int]) -> dict:
     latencies.sort()
 
     def at(percent: float) -> int:
@@ -61,7 +81,7 @@ def report(calls: int, errors: int, seconds: float, latencies: list[int]) -> dic
         return latencies[max(0, rank - 1)]
 
     return {
-        "calls": calls,
+        "calls": len(latencies),
         "errors": errors,
         "seconds": seconds,
         "calls_per_second": len(latencies) / seconds,
@@ -82,6 +102,7 @@ def main() -> int:
     parser.add_argument("--uri", required=True)
     parser.add_argument("--database", default="feedbackd_bench")
     parser.add_argument("--sessions", type=int, default=10_000)
+    parser.add_argument("--warmup", type=float, default=0.5)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--json", required=True)
     options = parser.parse_args()
@@ -89,18 +110,10 @@ def main() -> int:
     client = pymongo.MongoClient(options.uri, w="majority", journal=True)
     collection = client[options.database]["sessions"]
     sessions = make_sessions(collection, options.sessions)
-    calls = 0
-    latencies = []
-    last = start = time.monotonic_ns()
-    while last - start < options.seconds * 1e9:
-        stored = add(collection, sessions[calls % len(sessions)], "up", "c" * 40)
-        calls += 1
-        now = time.monotonic_ns()
-        if stored:
-            latencies.append(now - last)
-        last = now
-    errors = calls - len(latencies)
-    result = report(calls, errors, (last - start) / 1e9, latencies)
+    turn = itertools.cycle(sessions)
+    load(collection, turn, options.warmup)
+    errors, seconds, latencies = load(collection, turn, options.seconds)
+    result = report(errors, seconds, latencies)
     with open(options.json, "w") as file:
         json.dump(result, file)
     return 1 if errors else 0

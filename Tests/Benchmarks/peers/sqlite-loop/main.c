@@ -66,10 +66,16 @@ struct counter {
 
 static sqlite3 *db;
 static sqlite3_stmt *statements[STATEMENTS];
-static struct latencies latencies;
 static struct counter *counters;  // the first for all sessions, then one for each
 static int *touched;              // indexes of the counters that the batch changes
-static int wal_pages;             // as the last commit left them
+static int wal_pages;             // in the log, as the last commit left it
+
+static struct {
+    struct latencies latencies;
+    uint64_t transactions;
+    uint64_t wal_pages;  // written
+    uint64_t checkpoints;
+} measured;
 
 static void fail(const char *what) {
     fprintf(stderr, "sqlite-loop: %s: %s\n", what, sqlite3_errmsg(db));
@@ -226,17 +232,39 @@ static void add_batch(uint64_t first_call, int batch, int sessions) {
     run(COMMIT);
 }
 
+// Adds for so many nanoseconds and returns the seconds that it took.
+static double load(uint64_t duration, int batch, int sessions, int checkpoint_pages) {
+    static uint64_t calls;
+    uint64_t start = now_nanoseconds(), last = start;
+    while (last - start < duration) {
+        int before = wal_pages;
+        add_batch(calls, batch, sessions);
+        calls += (uint64_t)batch;
+        // After a checkpoint the log begins anew.
+        measured.wal_pages += (uint64_t)(wal_pages > before ? wal_pages - before : wal_pages);
+        measured.transactions++;
+        uint64_t now = now_nanoseconds();
+        record_latency(&measured.latencies, now - last, (uint64_t)batch);
+        last = now;
+        if (wal_pages < checkpoint_pages) continue;
+        measured.checkpoints++;
+        if (sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) != SQLITE_OK)
+            fail("checkpoint");
+    }
+    return (double)(last - start) / 1e9;
+}
+
 int main(int argc, char **argv) {
-    enum { DATABASE, TEMPLATE, BATCH, SESSIONS, CHECKPOINT, SECONDS, JSON, COUNT };
+    enum { DATABASE, TEMPLATE, BATCH, SESSIONS, CHECKPOINT, WARMUP, SECONDS, JSON, COUNT };
     struct option options[COUNT] = {
         [DATABASE] = {"--database", NULL}, [TEMPLATE] = {"--template", NULL},
         [BATCH] = {"--batch", "1"},        [SESSIONS] = {"--sessions", "1000"},
         [CHECKPOINT] = {"--wal-pages-before-checkpoint", "1000"},
-        [SECONDS] = {"--seconds", "3"},    [JSON] = {"--json", NULL}};
+        [WARMUP] = {"--warmup", "0.5"},    [SECONDS] = {"--seconds", "3"},
+        [JSON] = {"--json", NULL}};
     read_options(argc, argv, options, COUNT);
     int batch = atoi(options[BATCH].value), sessions = atoi(options[SESSIONS].value);
     int checkpoint_pages = atoi(options[CHECKPOINT].value);
-    uint64_t duration = (uint64_t)(atof(options[SECONDS].value) * 1e9);
     if (batch < 1 || sessions < 1) {
         fprintf(stderr, "sqlite-loop: --batch and --sessions are at least 1\n");
         return 64;
@@ -253,29 +281,18 @@ int main(int argc, char **argv) {
     sqlite3_wal_hook(db, note_wal_pages, NULL);
     prepare_statements();
 
-    uint64_t start = now_nanoseconds(), last = start, transactions = 0, pages = 0, checkpoints = 0;
-    while (last - start < duration) {
-        int before = wal_pages;
-        add_batch(latencies.total, batch, sessions);
-        // After a checkpoint the log begins anew.
-        pages += (uint64_t)(wal_pages > before ? wal_pages - before : wal_pages);
-        transactions++;
-        uint64_t now = now_nanoseconds();
-        record_latency(&latencies, now - last, (uint64_t)batch);
-        last = now;
-        if (wal_pages >= checkpoint_pages) {
-            checkpoints++;
-            if (sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) !=
-                SQLITE_OK)
-                fail("checkpoint");
-        }
-    }
+    load(seconds_option(&options[WARMUP]), batch, sessions, checkpoint_pages);
+    memset(&measured, 0, sizeof measured);
+    double seconds =
+        load(seconds_option(&options[SECONDS]), batch, sessions, checkpoint_pages);
+
     char extra[200];
     snprintf(extra, sizeof extra,
              ",\n \"transactions\": %llu, \"wal_pages_per_transaction\": %.2f, \"checkpoints\": %llu",
-             (unsigned long long)transactions, (double)pages / (double)transactions,
-             (unsigned long long)checkpoints);
-    struct load_report report = {latencies.total, 0, (double)(last - start) / 1e9, &latencies};
+             (unsigned long long)measured.transactions,
+             (double)measured.wal_pages / (double)measured.transactions,
+             (unsigned long long)measured.checkpoints);
+    struct load_report report = {&measured.latencies, 0, seconds};
     write_report(options[JSON].value, &report, extra);
     for (int index = 0; index < STATEMENTS; index++) sqlite3_finalize(statements[index]);
     sqlite3_close(db);
