@@ -5,7 +5,7 @@ TEST_PACKAGES = $(BUILD_PACKAGES) protobuf-compiler protobuf-c-compiler sqlite3 
 	golang-go golang-github-containerd-ttrpc-dev gogottrpc
 # What the benchmark's peers are built from (Tests/Benchmarks/build-peers.sh).
 BENCH_PACKAGES = $(BUILD_PACKAGES) gcc g++ protobuf-compiler protobuf-compiler-grpc libprotobuf-dev \
-	libgrpc++-dev golang-go golang-github-containerd-ttrpc-dev gogottrpc
+	libgrpc++-dev libmongoc-dev golang-go golang-github-containerd-ttrpc-dev gogottrpc
 
 # Statically linked against Swift's own libraries: smaller in memory, and the binary runs on machines
 # without a Swift toolchain. lld, since the default linker warns about Foundation's own code.

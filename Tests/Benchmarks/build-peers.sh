@@ -43,7 +43,7 @@ build_c() {
     is_current "$output/$peer" "$peers/$peer/main.c" "$peers"/*.h && return
     [ $# -eq 0 ] || read -ra flags <<<"$(pkg-config --cflags --libs "$@")"
     echo "building $peer"
-    gcc -std=c11 -O2 -Wall -Wextra -o "$output/$peer" "$peers/$peer/main.c" "${flags[@]}"
+    gcc -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -o "$output/$peer" "$peers/$peer/main.c" "${flags[@]}"
 }
 
 build_echo_dispatch() {
@@ -97,3 +97,4 @@ build_grpc grpc-cpp-server
 build_grpc grpc-cpp-client
 build_c sqlite-loop sqlite3
 build_c fdatasync-loop
+build_c mongoc-loop libmongoc-1.0

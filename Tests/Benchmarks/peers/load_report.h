@@ -35,6 +35,11 @@ static inline void read_options(int argc, char **argv, struct option *options, i
     }
 }
 
+// The value of an option in seconds, as nanoseconds.
+static inline uint64_t seconds_option(const struct option *option) {
+    return (uint64_t)(atof(option->value) * 1e9);
+}
+
 // MARK: Time
 
 static inline uint64_t now_nanoseconds(void) {
@@ -102,12 +107,10 @@ static inline uint64_t latency_at_percentile(const struct latencies *latencies, 
 // MARK: Report
 
 struct load_report {
-    // Successful and failed ones.
-    uint64_t calls;
+    // Of the calls that succeeded, which are those that the report counts.
+    const struct latencies *latencies;
     uint64_t errors;
     double seconds;
-    // Of the calls that succeeded.
-    const struct latencies *latencies;
 };
 
 // Writes the report; `extra` is further members of the JSON object, each with a comma before it.
@@ -122,7 +125,7 @@ static inline void write_report(const char *path, const struct load_report *repo
         exit(1);
     }
     fprintf(file, "{\"calls\": %llu, \"errors\": %llu, \"seconds\": %.6f, ",
-            (unsigned long long)report->calls, (unsigned long long)report->errors, report->seconds);
+            (unsigned long long)latencies->total, (unsigned long long)report->errors, report->seconds);
     fprintf(file, "\"calls_per_second\": %.1f,\n \"latency_ns\": {",
             (double)latencies->total / report->seconds);
     static const struct { const char *name; double percent; } summary[] = {

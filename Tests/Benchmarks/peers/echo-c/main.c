@@ -5,7 +5,6 @@
 //
 // Left out on purpose: decoding (the answer has nothing of the request), storing, limits, deadlines,
 // and a peer that does not read its answers, which blocks everybody.
-#define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

@@ -7,7 +7,6 @@
 // the file only grows.
 //
 // Left out on purpose: everything that makes a database of a file.
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -37,7 +36,7 @@ int main(int argc, char **argv) {
     read_options(argc, argv, options, COUNT);
     size_t count = strtoull(options[BYTES].value, NULL, 10);
     off_t wrap = atoll(options[WRAP].value);
-    uint64_t duration = (uint64_t)(atof(options[SECONDS].value) * 1e9);
+    uint64_t duration = seconds_option(&options[SECONDS]);
     uint8_t *bytes = malloc(count);
     if (count == 0 || !bytes) fail("--bytes");
     memset(bytes, 0x5a, count);
@@ -57,6 +56,6 @@ int main(int argc, char **argv) {
         record_latency(&latencies, now - last, 1);
         last = now;
     }
-    struct load_report report = {latencies.total, 0, (double)(last - start) / 1e9, &latencies};
+    struct load_report report = {&latencies, 0, (double)(last - start) / 1e9};
     write_report(options[JSON].value, &report, "");
 }

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "../load_report.h"
+#include "../load_request.h"
 #include "feedback/v1/feedback.grpc.pb.h"
 
 namespace {
@@ -46,14 +47,13 @@ void prepare(AddFeedbackRequest &request) {
     static const uint64_t run = now_nanoseconds();
     static std::atomic<uint64_t> calls{0};
     uint64_t call = calls.fetch_add(1, std::memory_order_relaxed);
-    char text[40];
-    std::snprintf(text, sizeof text, "session-%010llu", (unsigned long long)(call % kSessions));
+    char text[REQUEST_ID_BYTES + 1];
+    put_session_id(text, call, kSessions);
     request.set_session_id(text);
-    std::snprintf(text, sizeof text, "%016llx%016llx", (unsigned long long)run,
-                  (unsigned long long)call);
+    put_request_id(text, run + call);
     request.set_request_id(text);
     request.set_rating(feedback::v1::RATING_UP);
-    request.set_comment("Very helpful response, solved my problem");
+    request.set_comment(load_comment);
 }
 
 void count(Counts &counts, const grpc::Status &status, const AddFeedbackResponse &response,
@@ -173,7 +173,7 @@ std::vector<Stub> connect(const std::string &path, int connections) {
 }  // namespace
 
 int main(int argc, char **argv) {
-    // --calls makes so many calls instead of calling for --duration seconds.
+    // --calls makes so many calls, instead of calling for --duration seconds.
     option options[] = {{"--socket", nullptr}, {"--connections", "1"}, {"--in-flight", "1"},
                         {"--warmup", "0.5"},   {"--duration", "3"},    {"--calls", "0"},
                         {"--threads", "1"},    {"--json", nullptr}};
@@ -197,8 +197,7 @@ int main(int argc, char **argv) {
     else limits.end = start + uint64_t(duration * 1e9);
     run(stubs, inFlight, threads, limits, *counts);
     double seconds = double(now_nanoseconds() - start) / 1e9;
-    load_report report{counts->answered.total + counts->errors, counts->errors, seconds,
-                       &counts->answered};
+    load_report report{&counts->answered, counts->errors, seconds};
     write_report(options[7].value, &report, "");
     return counts->errors == 0 ? 0 : 1;
 }

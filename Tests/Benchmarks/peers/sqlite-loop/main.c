@@ -8,13 +8,11 @@
 //
 // Left out on purpose: sockets, decoding, checks, readers, waiting for callers, and the way from
 // the callers to the writer and back.
-#define _GNU_SOURCE
 #include <sqlite3.h>
 #include <unistd.h>
 
 #include "../load_report.h"
-
-static const char comment[] = "Very helpful response, solved my problem";
+#include "../load_request.h"
 
 // The tables as the statements below know them.
 #define TALLY "none_bare,none_commented,up_bare,up_commented,down_bare,down_commented," \
@@ -68,10 +66,16 @@ struct counter {
 
 static sqlite3 *db;
 static sqlite3_stmt *statements[STATEMENTS];
-static struct latencies latencies;
 static struct counter *counters;  // the first for all sessions, then one for each
 static int *touched;              // indexes of the counters that the batch changes
-static int wal_pages;             // as the last commit left them
+static int wal_pages;             // in the log, as the last commit left it
+
+static struct {
+    struct latencies latencies;
+    uint64_t transactions;
+    uint64_t wal_pages;  // written
+    uint64_t checkpoints;
+} measured;
 
 static void fail(const char *what) {
     fprintf(stderr, "sqlite-loop: %s: %s\n", what, sqlite3_errmsg(db));
@@ -156,24 +160,21 @@ static int64_t session_number(const char *session_id) {
 
 // Returns the new row's sequence. `call` makes the request id and the feedback id unique.
 static int64_t insert_feedback(int64_t session, uint64_t call, int64_t created_at) {
-    static uint64_t run_id;
-    if (!run_id) run_id = now_nanoseconds();
     uint8_t feedback_id[16];
-    char request_id[33];
+    char request_id[REQUEST_ID_BYTES + 1];
     uint64_t high = (uint64_t)created_at << 16 | 0x7000 | (call & 0xfff);
     uint64_t low = (uint64_t)2 << 62 | call;
     for (int index = 0; index < 8; index++) {
         feedback_id[index] = (uint8_t)(high >> (56 - 8 * index));
         feedback_id[index + 8] = (uint8_t)(low >> (56 - 8 * index));
     }
-    snprintf(request_id, sizeof request_id, "%016llx%016llx", (unsigned long long)run_id,
-             (unsigned long long)call);
+    put_request_id(request_id, call);
     sqlite3_stmt *insert = statements[INSERT_FEEDBACK];
     sqlite3_bind_int64(insert, 1, session);
     sqlite3_bind_blob(insert, 2, feedback_id, sizeof feedback_id, SQLITE_STATIC);
-    sqlite3_bind_text(insert, 3, request_id, 32, SQLITE_STATIC);
+    sqlite3_bind_text(insert, 3, request_id, REQUEST_ID_BYTES, SQLITE_STATIC);
     sqlite3_bind_int64(insert, 4, 1);
-    sqlite3_bind_text(insert, 5, comment, sizeof comment - 1, SQLITE_STATIC);
+    sqlite3_bind_text(insert, 5, load_comment, COMMENT_BYTES, SQLITE_STATIC);
     sqlite3_bind_int64(insert, 6, created_at);
     run(INSERT_FEEDBACK);
     return sqlite3_last_insert_rowid(db);
@@ -184,7 +185,7 @@ static void bind_tally(sqlite3_stmt *upsert, int first_parameter, int64_t count)
     for (int index = 0; index < 6; index++) {
         sqlite3_bind_int64(upsert, first_parameter + index, index == 3 ? count : 0);
     }
-    sqlite3_bind_int64(upsert, first_parameter + 6, count * (int64_t)(sizeof comment - 1));
+    sqlite3_bind_int64(upsert, first_parameter + 6, count * COMMENT_BYTES);
 }
 
 static void write_counter(const struct counter *counter, int64_t hour) {
@@ -209,8 +210,8 @@ static void add_batch(uint64_t first_call, int batch, int sessions) {
     run(BEGIN);
     for (uint64_t call = first_call; call < first_call + (uint64_t)batch; call++) {
         int index = (int)(call % (uint64_t)sessions);
-        char session_id[32];
-        snprintf(session_id, sizeof session_id, "session-%010d", index);
+        char session_id[SESSION_ID_BYTES + 1];
+        put_session_id(session_id, call, (uint64_t)sessions);
         int64_t number = session_number(session_id);
         int64_t sequence = insert_feedback(number, call, created_at);
         const struct { int index; int64_t number; } counted[] = {{0, 0}, {index + 1, number}};
@@ -231,17 +232,39 @@ static void add_batch(uint64_t first_call, int batch, int sessions) {
     run(COMMIT);
 }
 
+// Adds for so many nanoseconds and returns the seconds that it took.
+static double load(uint64_t duration, int batch, int sessions, int checkpoint_pages) {
+    static uint64_t calls;
+    uint64_t start = now_nanoseconds(), last = start;
+    while (last - start < duration) {
+        int before = wal_pages;
+        add_batch(calls, batch, sessions);
+        calls += (uint64_t)batch;
+        // After a checkpoint the log begins anew.
+        measured.wal_pages += (uint64_t)(wal_pages > before ? wal_pages - before : wal_pages);
+        measured.transactions++;
+        uint64_t now = now_nanoseconds();
+        record_latency(&measured.latencies, now - last, (uint64_t)batch);
+        last = now;
+        if (wal_pages < checkpoint_pages) continue;
+        measured.checkpoints++;
+        if (sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) != SQLITE_OK)
+            fail("checkpoint");
+    }
+    return (double)(last - start) / 1e9;
+}
+
 int main(int argc, char **argv) {
-    enum { DATABASE, TEMPLATE, BATCH, SESSIONS, CHECKPOINT, SECONDS, JSON, COUNT };
+    enum { DATABASE, TEMPLATE, BATCH, SESSIONS, CHECKPOINT, WARMUP, SECONDS, JSON, COUNT };
     struct option options[COUNT] = {
         [DATABASE] = {"--database", NULL}, [TEMPLATE] = {"--template", NULL},
         [BATCH] = {"--batch", "1"},        [SESSIONS] = {"--sessions", "1000"},
         [CHECKPOINT] = {"--wal-pages-before-checkpoint", "1000"},
-        [SECONDS] = {"--seconds", "3"},    [JSON] = {"--json", NULL}};
+        [WARMUP] = {"--warmup", "0.5"},    [SECONDS] = {"--seconds", "3"},
+        [JSON] = {"--json", NULL}};
     read_options(argc, argv, options, COUNT);
     int batch = atoi(options[BATCH].value), sessions = atoi(options[SESSIONS].value);
     int checkpoint_pages = atoi(options[CHECKPOINT].value);
-    uint64_t duration = (uint64_t)(atof(options[SECONDS].value) * 1e9);
     if (batch < 1 || sessions < 1) {
         fprintf(stderr, "sqlite-loop: --batch and --sessions are at least 1\n");
         return 64;
@@ -258,29 +281,18 @@ int main(int argc, char **argv) {
     sqlite3_wal_hook(db, note_wal_pages, NULL);
     prepare_statements();
 
-    uint64_t start = now_nanoseconds(), last = start, transactions = 0, pages = 0, checkpoints = 0;
-    while (last - start < duration) {
-        int before = wal_pages;
-        add_batch(latencies.total, batch, sessions);
-        // After a checkpoint the log begins anew.
-        pages += (uint64_t)(wal_pages > before ? wal_pages - before : wal_pages);
-        transactions++;
-        uint64_t now = now_nanoseconds();
-        record_latency(&latencies, now - last, (uint64_t)batch);
-        last = now;
-        if (wal_pages >= checkpoint_pages) {
-            checkpoints++;
-            if (sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) !=
-                SQLITE_OK)
-                fail("checkpoint");
-        }
-    }
+    load(seconds_option(&options[WARMUP]), batch, sessions, checkpoint_pages);
+    memset(&measured, 0, sizeof measured);
+    double seconds =
+        load(seconds_option(&options[SECONDS]), batch, sessions, checkpoint_pages);
+
     char extra[200];
     snprintf(extra, sizeof extra,
              ",\n \"transactions\": %llu, \"wal_pages_per_transaction\": %.2f, \"checkpoints\": %llu",
-             (unsigned long long)transactions, (double)pages / (double)transactions,
-             (unsigned long long)checkpoints);
-    struct load_report report = {latencies.total, 0, (double)(last - start) / 1e9, &latencies};
+             (unsigned long long)measured.transactions,
+             (double)measured.wal_pages / (double)measured.transactions,
+             (unsigned long long)measured.checkpoints);
+    struct load_report report = {&measured.latencies, 0, seconds};
     write_report(options[JSON].value, &report, extra);
     for (int index = 0; index < STATEMENTS; index++) sqlite3_finalize(statements[index]);
     sqlite3_close(db);
