@@ -15,6 +15,7 @@ from counts import counts
 from durable import durable
 from footprint import footprint
 from measure import Section, Settings
+from mongodb import mongodb
 from programs import WORK, Failed, LeftOut
 from scale import scale
 from speed import grpc, one_call, pay_as_you_go, throughput
@@ -27,6 +28,7 @@ SECTIONS: list[Callable[[Settings], Section]] = [
     footprint,
     pay_as_you_go,
     grpc,
+    mongodb,
     counts,
 ]
 

@@ -60,11 +60,12 @@ def _panel(title: str, samples: dict[str, list[Sample]], colours: dict[str, str]
         )
         x, y = points[-1]
         label_y = max(y, label_y + 17)
+        margin = WIDTH - RIGHT + 10
         weight = ' font-weight="bold"' if name == "feedbackd" else ""
         parts.append(
-            f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{x + 8:.1f}" y2="{label_y:.1f}"'
-            f' stroke="{colour}"/>'
-            f'<text x="{x + 12:.1f}" y="{label_y + 4:.1f}" fill="{colour}"{weight}>'
+            f'<polyline points="{x:.1f},{y:.1f} {margin - 8},{y:.1f} {margin},{label_y:.1f}"'
+            f' fill="none" stroke="{colour}" stroke-dasharray="2 2"/>'
+            f'<text x="{margin + 4}" y="{label_y + 4:.1f}" fill="{colour}"{weight}>'
             f"{escape(name)}</text>"
         )
     return parts
@@ -87,7 +88,9 @@ def _axes(low: float, high: float) -> list[str]:
             if y < TOP - 0.1:
                 break
             colour = "#ccc" if factor == 1 else "#eee"
-            parts.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}" stroke="{colour}"/>')
+            parts.append(
+                f'<line x1="{LEFT}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}" stroke="{colour}"/>'
+            )
         parts.append(
             f'<text x="{LEFT - 8}" y="{_y(decade, low, high) + 4:.1f}" text-anchor="end">'
             f"{_duration(decade)}</text>"

@@ -16,7 +16,7 @@ from measure import (
     in_turn,
     ttrpc_load,
 )
-from programs import feedbackd, program, run_json
+from programs import Running, feedbackd, program, run_json
 
 #: As many as the add's one page and its header in SQLite's log.
 APPENDED_BYTES = "4120"
@@ -31,16 +31,17 @@ def durable(settings: Settings) -> Section:
             f"With 64 calls in flight one transaction of feedbackd holds {batch:.1f} adds in the"
             " mean; the C loop writes batches of that size."
         )
-        seconds = str(settings.seconds)
+        # The loop writes to the daemon's own tables.
+        template = folder / "template.db"
+        with Running(feedbackd(f"sqlite:{template}")):
+            pass
+        loop = ["--template", str(template), "--batch", f"{batch:.0f}", "--database"]
+        append = ["--bytes", APPENDED_BYTES, "--file"]
         contenders = {
             "feedbackd, 8 x 8": lambda: _daemon(folder, (8, 8), settings),
-            "C loop": lambda: _loop(
-                folder, "sqlite-loop", "--database", ["--batch", f"{batch:.0f}"], seconds
-            ),
+            "C loop": lambda: _loop(folder, settings, "sqlite-loop", *loop),
             "feedbackd, 1 x 1": lambda: _daemon(folder, (1, 1), settings),
-            "bare fdatasync": lambda: _loop(
-                folder, "fdatasync-loop", "--file", ["--bytes", APPENDED_BYTES], seconds
-            ),
+            "bare fdatasync": lambda: _loop(folder, settings, "fdatasync-loop", *append),
         }
         section.samples = in_turn(contenders, settings.rounds)
     section.compare(
@@ -58,9 +59,11 @@ def _daemon(folder: Path, shape: tuple[int, int], settings: Settings) -> Sample:
     return fresh(server, ttrpc_load, shape, settings)()
 
 
-def _loop(folder: Path, name: str, option: str, options: list[str], seconds: str) -> Sample:
-    command = [program(name), option, str(_new_file(folder)), *options, "--seconds", seconds]
-    return Sample(run_json(command))
+def _loop(folder: Path, settings: Settings, name: str, *options: str) -> Sample:
+    """Runs a program of one thread; the last option is the one that names its new file."""
+    command = [program(name), *options, str(_new_file(folder))]
+    times = ["--warmup", str(settings.warm_up_seconds), "--seconds", str(settings.seconds)]
+    return Sample(run_json([*command, *times]))
 
 
 def _new_file(folder: Path) -> Path:
