@@ -77,8 +77,8 @@ struct LoadCommand: ParsableCommand {
         guard (1...min(connections, 899)).contains(threads) else {
             throw ValidationError("--threads must be 1 to the number of connections, at most 899")
         }
-        guard rate.map({ $0 > 0 }) ?? true else {
-            throw ValidationError("--rate must be more than 0")
+        guard rate.map({ $0 > 0 && $0 <= 1e8 }) ?? true else {
+            throw ValidationError("--rate must be more than 0 and at most 100000000")
         }
         guard warmup >= 0, duration.map({ $0 > 0 }) ?? true, calls.map({ $0 > 0 }) ?? true else {
             throw ValidationError("--duration and --calls must be more than 0, --warmup not less")

@@ -22,7 +22,7 @@ struct LoadLoop: ~Copyable {
 
     private var template: RequestTemplate
     private var result = LoadResult()
-    /// Closed loop: how many calls may still begin.
+    /// How many calls may still begin.
     private var callsLeft = 0
     private var end = Int64.max
     private var inFlight = 0
@@ -86,10 +86,7 @@ struct LoadLoop: ~Copyable {
 
     /// Makes so many calls and waits for the replies.
     mutating func run(calls: Int) throws -> LoadResult {
-        guard let schedule else { return try run(until: .max, calls: calls) }
-        let perSchedule = calls * connectionStride
-        let duration = schedule.duration(ofCalls: perSchedule)
-        return try run(until: MonotonicClock.now + duration, calls: .max)
+        try run(until: .max, calls: calls)
     }
 
     private mutating func run(until end: Int64, calls: Int) throws -> LoadResult {
@@ -115,10 +112,10 @@ struct LoadLoop: ~Copyable {
         return result
     }
 
-    private mutating func isDone(_ now: Int64) -> Bool {
-        if now >= end { callsLeft = 0 }
+    private func isDone(_ now: Int64) -> Bool {
         if inFlight > 0 { return false }
-        guard schedule != nil else { return callsLeft == 0 }
+        if callsLeft == 0 { return true }
+        guard schedule != nil else { return now >= end }
         return (0..<connectionCount).allSatisfy { connections[$0].nextDue >= end }
     }
 
@@ -130,11 +127,12 @@ struct LoadLoop: ~Copyable {
         _ now: Int64
     ) throws {
         if let schedule {
-            while connection.pointee.nextDue <= now, connection.pointee.nextDue < end,
-                connection.pointee.canBegin
+            while callsLeft > 0, connection.pointee.nextDue <= now,
+                connection.pointee.nextDue < end, connection.pointee.canBegin
             {
                 connection.pointee.begin(at: connection.pointee.nextDue, &template)
                 connection.pointee.nextDue += schedule.interval
+                callsLeft -= 1
                 inFlight += 1
             }
         } else if now < end {

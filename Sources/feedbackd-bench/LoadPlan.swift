@@ -39,7 +39,4 @@ struct Schedule {
 
     /// When a connection's first call is due, from the beginning on.
     func firstDue(connection: Int) -> Int64 { interval * Int64(connection) / Int64(connections) }
-
-    /// How long so many calls on all connections take.
-    func duration(ofCalls calls: Int) -> Int64 { interval * Int64(calls) / Int64(connections) }
 }

@@ -55,7 +55,7 @@ CASES = [
 
 def counts(settings: Settings) -> Section:
     """Allocations, system calls and waits of threads per call."""
-    section = Section("counts", "Counts per call, one in flight")
+    section = Section("counts", "Counts per call, one in flight", has_own_table=True)
     limits = json.loads(THRESHOLDS.read_text())
     for case in CASES:
         if case.peer and settings.quick:

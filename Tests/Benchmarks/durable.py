@@ -35,7 +35,8 @@ def durable(settings: Settings) -> Section:
         template = folder / "template.db"
         with Running(feedbackd(f"sqlite:{template}")):
             pass
-        loop = ["--template", str(template), "--batch", f"{batch:.0f}", "--database"]
+        loop = ["--warmup", str(settings.warm_up_seconds), "--batch", f"{batch:.0f}"]
+        loop += ["--template", str(template), "--database"]
         append = ["--bytes", APPENDED_BYTES, "--file"]
         contenders = {
             "feedbackd, 8 x 8": lambda: _daemon(folder, (8, 8), settings),
@@ -62,8 +63,7 @@ def _daemon(folder: Path, shape: tuple[int, int], settings: Settings) -> Sample:
 def _loop(folder: Path, settings: Settings, name: str, *options: str) -> Sample:
     """Runs a program of one thread; the last option is the one that names its new file."""
     command = [program(name), *options, str(_new_file(folder))]
-    times = ["--warmup", str(settings.warm_up_seconds), "--seconds", str(settings.seconds)]
-    return Sample(run_json([*command, *times]))
+    return Sample(run_json([*command, "--seconds", str(settings.seconds)]))
 
 
 def _new_file(folder: Path) -> Path:

@@ -21,7 +21,7 @@ class Settings:
     def of(quick: bool) -> "Settings":
         if quick:
             return Settings(quick, rounds=3, seconds=0.7, warm_up_seconds=0.2)
-        return Settings(quick, rounds=7, seconds=3, warm_up_seconds=0.5)
+        return Settings(quick, rounds=5, seconds=2, warm_up_seconds=0.5)
 
 
 @dataclass
@@ -115,6 +115,8 @@ class Section:
     samples: dict[str, list[Sample]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     left_out: str = ""
+    #: Counts of calls are not for the table of goals.
+    has_own_table: bool = False
 
     def compare(
         self,

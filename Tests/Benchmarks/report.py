@@ -18,6 +18,8 @@ def markdown(machine: dict[str, str], sections: list[Section], quick: bool) -> s
         if section.left_out:
             lines += [f"Left out: {section.left_out}", ""]
         lines += [f"{note}\n" for note in section.notes]
+        if section.has_own_table:
+            lines += [*_table(section.results), ""]
         if section.samples:
             lines += [*_samples_table(section.samples), ""]
     return "\n".join(lines)
@@ -29,14 +31,15 @@ RATIO_NOTE = (
 
 
 def results_table(sections: list[Section]) -> list[str]:
-    """The table of the report and of the README."""
-    lines = [
-        "| goal | what | feedbackd | compared with | ratio | goal | met |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for section in sections:
-        lines += [_result_line(result) for result in section.results]
-    return lines
+    """The table of the goals, as it also stands in the README."""
+    return _table(
+        [
+            result
+            for section in sections
+            for result in section.results
+            if not section.has_own_table
+        ]
+    )
 
 
 def as_json(machine: dict[str, str], sections: list[Section], quick: bool) -> dict:
@@ -51,6 +54,14 @@ def as_json(machine: dict[str, str], sections: list[Section], quick: bool) -> di
         ],
         "sections": [dataclasses.asdict(section) for section in sections],
     }
+
+
+def _table(results: list[Result]) -> list[str]:
+    return [
+        "| goal | what | feedbackd | compared with | ratio | goal | met |",
+        "|---|---|---|---|---|---|---|",
+        *map(_result_line, results),
+    ]
 
 
 def _result_line(result: Result) -> str:
