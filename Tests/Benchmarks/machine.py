@@ -14,7 +14,7 @@ from programs import ROOT, WORK
 def describe() -> dict[str, str]:
     """Everything a reader needs to judge the figures, by its name for people."""
     return {
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": _commit(),
         "processor": _line("/proc/cpuinfo", "model name"),
         "cores": str(len(os.sched_getaffinity(0))),

@@ -101,7 +101,9 @@ class Running:
                 os.kill(self.pid, signal.SIGKILL)
                 raise Failed(f"{self.server.name} did not end on SIGTERM")
             time.sleep(0.002)
-        self._process.returncode = os.waitstatus_to_exitcode(status)
+        self._process.returncode = code = os.waitstatus_to_exitcode(status)
+        if code not in {0, -signal.SIGTERM}:
+            raise Failed(f"{self.server.name} ended with {code}: {self._output()}")
         self._log.close()
         self._folder.cleanup()
 

@@ -90,6 +90,7 @@ struct LoadGeneratorTests {
         holder.executableURL = URL(fileURLWithPath: try Programs.path("feedbackd-bench"))
         holder.arguments = ["hold", "--socket", daemon.socket, "--connections", "50"]
         holder.standardInput = input
+        holder.standardOutput = FileHandle.nullDevice
         try holder.run()
         #expect(try await eventually { try daemon.descriptorCount() == before + 50 })
         try input.fileHandleForWriting.close()
