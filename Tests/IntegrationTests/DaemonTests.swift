@@ -52,6 +52,23 @@ struct DaemonTests {
         }
     }
 
+    @Test func a_SIGTERM_at_the_first_moment_ends_it() async throws {
+        for _ in 0..<20 {
+            let daemon = try Programs.start(
+                Programs.path("feedbackd"),
+                ["--socket", folder.path("d.sock"), "--store", "memory:"],
+                output: folder.path("log"),
+                errors: folder.path("log")
+            )
+            while daemon.isRunning, (try? RawConnection(folder.path("d.sock"))) == nil {}
+            kill(daemon.processIdentifier, SIGTERM)
+            let hasEnded = await eventually { !daemon.isRunning }
+            if !hasEnded { kill(daemon.processIdentifier, SIGKILL) }
+            try #require(hasEnded)
+            #expect(daemon.terminationStatus == 0)
+        }
+    }
+
     @Test("41, 54: sockets that cannot be, each with one clear line and exit 1")
     func badSockets() throws {
         try Data("mine".utf8).write(to: URL(fileURLWithPath: folder.path("file")))
