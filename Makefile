@@ -1,6 +1,6 @@
 # The two commands of the README are `make run` and `make test`. Each installs what is missing.
 
-BUILD_PACKAGES = pkg-config libprotobuf-c-dev libsqlite3-dev
+BUILD_PACKAGES = pkg-config libnghttp2-dev libprotobuf-c-dev libsqlite3-dev zlib1g-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) protobuf-compiler protobuf-c-compiler sqlite3 \
 	golang-go golang-github-containerd-ttrpc-dev gogottrpc
 # What the benchmark's peers are built from (Tests/Benchmarks/build-peers.sh), and its own tools.

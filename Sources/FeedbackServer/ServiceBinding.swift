@@ -1,3 +1,4 @@
+internal import CFeedbackDescriptors
 internal import FeedbackCore
 internal import FeedbackMessages
 internal import FeedbackModel
@@ -36,7 +37,15 @@ enum ServiceBinding {
             )
         }
         HealthService.register(on: &router) { await service.health() == .serving }
+        ReflectionService.register(on: &router, descriptors: descriptors)
         return router
+    }
+
+    /// The descriptions of all that is served.
+    private static var descriptors: DescriptorSet {
+        var size = 0
+        let start = feedbackd_descriptors(&size)
+        return DescriptorSet(UnsafeRawBufferPointer(start: start, count: size))
     }
 }
 

@@ -17,13 +17,33 @@ public struct Router: Sendable {
         case later(@Sendable () async throws -> Response)
     }
 
-    struct Method: Sendable {
+    final class Method: Sendable {
+        enum Handler: Sendable {
+            /// Decodes the request and runs the handler, which answers the call.
+            case unary(@Sendable (UnsafeRawBufferPointer, ProtoArena, ServerCall) throws -> Void)
+            /// Runs the handler, which takes requests from the call's messages.
+            case streaming(@Sendable (ServerCall) -> Void)
+        }
+
         let service: String
+        let handler: Handler
         /// The names as they stand in requests.
-        let serviceBytes: [UInt8]
-        let nameBytes: [UInt8]
-        /// Decodes the request and runs the handler, which answers the call.
-        let start: @Sendable (UnsafeRawBufferPointer, ProtoArena, ServerCall) throws -> Void
+        fileprivate let serviceBytes: [UInt8]
+        fileprivate let nameBytes: [UInt8]
+        /// Both together as gRPC has them: `/service/name`.
+        fileprivate let path: [UInt8]
+
+        fileprivate init(_ service: String, _ name: String, _ handler: Handler) {
+            self.service = service
+            self.handler = handler
+            serviceBytes = Array(service.utf8)
+            nameBytes = Array(name.utf8)
+            path = Array("/\(service)/\(name)".utf8)
+        }
+
+        var isStreaming: Bool {
+            if case .streaming = handler { true } else { false }
+        }
     }
 
     private var methods: [Method] = []
@@ -52,19 +72,19 @@ public struct Router: Sendable {
         let status = self.status
         methods.append(
             Method(
-                service: service,
-                serviceBytes: Array(service.utf8),
-                nameBytes: Array(name.utf8)
-            ) { bytes, arena, call in
-                switch try answer(try decode(bytes, arena), call) {
-                case .now(let response): call.answer(response, encode)
-                case .later(let handle):
-                    call.run(mapping: status) {
-                        let response = try await handle()
-                        return { arena in try encode(response, arena) }
+                service,
+                name,
+                .unary { bytes, arena, call in
+                    switch try answer(try decode(bytes, arena), call) {
+                    case .now(let response): call.answer(response, encode)
+                    case .later(let handle):
+                        call.run(mapping: status) {
+                            let response = try await handle()
+                            return { arena in try encode(response, arena) }
+                        }
                     }
                 }
-            }
+            )
         )
     }
 
@@ -88,6 +108,48 @@ public struct Router: Sendable {
         }
     }
 
+    /// Registers a method with any number of requests and of responses.
+    ///
+    /// The client may send one request only (gRPC calls that server streaming): the handler then
+    /// begins with ``RequestStream/only()``. When the server stops, streaming calls end with
+    /// UNAVAILABLE.
+    ///
+    /// - Parameters:
+    ///   - service: the full name of the service.
+    ///   - name: the method's own name.
+    ///   - decode: reads a request's bytes, which it must not keep.
+    ///   - encode: builds a response in the arena.
+    ///   - handle: begins on the connection's loop and must not block it; it may suspend. The call
+    ///     ends when it returns or throws.
+    public mutating func streaming<Request: Sendable, Response: Sendable>(
+        _ service: String,
+        _ name: String,
+        decode: @escaping @Sendable (UnsafeRawBufferPointer, ProtoArena) throws -> Request,
+        encode: @escaping @Sendable (Response, ProtoArena) throws -> ProtoMessage,
+        handle:
+            @escaping @Sendable (
+                RequestStream<Request>, ResponseStream<Response>, ServerCall
+            ) async throws -> Void
+    ) {
+        let status = self.status
+        methods.append(
+            Method(
+                service,
+                name,
+                .streaming { call in
+                    call.run(mapping: status) {
+                        try await handle(
+                            RequestStream(call: call, decode: decode),
+                            ResponseStream(call: call, encode: encode),
+                            call
+                        )
+                        return nil
+                    }
+                }
+            )
+        )
+    }
+
     /// The names of all services.
     public var services: Set<String> { Set(methods.map(\.service)) }
 
@@ -99,10 +161,21 @@ public struct Router: Sendable {
         for method in methods where method.nameBytes.equal(name) {
             if method.serviceBytes.equal(service) { return method }
         }
-        if methods.contains(where: { $0.serviceBytes.equal(service) }) {
-            throw RPCStatus(.unimplemented, "the service has no such method")
-        }
-        throw RPCStatus(.unimplemented, "there is no such service")
+        throw missing(hasService: methods.contains { $0.serviceBytes.equal(service) })
+    }
+
+    /// Finds a method by gRPC's path.
+    func method(path: UnsafeRawBufferPointer) throws(RPCStatus) -> Method {
+        for method in methods where method.path.equal(path) { return method }
+        let service = path.dropFirst().prefix { $0 != UInt8(ascii: "/") }
+        throw missing(hasService: methods.contains { $0.serviceBytes.elementsEqual(service) })
+    }
+
+    private func missing(hasService: Bool) -> RPCStatus {
+        RPCStatus(
+            .unimplemented,
+            hasService ? "the service has no such method" : "there is no such service"
+        )
     }
 }
 

@@ -14,7 +14,7 @@ enum TTRPCEnvelope {
         var payload = UnsafeRawBufferPointer(start: nil, count: 0)
         /// 0: no limit; less: it has passed.
         var timeoutNanoseconds: Int64 = 0
-        var metadata: [(key: String, value: String)] = []
+        var metadata: [(key: String, value: MetadataValue)] = []
     }
 
     /// Reads a request where it lies: its few fields are read on every call, and the payload is by
@@ -49,20 +49,20 @@ enum TTRPCEnvelope {
 
     private static func decodePair(
         _ data: UnsafeRawBufferPointer
-    ) throws(ProtoError) -> (key: String, value: String) {
-        var pair = (key: "", value: "")
+    ) throws(ProtoError) -> (key: String, value: MetadataValue) {
+        var (key, value) = ("", "")
         var reader = WireReader(data)
         while !reader.isAtEnd {
             switch try reader.field() {
-            case (1, .bytes(let key)):
-                pair.key = String(decoding: try checkedText(key), as: UTF8.self)
-            case (2, .bytes(let value)):
-                pair.value = String(decoding: try checkedText(value), as: UTF8.self)
+            case (1, .bytes(let text)):
+                key = String(decoding: try checkedText(text), as: UTF8.self)
+            case (2, .bytes(let text)):
+                value = String(decoding: try checkedText(text), as: UTF8.self)
             case (1...2, _): throw ProtoError(.malformed)
             default: break
             }
         }
-        return pair
+        return (key, .text(value))
     }
 
     private static func checkedText(
