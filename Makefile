@@ -3,13 +3,17 @@
 BUILD_PACKAGES = pkg-config libnghttp2-dev libprotobuf-c-dev libsqlite3-dev zlib1g-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) protobuf-compiler protobuf-c-compiler sqlite3 \
 	golang-go golang-github-containerd-ttrpc-dev gogottrpc
+# What the benchmark's peers are built from (Tests/Benchmarks/build-peers.sh), and its own tools.
+BENCH_PACKAGES = $(BUILD_PACKAGES) gcc g++ protobuf-compiler protobuf-compiler-grpc libprotobuf-dev \
+	libgrpc++-dev libmongoc-dev golang-go golang-github-containerd-ttrpc-dev gogottrpc strace sqlite3 \
+	util-linux
 
 # Statically linked against Swift's own libraries: smaller in memory, and the binary runs on machines
 # without a Swift toolchain. lld, since the default linker warns about Foundation's own code.
 RELEASE = -c release --static-swift-stdlib -Xswiftc -use-ld=lld \
 	-Xswiftc -enforce-exclusivity=unchecked
 
-.PHONY: run test build lint clean
+.PHONY: run test build bench lint clean
 
 run: build
 	@echo
@@ -35,6 +39,17 @@ test:
 	$(MAKE) build
 	swift build --build-tests
 	swift test --skip-build --no-parallel
+	$(MAKE) bench QUICK=1
+
+# Compares the daemon with its peers and writes .build/bench/report.md; fails if a call allocates,
+# enters the kernel or waits more often than Tests/Benchmarks/thresholds.json says. With QUICK=1 the
+# measuring takes less than 3 minutes.
+bench: build
+	@Tests/support/install-packages.sh $(BENCH_PACKAGES)
+	@[ ! -x Tests/support/install-mongodb.sh ] || Tests/support/install-mongodb.sh
+	swift build $(RELEASE) --product feedbackd-bench
+	Tests/Benchmarks/build-peers.sh .build/bench/peers
+	python3 Tests/Benchmarks/bench.py $(if $(QUICK),--quick)
 
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests

@@ -27,6 +27,7 @@ let package = Package(
     products: [
         .executable(name: "feedbackd", targets: ["feedbackd"]),
         .executable(name: "feedbackctl", targets: ["feedbackctl"]),
+        .executable(name: "feedbackd-bench", targets: ["feedbackd-bench"]),
         .library(name: "FeedbackClient", targets: ["FeedbackClient"]),
         .library(
             name: "FeedbackServer",
@@ -50,6 +51,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         // File paths, as swift-configuration takes them.
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        // The benchmark's latencies.
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
         // SQLite connections, statements and migrations.
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
@@ -122,7 +125,7 @@ let package = Package(
         .executableTarget(
             name: "feedbackd",
             dependencies: [
-                "FeedbackServer", "RPC", argumentParser, logging,
+                "CLinux", "FeedbackServer", "RPC", argumentParser, logging,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -131,6 +134,14 @@ let package = Package(
         .executableTarget(
             name: "feedbackctl",
             dependencies: ["FeedbackClient", "FeedbackModel", argumentParser],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "feedbackd-bench",
+            dependencies: [
+                "CLinux", argumentParser,
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
             swiftSettings: settings
         ),
 

@@ -1,5 +1,8 @@
 // What Swift's Glibc module does not have.
 #pragma once
+#include <elf.h>
+#include <sched.h>
+#include <sys/auxv.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -8,3 +11,6 @@
 // accept(2), declared by glibc for _GNU_SOURCE only: sets close-on-exec and non-blocking at once, so
 // that no child process can inherit a connection in between.
 int accept4(int socket, struct sockaddr *address, socklen_t *size, int flags);
+
+// sched_setaffinity(2), declared for _GNU_SOURCE only.
+int sched_setaffinity(pid_t thread, size_t bytes, const cpu_set_t *processors);

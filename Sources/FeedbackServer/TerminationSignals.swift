@@ -21,10 +21,16 @@ final class TerminationSignals: @unchecked Sendable {
             signal(number, SIG_IGN)
             return DispatchSource.makeSignalSource(signal: number, queue: queue)
         }
+        // A signal that comes before its source is registered would be ignored, and with it the only
+        // request to end that a service manager makes.
+        let registrations = DispatchGroup()
         for (source, (_, name)) in zip(sources, names) {
+            registrations.enter()
+            source.setRegistrationHandler { registrations.leave() }
             source.setEventHandler { [weak self] in self?.receive(name) }
             source.activate()
         }
+        registrations.wait()
     }
 
     deinit { for source in sources { source.cancel() } }

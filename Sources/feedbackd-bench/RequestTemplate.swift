@@ -1,0 +1,172 @@
+/// A method that can be called, with the fields of its request.
+enum RequestKind {
+    case add(commentBytes: Int, hasRequestID: Bool)
+    case list(pageSize: Int)
+    case metrics
+    case health
+}
+
+/// Which sessions the calls go to.
+enum SessionChoice {
+    /// Always this one; empty for every session, where the method has that.
+    case one(String)
+    /// `session-0000000` and so on in turn, so many of them.
+    case inTurn(count: Int)
+}
+
+/// A whole ttrpc request frame, built once: each call copies it, after the digits in it that differ
+/// from call to call have been changed in place.
+struct RequestTemplate: ~Copyable {
+    private let frame: UnsafeMutableRawBufferPointer
+    /// Where the request_id's digits begin; nil if there is none.
+    private let requestIDDigits: Int?
+    private var requestNumber: UInt64
+    /// Where the last digit of the session_id is; nil if it stays the same.
+    private let sessionDigit: Int?
+    private let sessionCount: Int
+    private var session = 0
+
+    /// - Parameters:
+    ///   - kind: the method and its request.
+    ///   - sessions: the sessions that the calls go to.
+    ///   - firstRequest: the number of the first call; none of its calls has another's.
+    init(_ kind: RequestKind, sessions: SessionChoice, firstRequest: UInt64) {
+        requestNumber = firstRequest
+        var payload = ProtoWriter()
+        var sessionDigit: Int?
+        switch sessions {
+        case .one(let id):
+            if !id.isEmpty { payload.append(1, id) }
+            sessionCount = 1
+        case .inTurn(let count):
+            payload.append(1, "session-" + String(repeating: "0", count: Self.sessionDigits))
+            sessionDigit = payload.bytes.count - 1
+            sessionCount = count
+        }
+        let requestIDDigits = Self.appendFields(of: kind, to: &payload)
+
+        let (service, method) = kind.name
+        var envelope = ProtoWriter()
+        envelope.append(1, service)
+        envelope.append(2, method)
+        envelope.append(3, payload.bytes)
+        let payloadStart = TTRPCHeader.bytes + envelope.bytes.count - payload.bytes.count
+        self.requestIDDigits = requestIDDigits.map { payloadStart + $0 }
+        self.sessionDigit = sessionDigit.map { payloadStart + $0 }
+
+        frame = .allocate(byteCount: TTRPCHeader.bytes + envelope.bytes.count, alignment: 8)
+        TTRPCHeader.writeRequest(dataLength: envelope.bytes.count, to: frame)
+        UnsafeMutableRawBufferPointer(rebasing: frame[TTRPCHeader.bytes...])
+            .copyBytes(from: envelope.bytes)
+    }
+
+    deinit { frame.deallocate() }
+
+    var frameBytes: Int { frame.count }
+
+    /// Writes the next request, of which no two are alike.
+    mutating func writeNext(streamID: UInt32, to start: UnsafeMutableRawPointer) {
+        if let requestIDDigits { writeRequestID(requestIDDigits) }
+        if let sessionDigit {
+            session += 1
+            if session == sessionCount {
+                session = 0
+                for digit in 0..<Self.sessionDigits {
+                    frame[sessionDigit - digit] = UInt8(ascii: "0")
+                }
+            } else {
+                countUp(sessionDigit)
+            }
+        }
+        TTRPCHeader.write(streamID: streamID, to: frame)
+        UnsafeMutableRawBufferPointer(start: start, count: frame.count)
+            .copyMemory(from: UnsafeRawBufferPointer(frame))
+    }
+
+    private func countUp(_ lastDigit: Int) {
+        var digit = lastDigit
+        while frame[digit] == UInt8(ascii: "9") {
+            frame[digit] = UInt8(ascii: "0")
+            digit -= 1
+        }
+        frame[digit] += 1
+    }
+
+    /// Writes an id like those of clients, which are random: consecutive ones lie nowhere near each
+    /// other in an index.
+    private mutating func writeRequestID(_ start: Int) {
+        requestNumber &+= 1
+        // The finalizer of MurmurHash3: every number has another hash.
+        var hash = requestNumber
+        hash = (hash ^ hash >> 33) &* 0xFF51_AFD7_ED55_8CCD
+        hash = (hash ^ hash >> 33) &* 0xC4CE_B9FE_1A85_EC53
+        hash ^= hash >> 33
+        for digit in 0..<16 {
+            let value = UInt8(truncatingIfNeeded: hash >> UInt64(4 * digit)) & 0xF
+            frame[start + digit] = value + (value < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10)
+        }
+    }
+
+    /// Appends what follows the session_id and returns where the request_id's digits begin.
+    private static func appendFields(
+        of kind: RequestKind,
+        to payload: inout ProtoWriter
+    ) -> Int? {
+        switch kind {
+        case .add(let commentBytes, let hasRequestID):
+            payload.append(2, 1)
+            if commentBytes > 0 { payload.append(3, String(repeating: "c", count: commentBytes)) }
+            guard hasRequestID else { return nil }
+            // As long as a UUID.
+            payload.append(4, String(repeating: "0", count: requestIDBytes))
+            return payload.bytes.count - requestIDBytes
+        case .list(let pageSize):
+            if pageSize > 0 { payload.append(7, pageSize) }
+            return nil
+        case .metrics, .health:
+            return nil
+        }
+    }
+
+    /// Enough for every session count that is accepted.
+    static let sessionDigits = 7
+    private static let requestIDBytes = 36
+}
+
+extension RequestKind {
+    fileprivate var name: (service: String, method: String) {
+        switch self {
+        case .add: ("feedback.v1.FeedbackService", "AddFeedback")
+        case .list: ("feedback.v1.FeedbackService", "ListFeedbacks")
+        case .metrics: ("feedback.v1.FeedbackService", "GetMetrics")
+        case .health: ("grpc.health.v1.Health", "Check")
+        }
+    }
+}
+
+/// Appends fields in protobuf's encoding.
+private struct ProtoWriter {
+    private(set) var bytes: [UInt8] = []
+
+    mutating func append(_ field: Int, _ value: Int) {
+        appendVarint(field << 3)
+        appendVarint(value)
+    }
+
+    mutating func append(_ field: Int, _ text: String) { append(field, Array(text.utf8)) }
+
+    mutating func append(_ field: Int, _ content: [UInt8]) {
+        appendVarint(field << 3 | 2)
+        appendVarint(content.count)
+        bytes += content
+    }
+
+    private mutating func appendVarint(_ value: Int) {
+        var rest = value
+        while rest > 0x7F {
+            bytes.append(UInt8(rest & 0x7F | 0x80))
+            rest >>= 7
+        }
+        bytes.append(UInt8(rest))
+    }
+}

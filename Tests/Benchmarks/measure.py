@@ -1,0 +1,213 @@
+"""Measuring in turn: what is compared runs A B A B …, and ratios are of neighbours in time."""
+
+import os
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from programs import Running, Server, program, run_json
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much is measured."""
+
+    quick: bool
+    rounds: int
+    seconds: float
+    warm_up_seconds: float
+
+    @staticmethod
+    def of(quick: bool) -> "Settings":
+        if quick:
+            return Settings(quick, rounds=3, seconds=0.7, warm_up_seconds=0.2)
+        return Settings(quick, rounds=5, seconds=2, warm_up_seconds=0.5)
+
+
+@dataclass
+class Sample:
+    """One run of a load: its program's report, and what the server used for it."""
+
+    report: dict
+    cpu_us_per_call: float = 0
+    switches_per_call: float = 0
+
+    def latency_us(self, percentile: str) -> float:
+        return self.report["latency_ns"][percentile] / 1000
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of a sample."""
+
+    name: str
+    unit: str
+    of: Callable[[Sample], float]
+
+
+P50 = Metric("p50", "µs", lambda sample: sample.latency_us("p50"))
+P99 = Metric("p99", "µs", lambda sample: sample.latency_us("p99"))
+RATE = Metric("calls/s", "/s", lambda sample: sample.report["calls_per_second"])
+CPU = Metric("processor time per call", "µs", lambda sample: sample.cpu_us_per_call)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The median of some values, with the least and the greatest."""
+
+    median: float
+    minimum: float
+    maximum: float
+
+    @staticmethod
+    def of(values: Sequence[float]) -> "Spread":
+        return Spread(statistics.median(values), min(values), max(values))
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a ratio or a value should stay within."""
+
+    value: float
+    at_most: bool
+
+    def allows(self, value: float) -> bool:
+        return value <= self.value if self.at_most else value >= self.value
+
+
+def at_most(value: float) -> Limit:
+    return Limit(value, at_most=True)
+
+
+def at_least(value: float) -> Limit:
+    return Limit(value, at_most=False)
+
+
+@dataclass
+class Result:
+    """A line of the table: ours, compared with something or for itself."""
+
+    #: "1" to "6", or the feature whose goal it is; "" without a goal.
+    goal: str
+    what: str
+    unit: str
+    ours: Spread
+    limit: Limit | None
+    #: What it is compared with; without it, the limit is of the value itself.
+    theirs_name: str = ""
+    theirs: Spread | None = None
+    ratio: Spread | None = None
+
+    @property
+    def met(self) -> bool | None:
+        if self.limit is None:
+            return None
+        return self.limit.allows((self.ratio or self.ours).median)
+
+
+@dataclass
+class Section:
+    """A part of the benchmark: its results, and all samples by the name of what was measured."""
+
+    name: str
+    title: str
+    results: list[Result] = field(default_factory=list)
+    samples: dict[str, list[Sample]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    left_out: str = ""
+    #: Counts of calls are not for the table of goals.
+    has_own_table: bool = False
+
+    def compare(
+        self,
+        goal: str,
+        what: str,
+        metric: Metric,
+        ours: str,
+        theirs: str,
+        limit: Limit | None = None,
+    ) -> None:
+        """Adds the ratio of two contenders' samples, which is taken round by round."""
+        mine, other = self.samples[ours], self.samples[theirs]
+        values = [(metric.of(a), metric.of(b)) for a, b in zip(mine, other, strict=True)]
+        self.results.append(
+            Result(
+                goal,
+                what,
+                metric.unit,
+                Spread.of([a for a, _ in values]),
+                limit,
+                theirs,
+                Spread.of([b for _, b in values]),
+                Spread.of([a / b for a, b in values]),
+            )
+        )
+
+
+def in_turn(contenders: dict[str, Callable[[], Sample]], rounds: int) -> dict[str, list[Sample]]:
+    """Measures each once per round."""
+    samples: dict[str, list[Sample]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, measure in contenders.items():
+            samples[name].append(measure())
+    return samples
+
+
+def last_cpu() -> int:
+    """A processor for what shares one; the first one serves most interrupts."""
+    return max(os.sched_getaffinity(0))
+
+
+def ttrpc_load(socket: str, connections: int, in_flight: int, *options: str) -> list[str]:
+    """The command of our load generator."""
+    command = [program("feedbackd-bench"), "load", "--socket", socket]
+    return [*command, "--connections", str(connections), "--in-flight", str(in_flight), *options]
+
+
+def grpc_load(socket: str, connections: int, in_flight: int, *options: str) -> list[str]:
+    """The command of the C++ gRPC client, which has fewer options."""
+    command = [program("grpc-cpp-client"), "--socket", socket]
+    return [*command, "--connections", str(connections), "--in-flight", str(in_flight), *options]
+
+
+def under_load(
+    server: Running,
+    command: Sequence[str],
+    settings: Settings,
+    cpu: int | None = None,
+    seconds: float | None = None,
+) -> Sample:
+    """Loads a running server: first to warm it up, then measured.
+
+    The two are runs of their own, so that the server's processor time is that of the counted calls.
+    """
+    warm_up = ["--warmup", "0", "--duration", str(settings.warm_up_seconds)]
+    run_json([*command, *warm_up], cpu)
+    cpu_before, switches_before = server.cpu_seconds(), server.voluntary_switches()
+    measured = ["--warmup", "0", "--duration", str(seconds or settings.seconds)]
+    report = run_json([*command, *measured], cpu)
+    cpu_used = server.cpu_seconds() - cpu_before
+    switches = sum(
+        count - switches_before.get(thread, 0)
+        for thread, count in server.voluntary_switches().items()
+    )
+    return Sample(report, cpu_used * 1e6 / report["calls"], switches / report["calls"])
+
+
+def fresh(
+    server: Server,
+    load: Callable[..., list[str]],
+    shape: tuple[int, int],
+    settings: Settings,
+    cpu: int | None = None,
+) -> Callable[[], Sample]:
+    """A measurement that starts the server anew each time, so that all rounds are alike.
+
+    The shape is the number of connections and of calls in flight on each.
+    """
+
+    def measure() -> Sample:
+        with Running(server, cpu) as running:
+            return under_load(running, load(running.socket, *shape), settings, cpu)
+
+    return measure

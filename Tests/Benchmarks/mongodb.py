@@ -1,0 +1,120 @@
+"""Adds to MongoDB, one member of a replica set on this machine: the goals of the MongoDB store."""
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dataset import scratch_folder
+from measure import (
+    P50,
+    RATE,
+    Sample,
+    Section,
+    Settings,
+    at_least,
+    at_most,
+    in_turn,
+    ttrpc_load,
+    under_load,
+)
+from programs import ROOT, Failed, LeftOut, Running, feedbackd, program, run, run_json, start
+
+#: Where the tests' install step puts what the machine does not have.
+MONGOD = ROOT / ".build/mongodb/mongod"
+PYTHON = ROOT / ".build/pymongo/bin/python"
+PYMONGO_LOOP = Path(__file__).parent / "peers/pymongo-update/pymongo_update.py"
+START_TIMEOUT_SECONDS = 30
+
+#: As many as there are calls in flight.
+BATCH = 64
+#: As many as the loops have, so that no document grows large.
+SESSIONS = 10_000
+
+MAKE_REPLICA_SET = """
+import sys, time, pymongo
+client = pymongo.MongoClient(port=int(sys.argv[1]), directConnection=True)
+members = [{"_id": 0, "host": f"127.0.0.1:{sys.argv[1]}"}]
+client.admin.command("replSetInitiate", {"_id": "bench", "members": members})
+while not client.admin.command("hello")["isWritablePrimary"]:
+    time.sleep(0.05)
+"""
+
+
+def mongodb(settings: Settings) -> Section:
+    """The speed lines of the MongoDB store."""
+    section = Section("mongodb", "MongoDB, a replica set of one member on this machine")
+    if "mongodb://" not in run([program("feedbackd"), "--help"]):
+        raise LeftOut("this build of feedbackd has no MongoDB store")
+    with _replica_set() as uri:
+        loop = [program("mongoc-loop"), "--uri", uri]
+        many = f"{BATCH} adds in flight"
+        contenders = {
+            "feedbackd, 8 x 8": lambda: _daemon(uri, (8, 8), settings),
+            "pymongo, one caller": lambda: _loop([str(PYTHON), str(PYMONGO_LOOP), "--uri", uri], settings),
+            "libmongoc, bulk": lambda: _loop(
+                [*loop, "--mode", "bulk", "--batch", str(BATCH)], settings
+            ),
+            "feedbackd, 1 x 1": lambda: _daemon(uri, (1, 1), settings),
+            "libmongoc, update": lambda: _loop([*loop, "--mode", "update"], settings),
+        }
+        section.samples = in_turn(contenders, settings.rounds)
+    for other, limit in {"pymongo, one caller": 10, "libmongoc, bulk": 0.8}.items():
+        section.compare(
+            "MongoDB", f"MongoDB, {many}", RATE, "feedbackd, 8 x 8", other, at_least(limit)
+        )
+    section.compare(
+        "MongoDB", "MongoDB, one add, p50", P50, "feedbackd, 1 x 1", "libmongoc, update",
+        at_most(1.2),
+    )
+    return section
+
+
+def _daemon(uri: str, shape: tuple[int, int], settings: Settings) -> Sample:
+    with Running(feedbackd(uri)) as running:
+        command = ttrpc_load(running.socket, *shape, "--sessions", str(SESSIONS))
+        return under_load(running, command, settings)
+
+
+def _loop(command: list[str], settings: Settings) -> Sample:
+    times = ["--warmup", str(settings.warm_up_seconds), "--seconds", str(settings.seconds)]
+    return Sample(run_json([*command, *times]))
+
+
+@contextmanager
+def _replica_set() -> Iterator[str]:
+    """A mongod of our own, for the length of a `with` block."""
+    mongod = shutil.which("mongod") or str(MONGOD)
+    if not Path(mongod).exists() or not PYTHON.exists():
+        raise LeftOut("there is no mongod, or no pymongo")
+    with scratch_folder() as folder, socket.create_server(("127.0.0.1", 0)) as probe:
+        port = str(probe.getsockname()[1])
+        probe.close()
+        data = folder / "mongod"
+        data.mkdir()
+        command = [mongod, "--replSet", "bench", "--bind_ip", "127.0.0.1", "--port", port]
+        process = start(
+            [*command, "--dbpath", str(data), "--logpath", str(folder / "log")],
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            _wait_until_it_listens(process, int(port))
+            run([str(PYTHON), "-c", MAKE_REPLICA_SET, port])
+            yield f"mongodb://127.0.0.1:{port}/feedbackd_bench?replicaSet=bench"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise Failed("mongod does not listen")

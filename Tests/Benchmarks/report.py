@@ -1,0 +1,114 @@
+"""The report, for people and for programs."""
+
+import dataclasses
+import statistics
+
+from measure import CPU, P50, P99, RATE, Metric, Result, Sample, Section, Spread
+
+
+def markdown(machine: dict[str, str], sections: list[Section], quick: bool) -> str:
+    """Everything that was measured."""
+    lines = ["# Speed of feedbackd", ""]
+    if quick:
+        lines += ["A quick run: fewer and shorter rounds, smaller data sets.", ""]
+    lines += [f"- {name}: {value}" for name, value in machine.items() if value]
+    lines += ["", "## Results", "", RATIO_NOTE, "", *results_table(sections), ""]
+    for section in sections:
+        lines += [f"## {section.title}", ""]
+        if section.left_out:
+            lines += [f"Left out: {section.left_out}", ""]
+        lines += [f"{note}\n" for note in section.notes]
+        if section.has_own_table:
+            lines += [*_table(section.results), ""]
+        if section.samples:
+            lines += [*_samples_table(section.samples), ""]
+    return "\n".join(lines)
+
+
+RATIO_NOTE = (
+    "Ratios are of runs next to each other in time; their median, with the least and the greatest."
+)
+
+
+def results_table(sections: list[Section]) -> list[str]:
+    """The table of the goals, as it also stands in the README."""
+    return _table(
+        [
+            result
+            for section in sections
+            for result in section.results
+            if not section.has_own_table
+        ]
+    )
+
+
+def as_json(machine: dict[str, str], sections: list[Section], quick: bool) -> dict:
+    """The same for programs."""
+    return {
+        "machine": machine,
+        "quick": quick,
+        "results": [
+            dataclasses.asdict(result) | {"met": result.met}
+            for section in sections
+            for result in section.results
+        ],
+        "sections": [dataclasses.asdict(section) for section in sections],
+    }
+
+
+def _table(results: list[Result]) -> list[str]:
+    return [
+        "| goal | what | feedbackd | compared with | ratio | goal | met |",
+        "|---|---|---|---|---|---|---|",
+        *map(_result_line, results),
+    ]
+
+
+def _result_line(result: Result) -> str:
+    other = ratio = goal = met = ""
+    if result.theirs is not None:
+        other = f"{result.theirs_name}: {_value(result.theirs.median, result.unit)}"
+    if result.ratio is not None:
+        ratio = _spread(result.ratio)
+    if result.limit is not None:
+        sign = "≤" if result.limit.at_most else "≥"
+        unit = "" if result.ratio else result.unit
+        goal = f"{sign} {_value(result.limit.value, unit)}"
+        met = "yes" if result.met else "**no**"
+    ours = _value(result.ours.median, result.unit)
+    return f"| {result.goal} | {result.what} | {ours} | {other} | {ratio} | {goal} | {met} |"
+
+
+def _samples_table(samples: dict[str, list[Sample]]) -> list[str]:
+    columns: list[Metric] = [RATE, P50, P99, P999, CPU, SWITCHES]
+    lines = [
+        "| | " + " | ".join(column.name for column in columns) + " |",
+        "|---|" + "---:|" * len(columns),
+    ]
+    for name, runs in samples.items():
+        values = [
+            _value(statistics.median(column.of(run) for run in runs), column.unit)
+            for column in columns
+        ]
+        lines.append(f"| {name} | " + " | ".join(values) + " |")
+    return lines
+
+
+P999 = Metric("p99.9", "µs", lambda sample: sample.latency_us("p999"))
+SWITCHES = Metric("waits per call", "", lambda sample: sample.switches_per_call)
+
+
+def _spread(spread: Spread) -> str:
+    median, least, greatest = (
+        _value(value, "") for value in (spread.median, spread.minimum, spread.maximum)
+    )
+    return f"{median} ({least} to {greatest})"
+
+
+def _value(value: float, unit: str) -> str:
+    """Three digits, and no more of them than the unit before the point wants."""
+    if abs(value) >= 100:
+        number = f"{value:,.0f}"
+    else:
+        number = f"{value:.3g}"
+    return f"{number} {unit}".strip()

@@ -1,0 +1,89 @@
+"""What a call costs when much is stored: goal 4."""
+
+from dataset import BIG_SESSION, BIG_SESSION_ROWS, SMALL, Shape, copy
+from measure import (
+    P50,
+    RATE,
+    Sample,
+    Section,
+    Settings,
+    at_least,
+    at_most,
+    in_turn,
+    ttrpc_load,
+    under_load,
+)
+from programs import Running, feedbackd
+
+ROWS = 10_000_000
+QUICK_ROWS = 1_000_000
+
+
+def scale(settings: Settings) -> Section:
+    """Goal 4."""
+    shape = Shape(QUICK_ROWS if settings.quick else ROWS)
+    large, small = f"{shape.rows:,} rows", f"{SMALL.rows:,} rows"
+    section = Section("scale", f"SQLite with {large}")
+    with copy(shape) as path, Running(feedbackd(f"sqlite:{path}")) as running:
+        _metrics(section, running, large, small, settings)
+        _lists(section, running, shape, settings)
+        contenders = {
+            f"adds, {large}": lambda: _adds(running, settings),
+            f"adds, {small}": lambda: _adds_to_small(settings),
+        }
+        section.samples |= in_turn(contenders, settings.rounds)
+        section.compare(
+            "4",
+            f"adds in flight 8 x 8, {large}",
+            RATE,
+            *contenders,
+            at_least(0.8),
+        )
+        spread = ["--sessions", str(shape.sessions)]
+        section.samples[f"adds to {shape.sessions:,} sessions in turn, {large}"] = [
+            _adds(running, settings, *spread) for _ in range(settings.rounds)
+        ]
+    return section
+
+
+def _metrics(
+    section: Section, running: Running, large: str, small: str, settings: Settings
+) -> None:
+    options = ["--method", "metrics"]
+    with copy(SMALL) as path, Running(feedbackd(f"sqlite:{path}")) as other:
+        contenders = {
+            f"metrics, {large}": lambda: _calls(running, options, settings),
+            f"metrics, {small}": lambda: _calls(other, options, settings),
+        }
+        section.samples |= in_turn(contenders, settings.rounds)
+    section.compare("4", f"metrics of {large}, p50", P50, *contenders, at_most(1.2))
+
+
+def _lists(section: Section, running: Running, shape: Shape, settings: Settings) -> None:
+    big, small = f"{BIG_SESSION_ROWS:,}", f"{shape.rows_per_session:,}"
+    options = ["--method", "list", "--page-size", "100", "--session"]
+    contenders = {
+        f"first page, session of {big}": lambda: _calls(
+            running, [*options, BIG_SESSION], settings
+        ),
+        f"first page, session of {small}": lambda: _calls(
+            running, [*options, "session-0000000"], settings
+        ),
+    }
+    section.samples |= in_turn(contenders, settings.rounds)
+    section.compare("4", f"first page of a session of {big}, p50", P50, *contenders, at_most(1.2))
+
+
+def _calls(running: Running, options: list[str], settings: Settings) -> Sample:
+    return under_load(running, ttrpc_load(running.socket, 1, 1, *options), settings)
+
+
+def _adds(running: Running, settings: Settings, *options: str) -> Sample:
+    """To as many sessions in turn as the small database has, unless told otherwise."""
+    sessions = options or ("--sessions", str(SMALL.sessions))
+    return under_load(running, ttrpc_load(running.socket, 8, 8, *sessions), settings)
+
+
+def _adds_to_small(settings: Settings) -> Sample:
+    with copy(SMALL) as path, Running(feedbackd(f"sqlite:{path}")) as running:
+        return _adds(running, settings)
