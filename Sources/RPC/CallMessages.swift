@@ -21,7 +21,6 @@ final class CallMessages: @unchecked Sendable {
     /// The response that waits.
     private(set) var response: MessageBuilder?
     private var sender: Sender?
-    private var sendingIsCancelled = false
     /// Why the call ended early.
     private var failure: (any Error)?
     /// The memory of the requests that wait, in bytes.
@@ -85,9 +84,6 @@ final class CallMessages: @unchecked Sendable {
     func offer(_ response: @escaping MessageBuilder, _ sender: @escaping Sender) {
         if let failure {
             sender(.failure(failure))
-        } else if sendingIsCancelled {
-            sendingIsCancelled = false
-            sender(.failure(CancellationError()))
         } else {
             precondition(self.sender == nil, "one task at a time sends a call's responses")
             self.response = response
@@ -101,17 +97,6 @@ final class CallMessages: @unchecked Sendable {
         guard let sender else { return }
         self.sender = nil
         sender(result)
-    }
-
-    /// The task that sends, or is about to, was cancelled; a response that has begun to be sent
-    /// goes on.
-    func cancelSending() {
-        guard let sender else {
-            sendingIsCancelled = true
-            return
-        }
-        self.sender = nil
-        sender(.failure(CancellationError()))
     }
 
     // MARK: - The end

@@ -58,7 +58,8 @@ public struct ResponseStream<Response: Sendable>: Sendable {
 
     /// Sends a response, as soon as the peer takes it.
     ///
-    /// Returns when the next may be sent. Only one task at a time may send.
+    /// Returns when the next may be sent; being cancelled alone does not end it before. Only one
+    /// task at a time may send.
     ///
     /// - Throws: RESOURCE_EXHAUSTED if it is larger than a message may be; `CancellationError` when
     ///   nobody waits for the call.
@@ -94,15 +95,12 @@ extension ServerCall {
     }
 
     fileprivate func send(_ response: @escaping MessageBuilder) async throws {
-        try await withTaskCancellationHandler {
-            try await withUnsafeThrowingContinuation { continuation in
-                onLoop { messages, _ in
-                    messages.offer(response) { continuation.resume(with: $0) }
-                    self.responseWaits()
-                }
+        // What has begun to be sent goes on; the end of the call ends it.
+        try await withUnsafeThrowingContinuation { continuation in
+            onLoop { messages, _ in
+                messages.offer(response) { continuation.resume(with: $0) }
+                self.responseWaits()
             }
-        } onCancel: {
-            onLoop { messages, _ in messages.cancelSending() }
         }
     }
 }

@@ -17,11 +17,12 @@ struct GRPCRequestHead {
     private var isPost = false
     private var hasContentType = false
     private var listBytes = 0
+    private var isTooLarge = false
 
     /// What must be answered with an HTTP status.
     var httpFault: HTTPFault? {
         // Where the fields that would tell were not kept, gRPC's status tells why.
-        if fault?.code == .resourceExhausted { return nil }
+        if isTooLarge { return nil }
         if !isPost { return .methodNotAllowed }
         return hasContentType ? nil : .unsupportedMediaType
     }
@@ -36,11 +37,11 @@ struct GRPCRequestHead {
         // As HTTP/2 counts (RFC 9113, section 10.5.1).
         listBytes += name.count + value.count + 32
         guard listBytes <= listBytesMax else {
-            metadata = []
-            fault = RPCStatus(
-                .resourceExhausted,
-                "the header fields have more than \(listBytesMax) bytes"
-            )
+            if !isTooLarge {
+                isTooLarge = true
+                metadata = []
+                fault = .headerTooLarge(listBytesMax)
+            }
             return
         }
         if name.first == UInt8(ascii: ":") {
@@ -138,5 +139,11 @@ struct GRPCRequestHead {
             return false
         }
         return memcmp(start, text.utf8Start, bytes.count) == 0
+    }
+}
+
+extension RPCStatus {
+    fileprivate static func headerTooLarge(_ bytesMax: Int) -> RPCStatus {
+        RPCStatus(.resourceExhausted, "the header fields have more than \(bytesMax) bytes")
     }
 }

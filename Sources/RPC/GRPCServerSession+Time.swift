@@ -70,7 +70,7 @@ extension GRPCServerSession {
         if !stalled.isEmpty, stalled.count == streams.count {
             return http2.terminate(.none)
         }
-        for stream in stalled { http2.reset(stream.id, .cancel) }
+        for stream in stalled { reset(stream, .cancel) }
         if !waiting.isEmpty { expectProgress() }
     }
 }

@@ -65,6 +65,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         lent = nil
         // The refusal must be sent before the end.
         if refusal != nil, hasRefused { return http2.terminate(.none) }
+        if isDraining { announceDrain() }
         sendWaiting()
         noteWhatIsExpected()
     }
@@ -73,7 +74,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         inputHasEnded = true
         // What has not arrived by now never will.
         for stream in Array(streams.values) where !stream.inputHasEnded {
-            http2.reset(stream.id, .cancel)
+            reset(stream, .cancel)
         }
         http2.send()
         becameIdleIfSo()
@@ -87,15 +88,17 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     /// Announces the end, and ends the calls that stream, which may have no end of their own.
     func drain() {
         isDraining = true
-        guard hasBegun else { return }
-        let deadline = ContinuousClock.now + limits.drainNoticeTimeout
-        drainDeadline = deadline
-        channel.wake(at: deadline)
-        http2.announceDrain()
+        announceDrain()
         for stream in Array(streams.values) where stream.call?.messages != nil {
             stream.call?.abandon(.serverIsStopping)
         }
         becameIdleIfSo()
+    }
+
+    private func announceDrain() {
+        guard hasBegun, drainDeadline == nil, !isDrained else { return }
+        drainDeadline = expect(within: limits.drainNoticeTimeout)
+        http2.announceDrain()
     }
 
     func closed() {
@@ -198,6 +201,12 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         }
     }
 
+    /// Ends the stream without a status.
+    func reset(_ stream: GRPCServerStream, _ code: HTTP2Session.ErrorCode) {
+        stream.isFinished = true
+        http2.reset(stream.id, code)
+    }
+
     /// Answers with a header only.
     private func finish(_ stream: GRPCServerStream, with headers: HTTP2Fields) {
         stream.headersAreSubmitted = true
@@ -223,7 +232,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         // The client's count of streams does not say how many handlers run: those of streams that
         // were reset may go on.
         guard runningHandlers < limits.callsInFlightPerConnectionMax else {
-            return http2.reset(stream.id, .refusedStream)
+            return reset(stream, .refusedStream)
         }
         if let timeout = stream.head.timeout {
             let deadline = ContinuousClock.now + min(timeout, limits.callTimeoutMax)
