@@ -34,6 +34,7 @@ build:
 test: export FEEDBACKD_WARNINGS_AS_ERRORS = 1
 test:
 	@Tests/support/install-packages.sh $(TEST_PACKAGES)
+	@Tests/support/install-python-clients.sh
 	Proto/generate.sh --check
 	$(MAKE) lint
 	$(MAKE) build

@@ -190,7 +190,7 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: ["FeedbackClient", "FeedbackModel", "TestSupport"],
-            exclude: ["go"],
+            exclude: ["go", "python"],
             swiftSettings: settings
         ),
         .target(
