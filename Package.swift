@@ -189,7 +189,9 @@ let package = Package(
         ),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["FeedbackClient", "FeedbackModel", "TestSupport"],
+            dependencies: [
+                "FeedbackClient", "FeedbackModel", "FeedbackServer", "TestSupport", logging,
+            ],
             exclude: ["go", "python"],
             swiftSettings: settings
         ),

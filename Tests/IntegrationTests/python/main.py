@@ -14,10 +14,12 @@ USAGE = """usage: main.py SOCKET SUBCOMMAND
   all                     call every method and check every field of the replies
   errors                  provoke errors; check codes, messages and details
   transport               metadata, compression, deadlines and cancellation
+  parallel SESSION N      N calls on one channel at the same time
   keepalive               ping every second, busy and idle
   health                  Check and Watch of every service
   watch                   print what Watch says, until the server ends it
   reflection              list the services and call one, without the .proto files
+  interop CASE            one of gRPC's interoperability cases
 """
 
 # The module of each subcommand, with the number of its arguments. A module is imported only for
@@ -26,10 +28,12 @@ SUBCOMMANDS = {
     "all": ("all_methods", 0),
     "errors": ("errors", 0),
     "transport": ("transport", 0),
+    "parallel": ("parallel", 2),
     "keepalive": ("keepalive", 0),
     "health": ("health", 0),
     "watch": ("watch", 0),
     "reflection": ("reflection", 0),
+    "interop": ("interop", 1),
 }
 
 
