@@ -192,7 +192,7 @@ let package = Package(
             dependencies: [
                 "FeedbackClient", "FeedbackModel", "FeedbackServer", "TestSupport", logging,
             ],
-            exclude: ["go", "python"],
+            exclude: ["cpp", "go", "go-grpc", "python", "ruby"],
             swiftSettings: settings
         ),
         .target(
