@@ -19,6 +19,8 @@ USAGE = """usage: main.py SOCKET SUBCOMMAND
   health                  Check and Watch of every service
   watch                   print what Watch says, until the server ends it
   reflection              list the services and call one, without the .proto files
+  load SESSION N          add on each of N connections until the server ends; print the
+                          acknowledged as "ack REQUEST_ID FEEDBACK_ID"
   interop CASE            one of gRPC's interoperability cases
 """
 
@@ -33,6 +35,7 @@ SUBCOMMANDS = {
     "health": ("health", 0),
     "watch": ("watch", 0),
     "reflection": ("reflection", 0),
+    "load": ("load", 2),
     "interop": ("interop", 1),
 }
 
