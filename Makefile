@@ -1,6 +1,6 @@
 # The two commands of the README are `make run` and `make test`. Each installs what is missing.
 
-BUILD_PACKAGES = pkg-config libprotobuf-c-dev libsqlite3-dev
+BUILD_PACKAGES = pkg-config libnghttp2-dev libprotobuf-c-dev libsqlite3-dev zlib1g-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) protobuf-compiler protobuf-c-compiler sqlite3 \
 	golang-go golang-github-containerd-ttrpc-dev gogottrpc
 # What the benchmark's peers are built from (Tests/Benchmarks/build-peers.sh), and its own tools.
@@ -10,7 +10,8 @@ BENCH_PACKAGES = $(BUILD_PACKAGES) gcc g++ protobuf-compiler protobuf-compiler-g
 
 # Statically linked against Swift's own libraries: smaller in memory, and the binary runs on machines
 # without a Swift toolchain. lld, since the default linker warns about Foundation's own code.
-RELEASE = -c release --static-swift-stdlib -Xswiftc -use-ld=lld
+RELEASE = -c release --static-swift-stdlib -Xswiftc -use-ld=lld \
+	-Xswiftc -enforce-exclusivity=unchecked
 
 .PHONY: run test build bench lint clean
 

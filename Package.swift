@@ -63,9 +63,19 @@ let package = Package(
             pkgConfig: "libprotobuf-c",
             providers: [.apt(["libprotobuf-c-dev"])]
         ),
+        // gRPC's transport.
+        .systemLibrary(
+            name: "CNGHTTP2",
+            pkgConfig: "libnghttp2",
+            providers: [.apt(["libnghttp2-dev"])]
+        ),
+        // gRPC's message compression.
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CLinux"),
         .target(name: "CFeedbackProto", dependencies: ["CProtobufC"]),
         .target(name: "CRPCProto", dependencies: ["CProtobufC"]),
+        // The descriptors of all served .proto files, for gRPC's server reflection.
+        .target(name: "CFeedbackDescriptors"),
 
         // The service
         .target(name: "FeedbackModel", swiftSettings: settings),
@@ -85,7 +95,7 @@ let package = Package(
         .target(
             name: "RPC",
             dependencies: [
-                "CLinux", "CProtobufC", "CRPCProto", "ProtoCodec", logging,
+                "CLinux", "CNGHTTP2", "CProtobufC", "CRPCProto", "CZlib", "ProtoCodec", logging,
                 .product(name: "HeapModule", package: "swift-collections"),
             ],
             swiftSettings: settings
@@ -100,7 +110,8 @@ let package = Package(
         .target(
             name: "FeedbackServer",
             dependencies: [
-                "FeedbackCore", "FeedbackMessages", "FeedbackModel", "RPC", "SQLiteStore", logging,
+                "CFeedbackDescriptors", "FeedbackCore", "FeedbackMessages", "FeedbackModel", "RPC",
+                "SQLiteStore", logging,
             ],
             swiftSettings: settings
         ),
@@ -114,7 +125,7 @@ let package = Package(
         .executableTarget(
             name: "feedbackd",
             dependencies: [
-                "FeedbackServer", "RPC", argumentParser, logging,
+                "CLinux", "FeedbackServer", "RPC", argumentParser, logging,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -150,7 +161,8 @@ let package = Package(
         .testTarget(
             name: "RPCTests",
             dependencies: [
-                "CLinux", "CProtobufC", "CRPCProto", "ProtoCodec", "RPC", "TestSupport", logging,
+                "CFeedbackDescriptors", "CLinux", "CNGHTTP2", "CProtobufC", "CRPCProto", "CZlib",
+                "ProtoCodec", "RPC", "TestSupport", logging,
             ],
             swiftSettings: settings
         ),

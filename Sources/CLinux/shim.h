@@ -1,8 +1,12 @@
 // What Swift's Glibc module does not have.
 #pragma once
+#include <elf.h>
 #include <sched.h>
+#include <sys/auxv.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 
 // accept(2), declared by glibc for _GNU_SOURCE only: sets close-on-exec and non-blocking at once, so
 // that no child process can inherit a connection in between.

@@ -1,11 +1,12 @@
 internal import FeedbackModel
+internal import Glibc
 internal import Synchronization
 
 /// Makes UUIDs of version 7 that ascend, also within a millisecond: the random part is drawn anew
 /// for each millisecond and then raised by a random step ("Monotonic Random", RFC 9562 section 6.2,
 /// method 2).
 ///
-/// The system's randomness is asked for once per ``poolWords`` words.
+/// The system's randomness is asked for ``poolWords`` words at once.
 final class FeedbackIDGenerator: Sendable {
     private struct State {
         var milliseconds: UInt64 = 0
@@ -15,7 +16,7 @@ final class FeedbackIDGenerator: Sendable {
         var pool: [UInt64] = []
     }
 
-    private static let poolWords = 64
+    private static let poolWords = 32
     private let state = Mutex(State())
 
     func next(at time: Timestamp) -> FeedbackID {
@@ -55,8 +56,14 @@ final class FeedbackIDGenerator: Sendable {
 
     private static func word(_ state: inout State) -> UInt64 {
         if state.pool.isEmpty {
-            var system = SystemRandomNumberGenerator()
-            state.pool = (0..<poolWords).map { _ in system.next() }
+            state.pool = [UInt64](unsafeUninitializedCapacity: poolWords) { words, count in
+                // getentropy(3) gives 256 bytes at most, and does not fail for them.
+                let bytes = poolWords * MemoryLayout<UInt64>.size
+                guard getentropy(words.baseAddress, bytes) == 0 else {
+                    fatalError("the system gives no randomness")
+                }
+                count = poolWords
+            }
         }
         return state.pool.removeLast()
     }

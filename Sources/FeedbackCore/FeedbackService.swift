@@ -10,7 +10,11 @@ public import FeedbackModel
 /// What its methods throw is a ``FeedbackError``, or what a hook threw.
 public final class FeedbackService: Sendable {
     private let store: any Store
+    /// The store, if an add needs nothing that could wait.
+    private let immediateStore: (any ImmediateStore)?
     private let missingSession: MissingSessionPolicy
+    private let clock: @Sendable () -> Timestamp
+    private let ids: FeedbackIDGenerator
     private let chain: HookChain
 
     /// Makes a service.
@@ -28,7 +32,10 @@ public final class FeedbackService: Sendable {
     ) {
         self.store = store
         self.missingSession = missingSession
+        self.clock = clock
+        immediateStore = hooks.isEmpty ? store as? any ImmediateStore : nil
         let ids = FeedbackIDGenerator()
+        self.ids = ids
         let rulesBeforeStorage = !hooks.isEmpty
         self.chain = HookChain(hooks) { draft, context in
             // What hooks made of the feedback has to keep the rules like everything else.
@@ -58,6 +65,24 @@ public final class FeedbackService: Sendable {
             store: store
         )
         return try await chain.run(draft, context: context)
+    }
+
+    /// Does what ``add(_:context:)`` does if that takes no waiting: without hooks, and with an
+    /// ``ImmediateStore``.
+    ///
+    /// - Returns: nil, with nothing done, if it would have to wait.
+    public func addNow(
+        _ draft: borrowing FeedbackDraft,
+        context: CallContext = CallContext()
+    ) throws -> AddedFeedback? {
+        guard let immediateStore else { return nil }
+        try FieldRules.check(draft)
+        let now = clock()
+        return try immediateStore.appendNow(
+            Feedback(id: ids.next(at: now), draft: copy draft, createdAt: now),
+            missingSession: missingSession,
+            context: context
+        )
     }
 
     /// A page of feedback; an unknown session has an empty one.

@@ -3,7 +3,7 @@ internal import FeedbackModel
 /// The rules of every field, checked before anything is stored or looked up.
 enum FieldRules {
     /// - Throws: INVALID_ARGUMENT that names all fields at fault.
-    static func check(_ draft: FeedbackDraft) throws(FeedbackError) {
+    static func check(_ draft: borrowing FeedbackDraft) throws(FeedbackError) {
         var faults = Faults()
         faults.checkSessionID(draft.sessionID)
         faults.checkID(draft.requestID, "request_id")
@@ -173,6 +173,6 @@ private struct Faults {
     }
 
     private mutating func checkNoNUL(_ text: String, _ field: String) {
-        if text.utf8.contains(0) { add(field, "must not have the NUL character") }
+        if text.containsNUL { add(field, "must not have the NUL character") }
     }
 }

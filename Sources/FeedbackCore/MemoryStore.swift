@@ -4,11 +4,36 @@ internal import Synchronization
 /// Keeps feedback in memory, for tests and benchmarks: nothing survives the process.
 ///
 /// A call never waits. Lists and metrics look at every feedback, so that they are plainly right.
-public final class MemoryStore: Store {
-    private struct Session {
+public final class MemoryStore: ImmediateStore {
+    /// Guarded by the lock of the state.
+    private final class Session {
         var metadata: Metadata = [:]
-        /// Places in `feedbacks` by request_id.
-        var places: [ExactText: Int] = [:]
+        /// Places in `feedbacks`.
+        private var places: [RequestID: Int] = [:]
+
+        /// Where the request's feedback stands; a new request gets the given place.
+        func place(of request: RequestID, else next: Int) -> Int {
+            // Passed as inout, the default is put there: one look into the dictionary does for both.
+            { (place: inout Int) in place }(&places[request, default: next])
+        }
+    }
+
+    /// A request_id with its hash, which is worked out before the lock is taken and not again when
+    /// the dictionary grows.
+    private struct RequestID: Hashable {
+        let text: ExactText
+        private let hash: Int
+
+        init(_ text: String) {
+            self.text = ExactText(text)
+            hash = self.text.hashValue
+        }
+
+        static func == (a: RequestID, b: RequestID) -> Bool {
+            a.hash == b.hash && a.text == b.text
+        }
+
+        func hash(into hasher: inout Hasher) { hasher.combine(hash) }
     }
 
     private struct State {
@@ -19,6 +44,17 @@ public final class MemoryStore: Store {
         func checkOpen() throws {
             if isClosed { throw FeedbackError(.unavailable, "the store is closed") }
         }
+
+        mutating func session(
+            _ id: ExactText,
+            ifMissing policy: MissingSessionPolicy
+        ) throws -> Session {
+            if let session = sessions[id] { return session }
+            guard policy == .create else { throw FeedbackError.unknownSession }
+            let session = Session()
+            sessions[id] = session
+            return session
+        }
     }
 
     private let state = Mutex(State())
@@ -27,30 +63,27 @@ public final class MemoryStore: Store {
     /// Makes an empty store.
     public init() {}
 
-    /// See ``Store``.
-    public func append(
-        _ feedback: Feedback,
+    /// See ``ImmediateStore``.
+    public func appendNow(
+        _ feedback: consuming Feedback,
         missingSession: MissingSessionPolicy,
         context: CallContext
-    ) async throws -> AddedFeedback {
-        try state.withLock { state in
+    ) throws -> AddedFeedback {
+        if let reason = context.reasonToDrop { throw reason }
+        let sessionID = ExactText(feedback.draft.sessionID)
+        let requestID = RequestID(feedback.draft.requestID)
+        let original = try state.withLock { state throws -> Feedback? in
             try state.checkOpen()
-            if let reason = context.reasonToDrop { throw reason }
-            let key = ExactText(feedback.sessionID)
-            let requestID = ExactText(feedback.draft.requestID)
-            if state.sessions[key] == nil {
-                guard missingSession == .create else { throw FeedbackError.unknownSession }
-                state.sessions[key] = Session()
+            let session = try state.session(sessionID, ifMissing: missingSession)
+            if !requestID.text.text.isEmpty {
+                let place = session.place(of: requestID, else: state.feedbacks.count)
+                if place < state.feedbacks.count { return state.feedbacks[place] }
             }
-            if !requestID.text.isEmpty {
-                if let place = state.sessions[key]?.places[requestID] {
-                    return AddedFeedback(feedback: state.feedbacks[place], replayed: true)
-                }
-                state.sessions[key]?.places[requestID] = state.feedbacks.count
-            }
-            state.feedbacks.append(feedback)
-            return AddedFeedback(feedback: feedback, replayed: false)
+            state.feedbacks.append(copy feedback)
+            return nil
         }
+        if let original { return AddedFeedback(feedback: original, replayed: true) }
+        return AddedFeedback(feedback: feedback, replayed: false)
     }
 
     /// See ``Store``.
@@ -124,13 +157,12 @@ public final class MemoryStore: Store {
         try state.withLock { state in
             try state.checkOpen()
             if let reason = context.reasonToDrop { throw reason }
-            let key = ExactText(sessionID)
-            if state.sessions[key] == nil, missingSession == .reject {
-                throw FeedbackError.unknownSession
-            }
-            let metadata = change.applied(to: state.sessions[key]?.metadata ?? [:])
+            let id = ExactText(sessionID)
+            let known = state.sessions[id]
+            let metadata = change.applied(to: known?.metadata ?? [:])
+            if known == nil, missingSession == .reject { throw FeedbackError.unknownSession }
             _ = try MetadataJSON.encode(metadata)
-            state.sessions[key, default: Session()].metadata = metadata
+            try state.session(id, ifMissing: missingSession).metadata = metadata
             return metadata
         }
     }

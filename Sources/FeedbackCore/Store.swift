@@ -71,6 +71,27 @@ public protocol Store: Sendable {
     func close() async
 }
 
+/// A store that never waits, so that calls need no task.
+public protocol ImmediateStore: Store {
+    /// Does what ``Store/append(_:missingSession:context:)`` does, at once.
+    func appendNow(
+        _ feedback: consuming Feedback,
+        missingSession: MissingSessionPolicy,
+        context: CallContext
+    ) throws -> AddedFeedback
+}
+
+extension ImmediateStore {
+    /// See ``Store``.
+    public func append(
+        _ feedback: Feedback,
+        missingSession: MissingSessionPolicy,
+        context: CallContext
+    ) async throws -> AddedFeedback {
+        try appendNow(feedback, missingSession: missingSession, context: context)
+    }
+}
+
 extension Store {
     /// A page for a call that waits without end.
     package func list(_ query: FeedbackQuery) async throws -> FeedbackPage {

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// A text that equals another only byte for byte.
 ///
 /// Swift's `String` finds "é" and "e" with a combining accent equal, and so would keep only one of
@@ -11,12 +13,33 @@ package struct ExactText: Sendable, Hashable {
     }
 
     package static func == (a: ExactText, b: ExactText) -> Bool {
-        // Most texts that are compared are the same, or differ in length.
-        a.text.utf8.count == b.text.utf8.count && a.text.utf8.elementsEqual(b.text.utf8)
+        a.text.utf8.count == b.text.utf8.count
+            && a.text.withUTF8Bytes { a in
+                b.text.withUTF8Bytes { b in
+                    guard let start = a.baseAddress, let other = b.baseAddress else { return true }
+                    return memcmp(start, other, a.count) == 0
+                }
+            }
     }
 
     package func hash(into hasher: inout Hasher) {
-        for byte in text.utf8 { hasher.combine(byte) }
+        text.withUTF8Bytes { hasher.combine(bytes: $0) }
         hasher.combine(0xFF as UInt8)
+    }
+}
+
+extension String {
+    /// Lends the bytes of the UTF-8 where they lie.
+    package func withUTF8Bytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        utf8.withContiguousStorageIfAvailable { body(UnsafeRawBufferPointer($0)) }
+            ?? Array(utf8).withUnsafeBytes(body)
+    }
+
+    /// Whether the text has the NUL character.
+    package var containsNUL: Bool {
+        withUTF8Bytes { bytes in
+            guard let start = bytes.baseAddress else { return false }
+            return memchr(start, 0, bytes.count) != nil
+        }
     }
 }

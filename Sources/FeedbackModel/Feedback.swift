@@ -59,7 +59,7 @@ public struct Feedback: Sendable, Hashable {
     /// Makes a feedback as stored.
     public init(
         id: FeedbackID?,
-        draft: FeedbackDraft,
+        draft: consuming FeedbackDraft,
         createdAt: Timestamp,
         updatedAt: Timestamp? = nil
     ) {
@@ -85,7 +85,7 @@ public struct AddedFeedback: Sendable, Hashable {
     public var replayed: Bool
 
     /// Makes an outcome.
-    public init(feedback: Feedback, replayed: Bool) {
+    public init(feedback: consuming Feedback, replayed: Bool) {
         self.feedback = feedback
         self.replayed = replayed
     }

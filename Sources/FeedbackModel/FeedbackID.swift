@@ -16,18 +16,23 @@ public struct FeedbackID: Sendable, Hashable {
 
     /// Writes the text, ``textBytes`` lower-case ASCII bytes, to the buffer's beginning.
     public func writeText(to buffer: UnsafeMutableBufferPointer<UInt8>) {
-        var position = 0
-        for index in 0..<16 {
-            if index == 4 || index == 6 || index == 8 || index == 10 {
-                buffer[position] = UInt8(ascii: "-")
-                position += 1
-            }
-            let half = index < 8 ? high : low
-            let byte = UInt8(truncatingIfNeeded: half >> UInt64(56 - 8 * (index % 8)))
-            buffer[position] = hexDigit(byte >> 4)
-            buffer[position + 1] = hexDigit(byte & 15)
-            position += 2
-        }
+        precondition(buffer.count >= FeedbackID.textBytes, "the text has 36 bytes")
+        let start = UnsafeMutableRawBufferPointer(buffer)
+        let upperHigh = hexDigits(UInt32(truncatingIfNeeded: high >> 32))
+        let lowerHigh = hexDigits(UInt32(truncatingIfNeeded: high))
+        let upperLow = hexDigits(UInt32(truncatingIfNeeded: low >> 32))
+        let lowerLow = hexDigits(UInt32(truncatingIfNeeded: low))
+        // Each covers some of what the next writes; the dashes come last.
+        start.storeBytes(of: upperHigh, toByteOffset: 0, as: UInt64.self)
+        start.storeBytes(of: lowerHigh, toByteOffset: 9, as: UInt64.self)
+        start.storeBytes(of: lowerHigh.secondHalf, toByteOffset: 14, as: UInt32.self)
+        start.storeBytes(of: upperLow, toByteOffset: 19, as: UInt64.self)
+        start.storeBytes(of: upperLow.secondHalf, toByteOffset: 24, as: UInt32.self)
+        start.storeBytes(of: lowerLow, toByteOffset: 28, as: UInt64.self)
+        buffer[8] = UInt8(ascii: "-")
+        buffer[13] = UInt8(ascii: "-")
+        buffer[18] = UInt8(ascii: "-")
+        buffer[23] = UInt8(ascii: "-")
     }
 }
 
@@ -64,8 +69,22 @@ extension FeedbackID: LosslessStringConvertible {
     }
 }
 
-private func hexDigit(_ value: UInt8) -> UInt8 {
-    value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
+/// The eight lower-case digits of a number, all worked out at once, each in a byte of its own; the
+/// first in the byte that memory holds first.
+private func hexDigits(_ number: UInt32) -> UInt64 {
+    var digits = UInt64(number)
+    digits = (digits | digits << 16) & 0x0000_FFFF_0000_FFFF
+    digits = (digits | digits << 8) & 0x00FF_00FF_00FF_00FF
+    digits = (digits | digits << 4) & 0x0F0F_0F0F_0F0F_0F0F
+    // A byte of 10 or more carries into its bit 4 when 6 is added.
+    let isLetter = ((digits &+ 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101
+    let text = digits &+ 0x3030_3030_3030_3030 &+ isLetter &* 0x27
+    return text.byteSwapped
+}
+
+extension UInt64 {
+    /// What memory holds after the first four bytes.
+    fileprivate var secondHalf: UInt32 { UInt32(truncatingIfNeeded: self >> 32) }
 }
 
 private func hexValue(_ digit: UInt8) -> UInt64? {

@@ -1,3 +1,4 @@
+internal import CFeedbackDescriptors
 internal import FeedbackCore
 internal import FeedbackMessages
 internal import FeedbackModel
@@ -8,7 +9,9 @@ enum ServiceBinding {
     static func router(for service: FeedbackService, mapping: StatusMapping) -> Router {
         var router = Router { mapping.status(of: $0) }
         router.bind(FeedbackMethods.addFeedback) { draft, call in
-            try await service.add(draft, context: CallContext(call))
+            let context = CallContext(call)
+            if let added = try service.addNow(draft, context: context) { return .now(added) }
+            return .later { try await service.add(draft, context: context) }
         }
         router.bind(FeedbackMethods.listFeedbacks) { query, call in
             try await service.list(query, context: CallContext(call))
@@ -34,11 +37,32 @@ enum ServiceBinding {
             )
         }
         HealthService.register(on: &router) { await service.health() == .serving }
+        ReflectionService.register(on: &router, descriptors: descriptors)
         return router
+    }
+
+    /// The descriptions of all that is served.
+    private static var descriptors: DescriptorSet {
+        var size = 0
+        let start = feedbackd_descriptors(&size)
+        return DescriptorSet(UnsafeRawBufferPointer(start: start, count: size))
     }
 }
 
 extension Router {
+    fileprivate mutating func bind<Request: Sendable, Response: Sendable>(
+        _ method: MethodCodec<Request, Response>,
+        answer: @escaping @Sendable (Request, ServerCall) throws -> Answer<Response>
+    ) {
+        unary(
+            method.service,
+            method.name,
+            decode: method.decodeRequest,
+            encode: method.encodeResponse,
+            answer: answer
+        )
+    }
+
     fileprivate mutating func bind<Request: Sendable, Response: Sendable>(
         _ method: MethodCodec<Request, Response>,
         to handle: @escaping @Sendable (Request, ServerCall) async throws -> Response

@@ -36,8 +36,8 @@ public final class ProtoArena {
             to: ProtobufCAllocator(
                 alloc: { data, size in
                     guard let data else { return nil }
-                    let arena = Unmanaged<ProtoArena>.fromOpaque(data).takeUnretainedValue()
-                    return arena.allocate(size)
+                    return Unmanaged<ProtoArena>.fromOpaque(data)
+                        ._withUnsafeGuaranteedRef { $0.allocate(size) }
                 },
                 free: { _, _ in },
                 allocator_data: nil

@@ -21,7 +21,8 @@ public struct ProtoError: Error, Hashable {
     /// The path of the field at fault, like `author.id`; empty if it is the message as a whole.
     public var field: String
 
-    init(_ kind: Kind, field: String = "") {
+    /// Makes an error.
+    public init(_ kind: Kind, field: String = "") {
         self.kind = kind
         self.field = field
     }

@@ -1,4 +1,5 @@
 internal import CProtobufC
+internal import Glibc
 
 /// A generated message type: what protobuf-c needs to know of it at run time.
 ///
@@ -39,6 +40,13 @@ public struct ProtoMessage {
 extension String {
     /// Copies a C string of a message that ``ProtoArena/unpack(_:as:)`` has checked; nil is empty.
     public init(proto text: UnsafePointer<CChar>?) {
-        if let text, text.pointee != 0 { self.init(cString: text) } else { self = "" }
+        guard let text, text.pointee != 0 else {
+            self = ""
+            return
+        }
+        // Not checked for UTF-8 a second time.
+        let bytes = UnsafeRawPointer(text).assumingMemoryBound(to: UInt8.self)
+        let span = Span(_unsafeStart: bytes, count: strlen(text))
+        self.init(copying: UTF8Span(unchecked: span))
     }
 }

@@ -19,19 +19,14 @@ enum WireCheck {
         guard depth <= depthMax else { throw ProtoError(.tooDeep) }
         var reader = WireReader(bytes)
         while !reader.isAtEnd {
-            let tag = try reader.varint()
-            guard tag >> 3 != 0, tag >> 32 == 0 else { throw ProtoError(.malformed) }
-            let field = protobuf_c_message_descriptor_get_field(type, UInt32(tag >> 3))
-            switch tag & 7 {
-            case 0:
-                let value = try reader.varint()
-                if let field { try checkEnum(value, field) }
-            case 1: _ = try reader.bytes(8)
-            case 2:
-                let content = try reader.bytes(try reader.varint())
-                if let field { try check(content, of: field, depth: depth) }
-            case 5: _ = try reader.bytes(4)
-            default: throw ProtoError(.malformed)
+            let (number, value) = try reader.field()
+            guard let field = protobuf_c_message_descriptor_get_field(type, number) else {
+                continue
+            }
+            switch value {
+            case .varint(let value): try checkEnum(value, field)
+            case .bytes(let content): try check(content, of: field, depth: depth)
+            case .fixed: break
             }
         }
     }
@@ -43,7 +38,7 @@ enum WireCheck {
     ) throws(ProtoError) {
         switch field.pointee.type {
         case PROTOBUF_C_TYPE_STRING:
-            if let fault = fault(ofText: content) {
+            if let fault = content.textFault {
                 throw ProtoError(fault, field: String(cString: field.pointee.name))
             }
         case PROTOBUF_C_TYPE_MESSAGE:
@@ -78,44 +73,31 @@ enum WireCheck {
             throw ProtoError(.unknownEnumValue, field: String(cString: field.pointee.name))
         }
     }
-
-    private static func fault(ofText text: UnsafeRawBufferPointer) -> ProtoError.Kind? {
-        var allBits: UInt8 = 0
-        for byte in text {
-            if byte == 0 { return .containsNUL }
-            allBits |= byte
-        }
-        if allBits < 0x80 { return nil }
-        let isValid = (try? UTF8Span(validating: text.bindMemory(to: UInt8.self).span)) != nil
-        return isValid ? nil : .invalidUTF8
-    }
 }
 
-/// Reads the parts of protobuf's wire format (protobuf.dev, "Encoding").
-private struct WireReader {
-    private var rest: UnsafeRawBufferPointer
-
-    init(_ bytes: UnsafeRawBufferPointer) { rest = bytes }
-
-    var isAtEnd: Bool { rest.isEmpty }
-
-    mutating func varint() throws(ProtoError) -> UInt64 {
-        var value: UInt64 = 0
-        // Ten bytes of seven bits hold 64 bits.
-        for index in 0..<min(10, rest.count) {
-            let byte = rest[index]
-            value |= UInt64(byte & 0x7F) << UInt64(7 * index)
-            if byte < 0x80 {
-                rest = UnsafeRawBufferPointer(rebasing: rest[(index + 1)...])
-                return value
-            }
+extension UnsafeRawBufferPointer {
+    /// What keeps the bytes from being text that C strings can hold: ``ProtoError/Kind/invalidUTF8`` or
+    /// ``ProtoError/Kind/containsNUL``; nil if nothing does.
+    public var textFault: ProtoError.Kind? {
+        // Eight bytes at a time. A byte of a word is 0 only if taking 1 from each borrows into its
+        // highest bit ("Bit Twiddling Hacks", S. E. Anderson: "Determine if a word has a zero byte").
+        var allBits: UInt64 = 0
+        var borrows: UInt64 = 0
+        var rest = self
+        while rest.count >= 8 {
+            let word = rest.loadUnaligned(as: UInt64.self)
+            allBits |= word
+            borrows |= (word &- 0x0101_0101_0101_0101) & ~word
+            rest = UnsafeRawBufferPointer(rebasing: rest[8...])
         }
-        throw ProtoError(.malformed)
-    }
-
-    mutating func bytes(_ count: UInt64) throws(ProtoError) -> UnsafeRawBufferPointer {
-        guard count <= UInt64(rest.count) else { throw ProtoError(.malformed) }
-        defer { rest = UnsafeRawBufferPointer(rebasing: rest[Int(count)...]) }
-        return UnsafeRawBufferPointer(rebasing: rest[..<Int(count)])
+        for byte in rest {
+            allBits |= UInt64(byte)
+            borrows |= byte == 0 ? 0x80 : 0
+        }
+        let highBits: UInt64 = 0x8080_8080_8080_8080
+        if borrows & highBits != 0 { return .containsNUL }
+        if allBits & highBits == 0 { return nil }
+        let isValid = (try? UTF8Span(validating: bindMemory(to: UInt8.self).span)) != nil
+        return isValid ? nil : .invalidUTF8
     }
 }

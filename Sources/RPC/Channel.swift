@@ -33,7 +33,9 @@ final class Channel: @unchecked Sendable {
     private static let readsPerTurnMax = 16
 
     let loop: EventLoop
-    private let descriptor: Int32
+    let descriptor: Int32
+    /// The loop's number for this channel.
+    private(set) var watch: UInt64 = 0
     private let limits: RPCLimits
     /// Kept while the channel is open.
     private var delegate: (any ChannelDelegate)?
@@ -72,7 +74,7 @@ final class Channel: @unchecked Sendable {
     /// The channel keeps the delegate, and the loop the channel, until it is closed.
     func start(delegate: any ChannelDelegate) {
         self.delegate = delegate
-        do { try loop.watch(self, descriptor) } catch { close() }
+        do { watch = try loop.watch(self, descriptor) } catch { close() }
     }
 
     /// The socket's state has changed.

@@ -11,22 +11,37 @@ internal import Synchronization
 /// queue, and whatever came back while the queue was busy is run in one go. Output is written at the
 /// end of each turn, so that the replies of a turn share a system call.
 ///
-/// All its sockets are in one epoll set, and Dispatch watches only that set and one timer, for as
-/// long as the loop lives. A Dispatch source per socket would be the usual way, but setting up and
-/// ending such sources at a high rate corrupts the memory of libdispatch on Linux, also when all its
-/// rules are kept (swift-corelibs-libdispatch, issue 949; 20,000 clients a second were enough).
+/// All its sockets are in one epoll set, with a timer and a bell that others ring, and Dispatch
+/// watches only that set, for as long as the loop lives. A Dispatch source per socket would be the
+/// usual way, but setting up and ending such sources at a high rate corrupts the memory of
+/// libdispatch on Linux, also when all its rules are kept (swift-corelibs-libdispatch, issue 949;
+/// 20,000 clients a second were enough).
+///
+/// An event costs two wake-ups on its way through Dispatch: its manager's and a worker's. So a loop
+/// that has been woken keeps its worker and waits on the epoll set itself, until nothing has come
+/// for ``restAfterMilliseconds``. Other queues do not suffer: Dispatch gives every serial queue that
+/// has work a thread of its own, beyond the number of cores if need be.
 final class EventLoop: TaskExecutor, @unchecked Sendable {
-    // Unchecked: `jobs` has its lock; everything else is used on `queue` only.
+    // Unchecked: `inbox` has its lock; everything else is used on `queue` only.
 
     private enum Job: Sendable {
         case task(UnownedJob)
         case work(@Sendable () -> Void)
     }
 
+    /// What others leave for the loop.
+    private struct Inbox {
+        var jobs: [Job] = []
+        /// Whether the loop will look here before it waits: nobody needs to ring the bell.
+        var isAttended = false
+    }
+
     /// A channel that wants to be woken.
     private struct Alarm: Comparable {
         var deadline: ContinuousClock.Instant
-        weak var channel: Channel?
+        var descriptor: Int32
+        /// Tells whether the descriptor is still the channel's.
+        var watch: UInt64
 
         static func < (a: Alarm, b: Alarm) -> Bool { a.deadline < b.deadline }
         static func == (a: Alarm, b: Alarm) -> Bool { a.deadline == b.deadline }
@@ -36,51 +51,66 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     private static let readBufferBytes = 64 * 1024
     /// How many sockets one look at the epoll set yields at most.
     private static let eventsMax = 256
+    /// After so long without an event the loop gives its worker back.
+    private static let restAfterMilliseconds: Int32 = 100
 
     let queue: DispatchQueue
     let readBuffer: UnsafeMutableRawBufferPointer
     /// For the message that is being decoded or encoded; no content outlives a function.
     let arena: ProtoArena
-    private let jobs = Mutex<[Job]>([])
+    private let inbox = Mutex(Inbox())
+    /// The jobs of this turn.
+    private var jobs: [Job] = []
     private var channelsWithOutput: [Channel] = []
 
     private let epoll: Int32
-    private let epollSource: any DispatchSourceRead
+    private let source: any DispatchSourceRead
     private let events: UnsafeMutableBufferPointer<epoll_event>
     /// The open channels by their descriptors.
     private var channels: [Int32: Channel] = [:]
+    /// How many channels were watched so far.
+    private var watches: UInt64 = 0
+    /// An eventfd: every write to it ends a wait.
+    private let bell: Int32
 
-    private let timer: any DispatchSourceTimer
+    /// A timerfd.
+    private let timer: Int32
     private var timerDeadline: ContinuousClock.Instant?
     private var alarms = Heap<Alarm>()
 
     /// - Throws: a ``SystemError`` when the process has no descriptor left.
     init(label: String, limits: RPCLimits) throws {
         epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
-        guard epoll >= 0 else { throw SystemError("cannot make an epoll set") }
+        bell = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
+        timer = timerfd_create(CLOCK_BOOTTIME, Int32(TFD_CLOEXEC | TFD_NONBLOCK))
+        do {
+            guard epoll >= 0, bell >= 0, timer >= 0 else {
+                throw SystemError("cannot make an epoll set")
+            }
+            // Edge-triggered: neither needs to be read.
+            try EventLoop.add(bell, EPOLLIN.rawValue | EPOLLET.rawValue, to: epoll)
+            try EventLoop.add(timer, EPOLLIN.rawValue | EPOLLET.rawValue, to: epoll)
+        } catch {
+            for descriptor in [epoll, bell, timer] where descriptor >= 0 {
+                Glibc.close(descriptor)
+            }
+            throw error
+        }
         queue = DispatchQueue(label: label)
         readBuffer = .allocate(byteCount: Self.readBufferBytes, alignment: 16)
         arena = ProtoArena(bytesMax: limits.messageMemoryBytesMax)
         events = .allocate(capacity: Self.eventsMax)
-        epollSource = DispatchSource.makeReadSource(fileDescriptor: epoll, queue: queue)
-        timer = DispatchSource.makeTimerSource(queue: queue)
-        epollSource.setEventHandler { [weak self] in
-            guard let self else { return }
-            turn { self.handleEvents() }
+        source = DispatchSource.makeReadSource(fileDescriptor: epoll, queue: queue)
+        source.setEventHandler { [weak self] in self?.run() }
+        source.setCancelHandler { [epoll, bell, timer] in
+            for descriptor in [epoll, bell, timer] { Glibc.close(descriptor) }
         }
-        epollSource.setCancelHandler { [epoll] in _ = Glibc.close(epoll) }
-        timer.setEventHandler { [weak self] in
-            guard let self else { return }
-            turn { self.timerFired() }
-        }
-        epollSource.activate()
-        timer.activate()
+        source.activate()
     }
 
     deinit {
         // Nothing runs here any more: channels and tasks keep their loop.
-        timer.cancel()
-        epollSource.cancel()
+        source.cancel()
         events.deallocate()
         readBuffer.deallocate()
     }
@@ -95,10 +125,55 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     /// Has the channel's output written at the end of this turn.
     func flushLater(_ channel: Channel) { channelsWithOutput.append(channel) }
 
-    /// Runs the body on the queue, then writes what it left to write.
-    private func turn(_ body: () -> Void) {
+    private func add(_ job: Job) {
+        let mustRing = inbox.withLock { inbox in
+            inbox.jobs.append(job)
+            defer { inbox.isAttended = true }
+            return !inbox.isAttended
+        }
+        if mustRing { eventfd_write(bell, 1) }
+    }
+
+    /// Takes turns until there has been nothing to do for a while.
+    private func run() {
         dispatchPrecondition(condition: .onQueue(queue))
-        body()
+        var wait: Int32 = 0
+        while true {
+            let count = epoll_wait(epoll, events.baseAddress, Int32(events.count), wait)
+            takeJobs()
+            let isQuiet = count <= 0 && jobs.isEmpty
+            if !isQuiet { turn(events[..<max(0, Int(count))]) }
+            let mayWait = leaveInbox()
+            if isQuiet, mayWait, wait > 0 { return }
+            wait = mayWait ? Self.restAfterMilliseconds : 0
+        }
+    }
+
+    private func takeJobs() {
+        inbox.withLock { inbox in
+            inbox.isAttended = true
+            swap(&inbox.jobs, &jobs)
+        }
+    }
+
+    /// Says that the bell has to be rung for further jobs, unless there are some already.
+    private func leaveInbox() -> Bool {
+        inbox.withLock { inbox in
+            inbox.isAttended = !inbox.jobs.isEmpty
+            return inbox.jobs.isEmpty
+        }
+    }
+
+    /// Does what the sockets, the timer and others ask for, then writes what that left to write.
+    private func turn(_ events: Slice<UnsafeMutableBufferPointer<epoll_event>>) {
+        for event in events { handle(event) }
+        for job in jobs {
+            switch job {
+            case .task(let job): job.runSynchronously(on: asUnownedTaskExecutor())
+            case .work(let work): work()
+            }
+        }
+        jobs.removeAll(keepingCapacity: true)
         // Writing may close connections and so resume calls, but makes no further output here.
         while !channelsWithOutput.isEmpty {
             let channels = channelsWithOutput
@@ -107,42 +182,29 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
         }
     }
 
-    private func add(_ job: Job) {
-        let isFirst = jobs.withLock { jobs in
-            jobs.append(job)
-            return jobs.count == 1
-        }
-        if isFirst { queue.async { self.turn { self.runJobs() } } }
-    }
-
-    private func runJobs() {
-        let waiting = jobs.withLock { jobs in
-            defer { jobs = [] }
-            return jobs
-        }
-        for job in waiting {
-            switch job {
-            case .task(let job): job.runSynchronously(on: asUnownedTaskExecutor())
-            case .work(let work): work()
-            }
-        }
-    }
-
     // MARK: - Sockets
 
     /// Tells the channel from now on when its socket becomes readable or writable (edge-triggered,
     /// epoll(7)), beginning with what it is already.
     ///
+    /// - Returns: a number that no other channel gets.
     /// - Throws: a ``SystemError`` when the kernel cannot watch any more.
-    func watch(_ channel: Channel, _ descriptor: Int32) throws {
-        var event = epoll_event()
-        event.events =
+    func watch(_ channel: Channel, _ descriptor: Int32) throws -> UInt64 {
+        let events =
             EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
+        try Self.add(descriptor, events, to: epoll)
+        channels[descriptor] = channel
+        watches += 1
+        return watches
+    }
+
+    private static func add(_ descriptor: Int32, _ events: UInt32, to epoll: Int32) throws {
+        var event = epoll_event()
+        event.events = events
         event.data.fd = descriptor
         guard epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) == 0 else {
-            throw SystemError("cannot watch a socket")
+            throw SystemError("cannot watch a descriptor")
         }
-        channels[descriptor] = channel
     }
 
     /// Closes the descriptor, which takes it out of the epoll set.
@@ -151,20 +213,18 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
         Glibc.close(descriptor)
     }
 
-    private func handleEvents() {
-        let count = epoll_wait(epoll, events.baseAddress, Int32(events.count), 0)
-        guard count > 0 else { return }
-        // A descriptor that is closed on the way here cannot be another channel's before the next
-        // turn: an event for it finds nothing.
-        for event in events[..<Int(count)] {
-            guard let channel = channels[event.data.fd] else { continue }
-            let isEnding = event.events & Self.endEvents != 0
-            channel.becameReady(
-                readable: event.events & EPOLLIN.rawValue != 0 || isEnding,
-                writable: event.events & EPOLLOUT.rawValue != 0,
-                ending: isEnding
-            )
-        }
+    private func handle(_ event: epoll_event) {
+        let descriptor = event.data.fd
+        if descriptor == timer { return timerFired() }
+        // A descriptor that is closed in this turn cannot be another channel's before the next: an
+        // event for it finds nothing. Nor does the bell.
+        guard let channel = channels[descriptor] else { return }
+        let isEnding = event.events & Self.endEvents != 0
+        channel.becameReady(
+            readable: event.events & EPOLLIN.rawValue != 0 || isEnding,
+            writable: event.events & EPOLLOUT.rawValue != 0,
+            ending: isEnding
+        )
     }
 
     private static let endEvents = EPOLLRDHUP.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue
@@ -175,7 +235,9 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     ///
     /// Every call counts; the channel sees for itself what is due.
     func wake(_ channel: Channel, at deadline: ContinuousClock.Instant) {
-        alarms.insert(Alarm(deadline: deadline, channel: channel))
+        alarms.insert(
+            Alarm(deadline: deadline, descriptor: channel.descriptor, watch: channel.watch)
+        )
         setTimer()
     }
 
@@ -184,11 +246,12 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
         guard let next = alarms.min else { return }
         if let timerDeadline, timerDeadline <= next.deadline { return }
         timerDeadline = next.deadline
-        let wait = max(.zero, next.deadline - .now)
-        timer.schedule(
-            deadline: .now() + .nanoseconds(Int(clamping: wait.nanoseconds)),
-            leeway: .microseconds(100)
-        )
+        // A time of 0 would switch the timer off.
+        let wait = max(1, (next.deadline - .now).nanoseconds)
+        var setting = itimerspec()
+        setting.it_value.tv_sec = Int(wait / 1_000_000_000)
+        setting.it_value.tv_nsec = Int(wait % 1_000_000_000)
+        timerfd_settime(timer, 0, &setting, nil)
     }
 
     private func timerFired() {
@@ -196,7 +259,9 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
         let now = ContinuousClock.now
         while let next = alarms.min, next.deadline <= now {
             alarms.removeMin()
-            next.channel?.woke(at: now)
+            if let channel = channels[next.descriptor], channel.watch == next.watch {
+                channel.woke(at: now)
+            }
         }
         setTimer()
     }

@@ -6,24 +6,48 @@ public enum HealthService {
     /// The service's full name.
     public static let name = "grpc.health.v1.Health"
 
+    /// How often a watched service is looked at.
+    private static let watchInterval = Duration.milliseconds(500)
+
+    private enum Status { case serving, notServing, serviceUnknown }
+
     private static let request = ProtoType(grpc__health__v1__health_check_request__init)
     private static let response = ProtoType(grpc__health__v1__health_check_response__init)
 
-    /// Adds the Check method for the services that the router has at that time, and for "".
+    /// Adds the methods Check and Watch for the services that the router has at that time, and
+    /// for "".
     ///
     /// - Parameters:
-    ///   - router: where the method goes.
-    ///   - isServing: asked on every call; must answer at once.
+    ///   - router: where the methods go.
+    ///   - isServing: asked on every Check, and twice a second for every Watch; must answer at once.
     public static func register(
         on router: inout Router,
         isServing: @escaping @Sendable () async -> Bool
     ) {
         let services = router.services.union([name, ""])
+        @Sendable func status(of service: String) async -> Status {
+            guard services.contains(service) else { return .serviceUnknown }
+            return await isServing() ? .serving : .notServing
+        }
         router.unary(name, "Check", decode: decodeRequest, encode: encodeResponse) { service, _ in
-            guard services.contains(service) else {
+            let status = await status(of: service)
+            if status == .serviceUnknown {
                 throw RPCStatus(.notFound, "there is no such service")
             }
-            return await isServing()
+            return status
+        }
+        router.streaming(name, "Watch", decode: decodeRequest, encode: encodeResponse) {
+            requests,
+            responses,
+            _ in
+            let service = try await requests.only()
+            var told: Status?
+            while true {
+                let status = await status(of: service)
+                if status != told { try await responses.send(status) }
+                told = status
+                try await Task.sleep(for: watchInterval)
+            }
         }
     }
 
@@ -62,14 +86,17 @@ public enum HealthService {
     }
 
     private static func encodeResponse(
-        _ isServing: Bool,
+        _ status: Status,
         _ arena: ProtoArena
     ) throws -> ProtoMessage {
         let message = try arena.make(response)
         message.pointee.status =
-            isServing
-            ? GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING
-            : GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING
+            switch status {
+            case .serving: GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING
+            case .notServing: GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING
+            case .serviceUnknown:
+                GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVICE_UNKNOWN
+            }
         return ProtoMessage(message)
     }
 }

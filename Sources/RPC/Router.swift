@@ -1,3 +1,4 @@
+internal import Glibc
 public import ProtoCodec
 
 /// The methods that a server answers, by service and name.
@@ -8,11 +9,41 @@ public import ProtoCodec
 ///         try await service.add(request)
 ///     }
 public struct Router: Sendable {
-    struct Method: Sendable {
+    /// What becomes of a request.
+    public enum Answer<Response: Sendable>: Sendable {
+        /// The response is there.
+        case now(Response)
+        /// The response will come; the work begins on the connection's loop.
+        case later(@Sendable () async throws -> Response)
+    }
+
+    final class Method: Sendable {
+        enum Handler: Sendable {
+            /// Decodes the request and runs the handler, which answers the call.
+            case unary(@Sendable (UnsafeRawBufferPointer, ProtoArena, ServerCall) throws -> Void)
+            /// Runs the handler, which takes requests from the call's messages.
+            case streaming(@Sendable (ServerCall) -> Void)
+        }
+
         let service: String
-        let name: String
-        /// Decodes the request and runs the handler, which answers the call.
-        let start: @Sendable (UnsafeRawBufferPointer, ProtoArena, ServerCall) throws -> Void
+        let handler: Handler
+        /// The names as they stand in requests.
+        fileprivate let serviceBytes: [UInt8]
+        fileprivate let nameBytes: [UInt8]
+        /// Both together as gRPC has them: `/service/name`.
+        fileprivate let path: [UInt8]
+
+        fileprivate init(_ service: String, _ name: String, _ handler: Handler) {
+            self.service = service
+            self.handler = handler
+            serviceBytes = Array(service.utf8)
+            nameBytes = Array(name.utf8)
+            path = Array("/\(service)/\(name)".utf8)
+        }
+
+        var isStreaming: Bool {
+            if case .streaming = handler { true } else { false }
+        }
     }
 
     private var methods: [Method] = []
@@ -29,7 +60,42 @@ public struct Router: Sendable {
     ///   - name: the method's own name.
     ///   - decode: reads the request's bytes, which it must not keep.
     ///   - encode: builds the response in the arena.
-    ///   - handle: begins on the connection's loop and must not block it; it may suspend.
+    ///   - answer: called on the connection's loop and must not block it. A response that needs no
+    ///     waiting costs neither a task nor any memory beyond its own.
+    public mutating func unary<Request: Sendable, Response: Sendable>(
+        _ service: String,
+        _ name: String,
+        decode: @escaping @Sendable (UnsafeRawBufferPointer, ProtoArena) throws -> Request,
+        encode: @escaping @Sendable (Response, ProtoArena) throws -> ProtoMessage,
+        answer: @escaping @Sendable (Request, ServerCall) throws -> Answer<Response>
+    ) {
+        let status = self.status
+        methods.append(
+            Method(
+                service,
+                name,
+                .unary { bytes, arena, call in
+                    switch try answer(try decode(bytes, arena), call) {
+                    case .now(let response): call.answer(response, encode)
+                    case .later(let handle):
+                        call.run(mapping: status) {
+                            let response = try await handle()
+                            return { arena in try encode(response, arena) }
+                        }
+                    }
+                }
+            )
+        )
+    }
+
+    /// Registers a method whose handler always suspends, or may.
+    ///
+    /// - Parameters:
+    ///   - service: the full name of the service.
+    ///   - name: the method's own name.
+    ///   - decode: reads the request's bytes, which it must not keep.
+    ///   - encode: builds the response in the arena.
+    ///   - handle: begins on the connection's loop and must not block it.
     public mutating func unary<Request: Sendable, Response: Sendable>(
         _ service: String,
         _ name: String,
@@ -37,41 +103,85 @@ public struct Router: Sendable {
         encode: @escaping @Sendable (Response, ProtoArena) throws -> ProtoMessage,
         handle: @escaping @Sendable (Request, ServerCall) async throws -> Response
     ) {
+        unary(service, name, decode: decode, encode: encode) { request, call in
+            .later { try await handle(request, call) }
+        }
+    }
+
+    /// Registers a method with any number of requests and of responses.
+    ///
+    /// The client may send one request only (gRPC calls that server streaming): the handler then
+    /// begins with ``RequestStream/only()``. When the server stops, streaming calls end with
+    /// UNAVAILABLE.
+    ///
+    /// - Parameters:
+    ///   - service: the full name of the service.
+    ///   - name: the method's own name.
+    ///   - decode: reads a request's bytes, which it must not keep.
+    ///   - encode: builds a response in the arena.
+    ///   - handle: begins on the connection's loop and must not block it; it may suspend. The call
+    ///     ends when it returns or throws.
+    public mutating func streaming<Request: Sendable, Response: Sendable>(
+        _ service: String,
+        _ name: String,
+        decode: @escaping @Sendable (UnsafeRawBufferPointer, ProtoArena) throws -> Request,
+        encode: @escaping @Sendable (Response, ProtoArena) throws -> ProtoMessage,
+        handle:
+            @escaping @Sendable (
+                RequestStream<Request>, ResponseStream<Response>, ServerCall
+            ) async throws -> Void
+    ) {
         let status = self.status
         methods.append(
-            Method(service: service, name: name) { bytes, arena, call in
-                let request = try decode(bytes, arena)
-                call.run(mapping: status) {
-                    let response = try await handle(request, call)
-                    return { arena in try encode(response, arena) }
+            Method(
+                service,
+                name,
+                .streaming { call in
+                    call.run(mapping: status) {
+                        try await handle(
+                            RequestStream(call: call, decode: decode),
+                            ResponseStream(call: call, encode: encode),
+                            call
+                        )
+                        return nil
+                    }
                 }
-            }
+            )
         )
     }
 
     /// The names of all services.
     public var services: Set<String> { Set(methods.map(\.service)) }
 
-    /// Finds a method by its C strings; there are too few for a table to be faster.
+    /// Finds a method by its names; there are too few for a table to be faster.
     func method(
-        _ service: UnsafePointer<CChar>,
-        _ name: UnsafePointer<CChar>
+        _ service: UnsafeRawBufferPointer,
+        _ name: UnsafeRawBufferPointer
     ) throws(RPCStatus) -> Method {
-        for method in methods where equal(method.name, name) && equal(method.service, service) {
-            return method
+        for method in methods where method.nameBytes.equal(name) {
+            if method.serviceBytes.equal(service) { return method }
         }
-        if methods.contains(where: { equal($0.service, service) }) {
-            throw RPCStatus(.unimplemented, "the service has no such method")
-        }
-        throw RPCStatus(.unimplemented, "there is no such service")
+        throw missing(hasService: methods.contains { $0.serviceBytes.equal(service) })
     }
 
-    private func equal(_ text: String, _ other: UnsafePointer<CChar>) -> Bool {
-        var index = 0
-        for byte in text.utf8 {
-            guard UInt8(bitPattern: other[index]) == byte else { return false }
-            index += 1
-        }
-        return other[index] == 0
+    /// Finds a method by gRPC's path.
+    func method(path: UnsafeRawBufferPointer) throws(RPCStatus) -> Method {
+        for method in methods where method.path.equal(path) { return method }
+        let service = path.dropFirst().prefix { $0 != UInt8(ascii: "/") }
+        throw missing(hasService: methods.contains { $0.serviceBytes.elementsEqual(service) })
+    }
+
+    private func missing(hasService: Bool) -> RPCStatus {
+        RPCStatus(
+            .unimplemented,
+            hasService ? "the service has no such method" : "there is no such service"
+        )
+    }
+}
+
+extension [UInt8] {
+    fileprivate func equal(_ other: UnsafeRawBufferPointer) -> Bool {
+        guard count == other.count, let start = other.baseAddress else { return false }
+        return memcmp(self, start, count) == 0
     }
 }

@@ -8,9 +8,14 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
     // Unchecked: see above.
 
     private let channel: Channel
-    private let session: TTRPCServerSession
+    private let peer: PeerCredentials
+    private let router: Router
     private let limits: RPCLimits
+    private let refusal: RPCStatus?
     private let logger: Logger
+    /// Made by the first byte.
+    private var session: (any ServerSession)?
+    private var isDraining = false
     /// Called once, when the connection is closed.
     private let onClose: () -> Void
     private var onDrained: (() -> Void)?
@@ -25,17 +30,12 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
         onClose: @escaping () -> Void
     ) {
         self.channel = channel
+        self.peer = peer
+        self.router = router
         self.limits = limits
+        self.refusal = refusal
         self.logger = logger
         self.onClose = onClose
-        session = TTRPCServerSession(
-            channel: channel,
-            peer: peer,
-            router: router,
-            limits: limits,
-            refusal: refusal
-        )
-        session.onIdle = { [weak self] in self?.reportIfDrained() }
     }
 
     /// Begins to read.
@@ -44,14 +44,15 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
         channel.wake(at: .now + limits.handshakeTimeout)
     }
 
-    /// Answers further calls with UNAVAILABLE and tells when none is left.
+    /// Lets running calls finish, and no more begin, and tells when none is left.
     func drain(_ onDrained: @escaping () -> Void) {
-        session.drain()
+        isDraining = true
         self.onDrained = onDrained
-        if session.isIdle { reportIfDrained() }
+        session?.drain()
+        if session?.isIdle ?? true { reportDrained() }
     }
 
-    private func reportIfDrained() {
+    private func reportDrained() {
         let report = onDrained
         onDrained = nil
         report?()
@@ -66,23 +67,49 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
     // MARK: - ChannelDelegate
 
     func channel(_ channel: Channel, received bytes: UnsafeRawBufferPointer) {
-        // A ttrpc frame begins with the highest byte of a length, which is 0. Until gRPC is served,
-        // its preface ("PRI …") is closed like everything else that is not ttrpc.
-        if !session.hasBegun, bytes[0] != 0, !hasFirstByte {
-            logger.debug("closed a connection that does not speak ttrpc")
+        guard let session = session ?? makeSession(bytes[0]) else {
+            logger.debug("closed a connection that speaks neither ttrpc nor HTTP/2")
             channel.close()
             return
         }
-        hasFirstByte = true
         session.receive(bytes)
     }
 
-    private var hasFirstByte = false
+    private func makeSession(_ firstByte: UInt8) -> (any ServerSession)? {
+        let session: any ServerSession
+        switch firstByte {
+        // A ttrpc frame begins with the highest byte of a length.
+        case 0:
+            session = TTRPCServerSession(
+                channel: channel,
+                peer: peer,
+                router: router,
+                limits: limits,
+                refusal: refusal
+            )
+        // HTTP/2's preface is "PRI * HTTP/2.0 …".
+        case UInt8(ascii: "P"):
+            session = GRPCServerSession(
+                channel: channel,
+                peer: peer,
+                router: router,
+                limits: limits,
+                refusal: refusal
+            )
+        default: return nil
+        }
+        session.onIdle = { [unowned self] in reportDrained() }
+        self.session = session
+        if isDraining { session.drain() }
+        return session
+    }
 
-    func channelInputEnded(_ channel: Channel) { session.inputEnded() }
+    func channelInputEnded(_ channel: Channel) {
+        if let session { session.inputEnded() } else { channel.closeAfterFlush() }
+    }
 
     func channelWoke(_ channel: Channel) {
-        if session.hasBegun {
+        if let session, session.hasBegun {
             session.woke()
         } else {
             logger.debug("closed a connection that did not begin within the handshake timeout")
@@ -90,11 +117,12 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
         }
     }
 
-    func channelHasRoom(_ channel: Channel) { session.sendWaiting() }
+    func channelHasRoom(_ channel: Channel) { session?.sendWaiting() }
 
     func channelClosed(_ channel: Channel) {
-        session.closed()
-        reportIfDrained()
+        session?.closed()
+        session?.onIdle = nil
+        reportDrained()
         onClose()
     }
 }

@@ -6,38 +6,70 @@ internal import ProtoCodec
 enum TTRPCEnvelope {
     private static let request = ProtoType(ttrpc__request__init)
     private static let response = ProtoType(ttrpc__response__init)
-    private static let keyValue = ProtoType(ttrpc__key_value__init)
 
-    /// A request as it lies in the arena.
+    /// A request as it lies in its frame.
     struct Request {
-        var service: UnsafePointer<CChar>
-        var method: UnsafePointer<CChar>
-        var payload: UnsafeRawBufferPointer
+        var service = UnsafeRawBufferPointer(start: nil, count: 0)
+        var method = UnsafeRawBufferPointer(start: nil, count: 0)
+        var payload = UnsafeRawBufferPointer(start: nil, count: 0)
         /// 0: no limit; less: it has passed.
-        var timeoutNanoseconds: Int64
-        var metadata: [(key: String, value: String)]
+        var timeoutNanoseconds: Int64 = 0
+        var metadata: [(key: String, value: MetadataValue)] = []
     }
 
+    /// Reads a request where it lies: its few fields are read on every call, and the payload is by
+    /// far the largest.
+    ///
+    /// - Throws: a ``ProtoError`` of kind `tooLarge` if the metadata is larger than allowed, counted
+    ///   as HTTP/2 does: 32 bytes for each pair besides its own (RFC 9113 section 6.5.2).
     static func decodeRequest(
         _ data: UnsafeRawBufferPointer,
-        _ arena: ProtoArena
+        metadataBytesMax: Int
     ) throws(ProtoError) -> Request {
-        let message = try arena.unpack(data, as: request).pointee
-        let metadata = (0..<message.n_metadata).compactMap { index in
-            message.metadata[index].map {
-                (String(proto: $0.pointee.key), String(proto: $0.pointee.value))
+        var request = Request()
+        var metadataBytes = 0
+        var reader = WireReader(data)
+        while !reader.isAtEnd {
+            switch try reader.field() {
+            case (1, .bytes(let service)): request.service = try checkedText(service)
+            case (2, .bytes(let method)): request.method = try checkedText(method)
+            case (3, .bytes(let payload)): request.payload = payload
+            case (4, .varint(let timeout)):
+                request.timeoutNanoseconds = Int64(bitPattern: timeout)
+            case (5, .bytes(let pair)):
+                metadataBytes += 32 + pair.count
+                guard metadataBytes <= metadataBytesMax else { throw ProtoError(.tooLarge) }
+                request.metadata.append(try decodePair(pair))
+            case (1...5, _): throw ProtoError(.malformed)
+            default: break
             }
         }
-        return Request(
-            service: message.service,
-            method: message.method,
-            payload: UnsafeRawBufferPointer(
-                start: message.payload.data,
-                count: message.payload.len
-            ),
-            timeoutNanoseconds: message.timeout_nano,
-            metadata: metadata
-        )
+        return request
+    }
+
+    private static func decodePair(
+        _ data: UnsafeRawBufferPointer
+    ) throws(ProtoError) -> (key: String, value: MetadataValue) {
+        var (key, value) = ("", "")
+        var reader = WireReader(data)
+        while !reader.isAtEnd {
+            switch try reader.field() {
+            case (1, .bytes(let text)):
+                key = String(decoding: try checkedText(text), as: UTF8.self)
+            case (2, .bytes(let text)):
+                value = String(decoding: try checkedText(text), as: UTF8.self)
+            case (1...2, _): throw ProtoError(.malformed)
+            default: break
+            }
+        }
+        return (key, .text(value))
+    }
+
+    private static func checkedText(
+        _ text: UnsafeRawBufferPointer
+    ) throws(ProtoError) -> UnsafeRawBufferPointer {
+        if let fault = text.textFault { throw ProtoError(fault) }
+        return text
     }
 
     /// A request whose payload is the packed message.

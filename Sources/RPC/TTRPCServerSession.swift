@@ -4,30 +4,34 @@ internal import ProtoCodec
 /// out in any order.
 ///
 /// Used on its channel's loop only.
-final class TTRPCServerSession: @unchecked Sendable {
+final class TTRPCServerSession: ServerSession, @unchecked Sendable {
     // Unchecked: see above.
 
-    private let channel: Channel
+    let channel: Channel
     private let peer: PeerCredentials
     private let router: Router
-    private let limits: RPCLimits
+    let limits: RPCLimits
     /// Why no call of this connection is served; nil if they are.
     private let refusal: RPCStatus?
     private var decoder: TTRPCFrameDecoder
-    private var calls: [UInt32: ServerCall] = [:]
+    private(set) var calls: [UInt32: ServerCall] = [:]
     /// Bytes that arrived while as many calls as allowed were being worked on.
     private var held: [UInt8] = []
     private var isHolding = false
     private var isDraining = false
     private var inputHasEnded = false
-    private var isClosed = false
-    /// Replies that found no room in the output, in the order of their calls' ends.
-    private var waiting: [(streamID: UInt32, reply: Reply)] = []
+    private(set) var isClosed = false
+    /// Responses that found no room in the output, in order.
+    private var waiting: [WaitingResponse] = []
     /// When the last part of an unfinished frame arrived.
     private var partialSince: ContinuousClock.Instant?
 
-    /// Builds a reply in the arena.
-    typealias Reply = @Sendable (ProtoArena) throws -> ProtoMessage
+    private enum WaitingResponse {
+        /// The only one of a unary call, which has ended.
+        case unary(streamID: UInt32, MessageBuilder)
+        /// One of a streaming call, in whose messages it is.
+        case streaming(ServerCall)
+    }
 
     /// Called when no call is left, as often as that happens.
     var onIdle: (() -> Void)?
@@ -118,7 +122,7 @@ final class TTRPCServerSession: @unchecked Sendable {
         case .frame(let header, let data):
             switch header.kind {
             case TTRPCFrameHeader.Kind.request: handleRequest(header, data)
-            case TTRPCFrameHeader.Kind.data: handleData(header)
+            case TTRPCFrameHeader.Kind.data: handleData(header, data)
             // Unknown kinds are for later versions of the protocol.
             default: break
             }
@@ -134,8 +138,8 @@ final class TTRPCServerSession: @unchecked Sendable {
             if calls[streamID] != nil {
                 throw RPCStatus(.invalidArgument, "the stream id is in use by a running call")
             }
-            if isDraining { throw RPCStatus(.unavailable, "the server is shutting down") }
-            try startCall(streamID, data)
+            if isDraining { throw RPCStatus.serverIsStopping }
+            try startCall(streamID, flags: header.flags, data)
         } catch let status as RPCStatus {
             send(status, to: streamID)
         } catch {
@@ -143,15 +147,23 @@ final class TTRPCServerSession: @unchecked Sendable {
         }
     }
 
-    private func startCall(_ streamID: UInt32, _ data: UnsafeRawBufferPointer) throws {
-        let arena = channel.loop.arena
-        arena.reset()
+    private func startCall(
+        _ streamID: UInt32,
+        flags: UInt8,
+        _ data: UnsafeRawBufferPointer
+    ) throws {
         let request: TTRPCEnvelope.Request
         do throws(ProtoError) {
-            request = try TTRPCEnvelope.decodeRequest(data, arena)
+            request = try TTRPCEnvelope.decodeRequest(
+                data,
+                metadataBytesMax: limits.metadataBytesMax
+            )
         } catch {
             throw error.kind == .tooLarge
-                ? RPCStatus(.resourceExhausted, "the request needs too much memory to decode")
+                ? RPCStatus(
+                    .resourceExhausted,
+                    "the metadata has more than \(limits.metadataBytesMax) bytes"
+                )
                 : RPCStatus(.invalidArgument, "the data is not a ttrpc request")
         }
         let method = try router.method(request.service, request.method)
@@ -163,24 +175,28 @@ final class TTRPCServerSession: @unchecked Sendable {
             peer: peer,
             deadline: timeout > 0 ? deadline(timeout) : nil,
             metadata: request.metadata,
+            messages: method.isStreaming ? try firstMessages(request, flags) : nil,
             loop: channel.loop,
             session: self
         )
-        calls[streamID] = call
-        do {
-            try method.start(request.payload, arena, call)
-        } catch {
-            calls[streamID] = nil
-            throw error
+        switch method.handler {
+        case .unary(let start):
+            let arena = channel.loop.arena
+            arena.reset()
+            try start(request.payload, arena, call)
+        case .streaming(let start): start(call)
         }
-        if !call.isAnswered, let deadline = call.deadline { channel.wake(at: deadline) }
+        if !call.isAnswered {
+            calls[streamID] = call
+            if let deadline = call.deadline { channel.wake(at: deadline) }
+        }
     }
 
     private func deadline(_ timeoutNanoseconds: Int64) -> ContinuousClock.Instant {
         .now + min(.nanoseconds(timeoutNanoseconds), limits.callTimeoutMax)
     }
 
-    private func handleData(_ header: TTRPCFrameHeader) {
+    private func handleData(_ header: TTRPCFrameHeader, _ data: UnsafeRawBufferPointer) {
         guard let call = calls[header.streamID] else {
             send(
                 RPCStatus(.invalidArgument, "there is no running call on the stream"),
@@ -188,6 +204,7 @@ final class TTRPCServerSession: @unchecked Sendable {
             )
             return
         }
+        if let messages = call.messages { return add(header, data, to: messages, of: call) }
         // A client may say with an empty frame that it sends no more.
         let ending = TTRPCFrameHeader.Flags.noData | TTRPCFrameHeader.Flags.remoteClosed
         if header.flags & ending == ending, header.dataLength == 0 { return }
@@ -204,30 +221,69 @@ final class TTRPCServerSession: @unchecked Sendable {
 
     // MARK: - Output
 
-    /// Sends a call's outcome, or keeps it until there is room.
-    func finish(_ call: ServerCall, _ outcome: Result<Reply, RPCStatus>) {
-        calls[call.streamID] = nil
-        switch outcome {
-        case .success(let reply):
-            // Those that wait already go first.
-            if !waiting.isEmpty || !send(reply, to: call.streamID) {
-                waiting.append((call.streamID, reply))
-            }
-        case .failure(let status): send(status, to: call.streamID)
-        }
+    /// Sends a call's reply; false if there is no room for it now.
+    func finish(
+        _ call: ServerCall,
+        with reply: (ProtoArena) throws -> ProtoMessage
+    ) -> Bool {
+        // Those that wait already go first.
+        guard waiting.isEmpty, send(reply, to: call.streamID) else { return false }
+        forget(call)
+        return true
+    }
+
+    /// Keeps the reply until there is room.
+    func keep(_ call: ServerCall, _ reply: @escaping MessageBuilder) {
+        waiting.append(.unary(streamID: call.streamID, reply))
+        forget(call)
+    }
+
+    /// Tells the caller why the call failed.
+    func finish(_ call: ServerCall, failing status: RPCStatus) {
+        send(status, to: call.streamID)
+        if call.messages != nil { dropWaiting(of: call) }
+        forget(call)
+    }
+
+    /// Says that a streaming call has no more responses.
+    func finishStream(_ call: ServerCall) {
+        sendEnd(of: call)
+        dropWaiting(of: call)
+        forget(call)
+    }
+
+    private func dropWaiting(of ended: ServerCall) {
+        waiting.removeAll { if case .streaming(let call) = $0 { call === ended } else { false } }
+    }
+
+    func handlerEnded(_ call: ServerCall) {}
+
+    func requestTaken(_ call: ServerCall) {}
+
+    /// Sends the response that waits in a call's messages, or keeps it there until there is room.
+    func responseWaits(_ call: ServerCall) {
+        if !waiting.isEmpty || !sendResponse(of: call) { waiting.append(.streaming(call)) }
+    }
+
+    private func forget(_ call: ServerCall) {
+        // A call that is answered at once was never among them.
+        if !calls.isEmpty { calls[call.streamID] = nil }
         callsBecameFewer()
     }
 
     /// Sends the replies that wait, as far as there is room.
     func sendWaiting() {
         var sent = 0
-        while sent < waiting.count, !isClosed,
-            send(waiting[sent].reply, to: waiting[sent].streamID)
-        {
-            sent += 1
-        }
+        while sent < waiting.count, !isClosed, send(waiting[sent]) { sent += 1 }
         waiting.removeFirst(min(sent, waiting.count))
         callsBecameFewer()
+    }
+
+    private func send(_ response: WaitingResponse) -> Bool {
+        switch response {
+        case .unary(let streamID, let reply): send(reply, to: streamID)
+        case .streaming(let call): sendResponse(of: call)
+        }
     }
 
     private func callsBecameFewer() {
@@ -240,7 +296,10 @@ final class TTRPCServerSession: @unchecked Sendable {
     }
 
     /// Sends a reply, or a failure if it cannot be built; false if there is no room for it now.
-    private func send(_ reply: Reply, to streamID: UInt32) -> Bool {
+    private func send(
+        _ reply: (ProtoArena) throws -> ProtoMessage,
+        to streamID: UInt32
+    ) -> Bool {
         let arena = channel.loop.arena
         arena.reset()
         let message: ProtoMessage
@@ -279,15 +338,18 @@ final class TTRPCServerSession: @unchecked Sendable {
         writeFrame(message.packedSize, streamID) { message.pack(to: $0) }
     }
 
-    private func writeFrame(
+    func writeFrame(
         _ dataLength: Int,
         _ streamID: UInt32,
+        kind: UInt8 = TTRPCFrameHeader.Kind.response,
+        flags: UInt8 = 0,
         _ fill: (UnsafeMutableRawPointer) -> Void
     ) {
         let header = TTRPCFrameHeader(
             dataLength: dataLength,
             streamID: streamID,
-            kind: TTRPCFrameHeader.Kind.response
+            kind: kind,
+            flags: flags
         )
         channel.write(TTRPCFrameHeader.bytes + dataLength) { start in
             header.write(to: start)
@@ -314,8 +376,13 @@ final class TTRPCServerSession: @unchecked Sendable {
         if let next = calls.values.compactMap(\.deadline).min() { channel.wake(at: next) }
     }
 
-    /// Answers further calls with UNAVAILABLE.
-    func drain() { isDraining = true }
+    /// Answers further calls with UNAVAILABLE, and those that stream, which may have no end.
+    func drain() {
+        isDraining = true
+        for call in Array(calls.values) where call.messages != nil {
+            call.abandon(.serverIsStopping)
+        }
+    }
 
     private func closeIfDone() {
         if inputHasEnded, isIdle { channel.closeAfterFlush() }

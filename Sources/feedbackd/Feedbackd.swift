@@ -27,6 +27,7 @@ struct Feedbackd: AsyncParsableCommand {
             logger.logLevel = settings.logLevel
             let server = try FeedbackServer(configuration: settings.server, logger: logger)
             try await server.run {
+                ProgramPages.letGo()
                 Self.say("listening on \(server.socketPath) (store \(server.storeLocation))")
             }
         } catch {

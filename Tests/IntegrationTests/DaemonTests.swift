@@ -237,14 +237,14 @@ struct DaemonTests {
         #expect(daemon.terminate() == 0)
     }
 
-    @Test func the_idle_daemon_needs_less_than_30_mib() async throws {
+    @Test func the_idle_daemon_needs_less_than_20_mib() async throws {
         // As `make run` builds it.
         let daemon = try await Daemon(
             in: folder,
             program: Programs.path("feedbackd", in: "release")
         )
         #expect(try daemon.control("add", "s", "--rating", "up").code == 0)
-        #expect(try daemon.status("VmRSS") < 30 * 1_024)
+        #expect(try daemon.status("VmRSS") < 20 * 1_024)
         #expect(daemon.terminate() == 0)
     }
 }

@@ -9,10 +9,10 @@ import Testing
 @Suite("connections and limits")
 struct ConnectionLimitTests {
     @Test(
-        "10: what is not ttrpc is closed",
+        "10: what is neither ttrpc nor HTTP/2 is closed",
         arguments: [
             Data("GET / HTTP/1.1\r\n\r\n".utf8), Data([0x16, 0x03, 0x01, 0x02, 0x00]),
-            Data("PRI * HTTP/2.0\r\n".utf8), Data("x".utf8),
+            Data("PRI * HTTP/1.1\r\n".utf8), Data("POST / HTTP/1.1\r\n".utf8), Data("x".utf8),
         ]
     )
     func otherProtocols(_ beginning: Data) async throws {
@@ -31,11 +31,18 @@ struct ConnectionLimitTests {
         let silent = try echo.connect()
         let half = try echo.connect()
         half.send(Data([0, 0, 0]))
+        let halfPreface = try echo.connect()
+        halfPreface.send(HTTP2Peer.preface.prefix(16))
+        let onlyPreface = try echo.connect()
+        onlyPreface.send(HTTP2Peer.preface)
         let begun = try echo.connect()
         begun.send(EchoServer.call(stream: 1, "Echo", "x"))
         #expect(EchoServer.value(try begun.receiveFrame()) == "x")
         #expect(try silent.isClosedByPeer())
         #expect(try half.isClosedByPeer())
+        #expect(try halfPreface.isClosedByPeer())
+        #expect(try onlyPreface.receive(1) != nil, "the server's settings")
+        while try onlyPreface.receive(1) != nil {}
         // Who has begun may be silent as long as they like.
         begun.send(EchoServer.call(stream: 3, "Echo", "y"))
         #expect(EchoServer.value(try begun.receiveFrame()) == "y")

@@ -1,3 +1,4 @@
+import CFeedbackDescriptors
 import CRPCProto
 import Foundation
 import Logging
@@ -15,14 +16,24 @@ final class EchoServer: Sendable {
 
     let path: String
     let server: RPCServer
+    /// What the health service says.
+    let isHealthy = Atomic<Bool>(true)
     /// What Stall waits for.
     let gate = Gate()
     fileprivate let begun = Atomic<Int>(0)
     fileprivate let cancelled = Atomic<Int>(0)
+    fileprivate let sent = Atomic<Int>(0)
     private let folder: TemporaryFolder
     private let handlers = Handlers()
 
     private static let message = ProtoType(ttrpc__key_value__init)
+
+    /// What reflection tells: other services than this server's, but real ones.
+    static var descriptors: DescriptorSet {
+        var size = 0
+        let start = feedbackd_descriptors(&size)
+        return DescriptorSet(UnsafeRawBufferPointer(start: start, count: size))
+    }
 
     init(
         limits: RPCLimits = RPCLimits(),
@@ -46,6 +57,9 @@ final class EchoServer: Sendable {
     var handlersBegun: Int { begun.load(ordering: .relaxed) }
     /// How many handlers saw their call cancelled.
     var handlersCancelled: Int { cancelled.load(ordering: .relaxed) }
+
+    /// How many responses Flow has sent.
+    var flowsSent: Int { sent.load(ordering: .relaxed) }
 
     func connect() throws -> RawConnection { try RawConnection(path) }
 
@@ -87,10 +101,12 @@ final class EchoServer: Sendable {
     }
 
     static func decode(_ bytes: UnsafeRawBufferPointer, _ arena: ProtoArena) throws -> String {
-        do {
+        do throws(ProtoError) {
             return String(proto: try arena.unpack(bytes, as: message).pointee.value)
         } catch {
-            throw RPCStatus(.internal, "the payload cannot be decoded")
+            throw error.kind == .tooLarge
+                ? RPCStatus(.resourceExhausted, "the payload needs too much memory")
+                : RPCStatus(.internal, "the payload cannot be decoded")
         }
     }
 
@@ -132,10 +148,61 @@ private final class Handlers: @unchecked Sendable {
             "\(call.peer.pid) \(call.peer.uid) \(call.peer.gid)"
         }
         add("Metadata", to: &router) { _, call, _ in
-            call.metadata.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
+            call.metadata.map { entry in
+                switch entry.value {
+                case .text(let text): "\(entry.key)=\(text)"
+                case .binary(let bytes): "\(entry.key)=\(bytes)"
+                }
+            }.joined(separator: ",")
         }
-        HealthService.register(on: &router) { true }
+        addStreams(to: &router)
+        HealthService.register(on: &router) { [weak self] in
+            self?.owner?.isHealthy.load(ordering: .relaxed) ?? false
+        }
+        ReflectionService.register(on: &router, descriptors: EchoServer.descriptors)
         return router
+    }
+
+    /// Streaming methods: one response per request, numbers up to the request, and responses of
+    /// that many bytes without end.
+    private func addStreams(to router: inout Router) {
+        addStream("Chat", to: &router) { requests, responses, _ in
+            for try await value in requests { try await responses.send(value) }
+        }
+        addStream("Count", to: &router) { requests, responses, _ in
+            let last = Int(try await requests.only()) ?? 0
+            for number in 0..<last { try await responses.send("\(number)") }
+            if last == 0 { throw RPCStatus(.outOfRange, "nothing to count") }
+        }
+        addStream("Flow", to: &router) { requests, responses, owner in
+            let value = String(repeating: "x", count: Int(try await requests.only()) ?? 0)
+            while true {
+                try await responses.send(value)
+                owner.sent.add(1, ordering: .relaxed)
+            }
+        }
+        addStream("Ignore", to: &router) { _, _, owner in await owner.gate.pass() }
+    }
+
+    private func addStream(
+        _ name: String,
+        to router: inout Router,
+        _ body:
+            @escaping @Sendable (
+                RequestStream<String>, ResponseStream<String>, EchoServer
+            ) async throws -> Void
+    ) {
+        router.streaming(
+            EchoServer.service,
+            name,
+            decode: EchoServer.decode,
+            encode: EchoServer.encode
+        ) { [weak self] requests, responses, call in
+            guard let owner = self?.owner else { throw RPCStatus(.unavailable, "gone") }
+            owner.begun.add(1, ordering: .relaxed)
+            defer { if call.isCancelled { owner.cancelled.add(1, ordering: .relaxed) } }
+            try await body(requests, responses, owner)
+        }
     }
 
     private func add(

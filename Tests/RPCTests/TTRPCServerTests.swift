@@ -183,11 +183,33 @@ struct TTRPCServerTests {
     @Test("14: 4 MiB of two-byte unknown fields stop at the cap of the arena")
     func unknownFields() async throws {
         let connection = try echo.connect()
-        let flood = Data((0..<(2 << 20) - 64).flatMap { _ in [0x78, 0x01] as [UInt8] })
+        let flood = Data((0..<(2 << 20) - 128).flatMap { _ in [0x78, 0x01] as [UInt8] })
         for stream in [1, 3, 5] as [UInt32] {
-            connection.send(Wire.frame(stream: stream, flood))
+            connection.send(Wire.call(stream: stream, EchoServer.service, "Echo", flood))
             #expect(EchoServer.code(try connection.receiveFrame()) == .resourceExhausted)
         }
+        // Around the payload they are skipped where they lie.
+        connection.send(Wire.frame(stream: 7, flood))
+        #expect(EchoServer.code(try connection.receiveFrame()) == .unimplemented)
+        try expectLife(connection)
+        await echo.stop()
+    }
+
+    @Test func metadata_has_a_limit() async throws {
+        let connection = try echo.connect()
+        func call(_ stream: UInt32, metadataBytes: Int) -> Data {
+            let value = String(repeating: "v", count: metadataBytes - 32 - 6)
+            let pair = Wire.field(1, "k") + Wire.field(2, value)
+            let request =
+                Wire.field(1, EchoServer.service) + Wire.field(2, "Echo")
+                + Wire.field(3, EchoServer.payload("alive")) + Wire.field(5, pair)
+            return Wire.frame(stream: stream, request)
+        }
+        let limit = RPCLimits().metadataBytesMax
+        connection.send(call(1, metadataBytes: limit))
+        #expect(EchoServer.value(try connection.receiveFrame()) == "alive")
+        connection.send(call(3, metadataBytes: limit + 1))
+        #expect(EchoServer.code(try connection.receiveFrame()) == .resourceExhausted)
         try expectLife(connection)
         await echo.stop()
     }

@@ -20,6 +20,8 @@ public final class RawConnection {
         public var streamID: UInt32
         /// The frame's type.
         public var kind: UInt8
+        /// The flags.
+        public var flags: UInt8
         /// What the frame carries.
         public var data: Data
     }
@@ -109,7 +111,7 @@ public final class RawConnection {
         let length = numbers[0..<4].reduce(0) { $0 << 8 | Int($1) }
         let streamID = numbers[4..<8].reduce(0) { $0 << 8 | UInt32($1) }
         let data = length == 0 ? Data() : try receive(length)
-        return Frame(streamID: streamID, kind: numbers[8], data: data ?? Data())
+        return Frame(streamID: streamID, kind: numbers[8], flags: numbers[9], data: data ?? Data())
     }
 
     /// Whether the peer closes, with nothing sent before that.

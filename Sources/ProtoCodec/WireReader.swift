@@ -1,0 +1,67 @@
+/// Reads the fields of a message one after the other, as they lie in its bytes (protobuf.dev,
+/// "Encoding").
+///
+/// Nothing is allocated, and nothing is known of the message's type.
+public struct WireReader {
+    /// The content of a field.
+    public enum Value {
+        /// An integer, a bool or an enum.
+        case varint(UInt64)
+        /// Text, bytes, a message, or packed numbers.
+        case bytes(UnsafeRawBufferPointer)
+        /// A number of four or eight bytes.
+        case fixed
+    }
+
+    private let message: UnsafeRawBufferPointer
+    private var position = 0
+
+    /// Begins with the first field.
+    public init(_ message: UnsafeRawBufferPointer) { self.message = message }
+
+    /// Whether there is no further field.
+    public var isAtEnd: Bool { position == message.count }
+
+    /// Reads a field.
+    ///
+    /// - Throws: a ``ProtoError`` of kind `malformed`, also for groups, which proto3 does not have.
+    public mutating func field() throws(ProtoError) -> (number: UInt32, value: Value) {
+        let tag = try varint()
+        guard tag >> 3 != 0, tag >> 32 == 0 else { throw ProtoError(.malformed) }
+        let number = UInt32(tag >> 3)
+        switch tag & 7 {
+        case 0: return (number, .varint(try varint()))
+        case 1: _ = try bytes(8)
+        case 2: return (number, .bytes(try bytes(try varint())))
+        case 5: _ = try bytes(4)
+        default: throw ProtoError(.malformed)
+        }
+        return (number, .fixed)
+    }
+
+    /// Reads an integer, as packed fields have them.
+    mutating func varint() throws(ProtoError) -> UInt64 {
+        guard !isAtEnd else { throw ProtoError(.malformed) }
+        let first = message[position]
+        position += 1
+        return first < 0x80 ? UInt64(first) : try varint(beginning: first)
+    }
+
+    private mutating func varint(beginning first: UInt8) throws(ProtoError) -> UInt64 {
+        var value = UInt64(first & 0x7F)
+        // Ten bytes of seven bits hold 64 bits.
+        for index in 1..<10 where !isAtEnd {
+            let byte = message[position]
+            position += 1
+            value |= UInt64(byte & 0x7F) << UInt64(7 * index)
+            if byte < 0x80 { return value }
+        }
+        throw ProtoError(.malformed)
+    }
+
+    private mutating func bytes(_ count: UInt64) throws(ProtoError) -> UnsafeRawBufferPointer {
+        guard count <= UInt64(message.count - position) else { throw ProtoError(.malformed) }
+        defer { position += Int(count) }
+        return UnsafeRawBufferPointer(rebasing: message[position..<position + Int(count)])
+    }
+}

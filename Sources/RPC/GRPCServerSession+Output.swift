@@ -1,0 +1,105 @@
+internal import ProtoCodec
+
+/// What gRPC sends on its streams: each message is built when there is room for it, and packed
+/// straight into the channel's output, unless HTTP/2 takes it only in parts.
+extension GRPCServerSession {
+    func http2Body(of streamID: Int32, bytesMax: Int) -> HTTP2Session.Body {
+        guard let stream = streams[streamID] else { return .nothing }
+        if case .nothing = stream.sending {
+            guard let response = stream.waitingResponse else { return bodyEnd(of: stream) }
+            do {
+                let message = try build(response)
+                let size = GRPCMessageDecoder.prefixBytes + message.packedSize
+                stream.sending =
+                    size <= bytesMax
+                    ? .whole(message) : .parts(GRPCServerStream.PackedMessage(message))
+            } catch {
+                return failedToBuild(stream, error)
+            }
+        }
+        let left = stream.sendingBytesLeft
+        let count = min(left, bytesMax)
+        guard channel.hasRoom(for: HTTP2Session.frameHeaderBytes + count) else {
+            // The arena is used for something else before there is room.
+            if case .whole = stream.sending { stream.sending = .nothing }
+            return .noRoom
+        }
+        let isLast = stream.isEnding && count == left
+        if isLast { submitTrailers(of: stream) }
+        return .data(count, isLast: isLast)
+    }
+
+    func http2WriteBody(of streamID: Int32, _ count: Int, to start: UnsafeMutableRawPointer) {
+        guard let stream = streams[streamID] else { return }
+        stream.progress += count
+        switch stream.sending {
+        case .nothing: preconditionFailure("the body was announced")
+        case .whole(let message): GRPCServerStream.write(message, to: start)
+        case .parts(var message):
+            stream.sending = .nothing
+            message.write(count, to: start)
+            guard message.left == 0 else {
+                stream.sending = .parts(message)
+                return
+            }
+        }
+        stream.sending = .nothing
+        stream.response = nil
+        stream.call?.messages?.responseEnded(.success(()))
+    }
+
+    private func build(_ response: MessageBuilder) throws -> ProtoMessage {
+        let arena = channel.loop.arena
+        arena.reset()
+        let message: ProtoMessage
+        do {
+            message = try response(arena)
+        } catch let error as ProtoError where error.kind == .tooLarge {
+            throw RPCStatus.replyTooLarge
+        }
+        guard message.packedSize <= limits.frameBytesMax else { throw RPCStatus.replyTooLarge }
+        return message
+    }
+
+    private func failedToBuild(
+        _ stream: GRPCServerStream,
+        _ error: any Error
+    ) -> HTTP2Session.Body {
+        if stream.response != nil {
+            stream.response = nil
+            stream.ending = error as? RPCStatus ?? router.status(error)
+        } else {
+            stream.call?.messages?.responseEnded(.failure(error))
+        }
+        return bodyEnd(of: stream)
+    }
+
+    /// No message waits: the trailers follow, or later something else.
+    private func bodyEnd(of stream: GRPCServerStream) -> HTTP2Session.Body {
+        guard stream.isEnding else {
+            endOutput(of: stream)
+            return .nothing
+        }
+        submitTrailers(of: stream)
+        return .data(0, isLast: true)
+    }
+
+    private func submitTrailers(of stream: GRPCServerStream) {
+        endOutput(of: stream)
+        stream.isFinished = true
+        guard let status = stream.ending else {
+            return http2.submitTrailers(GRPCResponse.okTrailers, to: stream.id)
+        }
+        let arena = channel.loop.arena
+        http2.submitTrailers(
+            GRPCResponse.trailers(status, bytesMax: limits.statusBytesMax, arena),
+            to: stream.id
+        )
+    }
+
+    private func endOutput(of stream: GRPCServerStream) {
+        guard stream.outputIsCounted else { return }
+        stream.outputIsCounted = false
+        streamsWithOutput -= 1
+    }
+}
