@@ -17,7 +17,7 @@ from measure import (
     ttrpc_load,
     under_load,
 )
-from programs import Failed, LeftOut, Running, feedbackd, peer, run_json
+from programs import Running, feedbackd, peer
 
 GRPC_PEER = "grpc-cpp-server"
 TTRPC_PEERS = ["echo-c", "echo-dispatch", "ttrpc-go"]
@@ -84,7 +84,6 @@ def pay_as_you_go(settings: Settings) -> Section:
 def grpc(settings: Settings) -> Section:
     """gRPC by the same C++ client, against the C++ library's own server."""
     section = Section("grpc", "gRPC by the same C++ client, memory store")
-    _require_grpc()
     servers = [feedbackd(), peer(GRPC_PEER)]
     for label, shape in {"1 x 1": (1, 1), "8 x 8": (8, 8)}.items():
         contenders = {
@@ -97,11 +96,3 @@ def grpc(settings: Settings) -> Section:
     ours, theirs = "feedbackd, 8 x 8", f"{GRPC_PEER}, 8 x 8"
     section.compare("gRPC", "gRPC, 8 x 8 calls in flight", RATE, ours, theirs, at_least(1.5))
     return section
-
-
-def _require_grpc() -> None:
-    with Running(feedbackd()) as running:
-        try:
-            run_json(grpc_load(running.socket, 1, 1, "--warmup", "0", "--duration", "0.1"))
-        except Failed as error:
-            raise LeftOut("this build of feedbackd does not speak gRPC") from error
