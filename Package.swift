@@ -189,8 +189,10 @@ let package = Package(
         ),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["FeedbackClient", "FeedbackModel", "TestSupport"],
-            exclude: ["go"],
+            dependencies: [
+                "FeedbackClient", "FeedbackModel", "FeedbackServer", "TestSupport", logging,
+            ],
+            exclude: ["cpp", "go", "go-grpc", "python", "ruby"],
             swiftSettings: settings
         ),
         .target(

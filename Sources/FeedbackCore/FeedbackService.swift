@@ -67,19 +67,19 @@ public final class FeedbackService: Sendable {
         return try await chain.run(draft, context: context)
     }
 
-    /// Does what ``add(_:context:)`` does if that takes no waiting: without hooks, and with an
-    /// ``ImmediateStore``.
-    ///
-    /// - Returns: nil, with nothing done, if it would have to wait.
+    /// Whether an add takes no waiting: without hooks, and with an ``ImmediateStore``.
+    public var addsAtOnce: Bool { immediateStore != nil }
+
+    /// Does what ``add(_:context:)`` does, at once; only if ``addsAtOnce``.
     public func addNow(
-        _ draft: borrowing FeedbackDraft,
+        _ draft: consuming FeedbackDraft,
         context: CallContext = CallContext()
-    ) throws -> AddedFeedback? {
-        guard let immediateStore else { return nil }
+    ) throws -> AddedFeedback {
+        guard let immediateStore else { preconditionFailure("the add may have to wait") }
         try FieldRules.check(draft)
         let now = clock()
         return try immediateStore.appendNow(
-            Feedback(id: ids.next(at: now), draft: copy draft, createdAt: now),
+            Feedback(id: ids.next(at: now), draft: draft, createdAt: now),
             missingSession: missingSession,
             context: context
         )

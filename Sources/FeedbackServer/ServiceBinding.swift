@@ -10,8 +10,11 @@ enum ServiceBinding {
         var router = Router { mapping.status(of: $0) }
         router.bind(FeedbackMethods.addFeedback) { draft, call in
             let context = CallContext(call)
-            if let added = try service.addNow(draft, context: context) { return .now(added) }
-            return .later { try await service.add(draft, context: context) }
+            guard service.addsAtOnce else {
+                let draft = draft
+                return .later { try await service.add(draft, context: context) }
+            }
+            return .now(try service.addNow(draft, context: context))
         }
         router.bind(FeedbackMethods.listFeedbacks) { query, call in
             try await service.list(query, context: CallContext(call))
@@ -52,7 +55,7 @@ enum ServiceBinding {
 extension Router {
     fileprivate mutating func bind<Request: Sendable, Response: Sendable>(
         _ method: MethodCodec<Request, Response>,
-        answer: @escaping @Sendable (Request, ServerCall) throws -> Answer<Response>
+        answer: @escaping @Sendable (consuming Request, ServerCall) throws -> Answer<Response>
     ) {
         unary(
             method.service,

@@ -67,7 +67,7 @@ public struct Router: Sendable {
         _ name: String,
         decode: @escaping @Sendable (UnsafeRawBufferPointer, ProtoArena) throws -> Request,
         encode: @escaping @Sendable (Response, ProtoArena) throws -> ProtoMessage,
-        answer: @escaping @Sendable (Request, ServerCall) throws -> Answer<Response>
+        answer: @escaping @Sendable (consuming Request, ServerCall) throws -> Answer<Response>
     ) {
         let status = self.status
         methods.append(

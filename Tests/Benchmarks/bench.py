@@ -20,6 +20,7 @@ from programs import WORK, Failed, LeftOut
 from scale import scale
 from speed import grpc, one_call, pay_as_you_go, throughput
 
+FAILURE = "failed: "
 SECTIONS: list[Callable[[Settings], Section]] = [
     one_call,
     throughput,
@@ -55,19 +56,17 @@ def main() -> int:
     return 1 if over or has_failed else 0
 
 
-FAILURE = "failed: "
-
-
 def _measured(measure: Callable[[Settings], Section], settings: Settings) -> Section:
     """Runs a section; one that cannot be run says why, and the others go on."""
     name = measure.__name__
+    title = (measure.__doc__ or name).splitlines()[0].rstrip(".")
     begin = time.monotonic()
     try:
         section = measure(settings)
     except LeftOut as reason:
-        section = Section(name, name, left_out=str(reason))
+        section = Section(name, title, left_out=str(reason))
     except (Failed, OSError) as error:
-        section = Section(name, name, left_out=f"{FAILURE}{error}")
+        section = Section(name, title, left_out=f"{FAILURE}{error}")
     outcome = section.left_out or "done"
     print(f"{name}: {outcome} ({time.monotonic() - begin:.0f} s)", file=sys.stderr, flush=True)
     return section

@@ -23,9 +23,7 @@ def counted(server: Server, shape: tuple[int, int], *options: str) -> tuple[int,
         return calls, json.load(file)
 
 
-def traced(
-    server: Server, shape: tuple[int, int], *options: str
-) -> tuple[int, dict[str, int]]:
+def traced(server: Server, shape: tuple[int, int], *options: str) -> tuple[int, dict[str, int]]:
     """The same with the system calls of all its threads."""
     with tempfile.NamedTemporaryFile("r", prefix="feedbackd-bench-") as file:
         wrapper = ["strace", "-f", "-qq", "-c", "-U", "calls,name", "-o", file.name]
@@ -52,7 +50,7 @@ def _load(
 ) -> int:
     with Running(server, wrapper=wrapper) as running:
         command = ttrpc_load(running.socket, *shape, "--warmup", "0", *options)
-        return run_json(command)["calls"]
+        return int(run_json(command)["calls"])
 
 
 def _library() -> str:

@@ -1,7 +1,7 @@
 """What a call costs in counts that do not depend on how busy the machine is.
 
-Each is the difference between two runs of the same server with different numbers of calls, divided by
-that difference: starting and ending it, and all that is done once, counts for nothing.
+Each is the difference between two runs of the same server with different numbers of calls, divided
+by that difference: starting and ending it, and all that is done once, counts for nothing.
 """
 
 import json
@@ -86,15 +86,12 @@ def _counts(case: Case) -> dict[str, float]:
     return counts
 
 
-def _per_call(
-    case: Case, count: Callable[..., tuple[int, dict[str, int]]]
-) -> dict[str, float]:
+def _per_call(case: Case, count: Callable[..., tuple[int, dict[str, int]]]) -> dict[str, float]:
     runs = []
     for calls in CALLS:
         with case.server() as server:
             runs.append(count(server, ONE_CALL, "--calls", str(calls), *case.options))
     (fewer, before), (more, after) = runs
     return {
-        name: (after.get(name, 0) - before.get(name, 0)) / (more - fewer)
-        for name in before | after
+        name: (after.get(name, 0) - before.get(name, 0)) / (more - fewer) for name in before | after
     }

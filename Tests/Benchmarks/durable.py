@@ -23,7 +23,7 @@ APPENDED_BYTES = "4120"
 
 
 def durable(settings: Settings) -> Section:
-    """Goal 3."""
+    """Goal 3: adds to SQLite, each fsynced before its answer."""
     section = Section("durable", "Adds to SQLite with synchronous=FULL")
     with scratch_folder() as folder:
         batch = _batch_size(folder)

@@ -1,9 +1,11 @@
 """Measuring in turn: what is compared runs A B A B …, and ratios are of neighbours in time."""
 
 import os
+import resource
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from programs import Running, Server, program, run_json
 
@@ -20,20 +22,34 @@ class Settings:
     @staticmethod
     def of(quick: bool) -> "Settings":
         if quick:
-            return Settings(quick, rounds=3, seconds=0.7, warm_up_seconds=0.2)
+            return Settings(quick, rounds=3, seconds=0.6, warm_up_seconds=0.2)
         return Settings(quick, rounds=5, seconds=2, warm_up_seconds=0.5)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What was used for one call in the mean."""
+
+    server_cpu_us: float
+    #: How often a thread of the server gave up the processor to wait for something.
+    server_waits: float
+    load_cpu_us: float
 
 
 @dataclass
 class Sample:
-    """One run of a load: its program's report, and what the server used for it."""
+    """One run of a load: its program's report, and what was used, if there is a server."""
 
-    report: dict
-    cpu_us_per_call: float = 0
-    switches_per_call: float = 0
+    report: dict[str, Any]
+    usage: Usage | None = None
 
     def latency_us(self, percentile: str) -> float:
-        return self.report["latency_ns"][percentile] / 1000
+        return float(self.report["latency_ns"][percentile]) / 1000
+
+    def used(self) -> Usage:
+        if self.usage is None:
+            raise ValueError("a load without a server")
+        return self.usage
 
 
 @dataclass(frozen=True)
@@ -47,8 +63,11 @@ class Metric:
 
 P50 = Metric("p50", "µs", lambda sample: sample.latency_us("p50"))
 P99 = Metric("p99", "µs", lambda sample: sample.latency_us("p99"))
-RATE = Metric("calls/s", "/s", lambda sample: sample.report["calls_per_second"])
-CPU = Metric("processor time per call", "µs", lambda sample: sample.cpu_us_per_call)
+P999 = Metric("p99.9", "µs", lambda sample: sample.latency_us("p999"))
+RATE = Metric("calls/s", "/s", lambda sample: float(sample.report["calls_per_second"]))
+CPU = Metric("server's CPU per call", "µs", lambda sample: sample.used().server_cpu_us)
+WAITS = Metric("waits per call", "", lambda sample: sample.used().server_waits)
+LOAD_CPU = Metric("load's CPU per call", "µs", lambda sample: sample.used().load_cpu_us)
 
 
 @dataclass(frozen=True)
@@ -183,15 +202,18 @@ def under_load(
     """
     warm_up = ["--warmup", "0", "--duration", str(settings.warm_up_seconds)]
     run_json([*command, *warm_up], cpu)
-    cpu_before, switches_before = server.cpu_seconds(), server.voluntary_switches()
     measured = ["--warmup", "0", "--duration", str(seconds or settings.seconds)]
+    cpu_before, waits_before = server.cpu_seconds(), server.voluntary_switches()
+    load_before = _children_cpu_seconds()
     report = run_json([*command, *measured], cpu)
+    load_used = _children_cpu_seconds() - load_before
     cpu_used = server.cpu_seconds() - cpu_before
-    switches = sum(
-        count - switches_before.get(thread, 0)
-        for thread, count in server.voluntary_switches().items()
+    waits = sum(
+        count - waits_before.get(thread, 0) for thread, count in server.voluntary_switches().items()
     )
-    return Sample(report, cpu_used * 1e6 / report["calls"], switches / report["calls"])
+    calls = report["calls"]
+    usage = Usage(cpu_used * 1e6 / calls, waits / calls, load_used * 1e6 / calls)
+    return Sample(report, usage)
 
 
 def fresh(
@@ -211,3 +233,9 @@ def fresh(
             return under_load(running, load(running.socket, *shape), settings, cpu)
 
     return measure
+
+
+def _children_cpu_seconds() -> float:
+    """The processor time of all programs that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

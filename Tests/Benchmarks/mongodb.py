@@ -45,7 +45,7 @@ while not client.admin.command("hello")["isWritablePrimary"]:
 
 
 def mongodb(settings: Settings) -> Section:
-    """The speed lines of the MongoDB store."""
+    """Adds to MongoDB."""
     section = Section("mongodb", "MongoDB, a replica set of one member on this machine")
     if "mongodb://" not in run([program("feedbackd"), "--help"]):
         raise LeftOut("this build of feedbackd has no MongoDB store")
@@ -54,7 +54,9 @@ def mongodb(settings: Settings) -> Section:
         many = f"{BATCH} adds in flight"
         contenders = {
             "feedbackd, 8 x 8": lambda: _daemon(uri, (8, 8), settings),
-            "pymongo, one caller": lambda: _loop([str(PYTHON), str(PYMONGO_LOOP), "--uri", uri], settings),
+            "pymongo, one caller": lambda: _loop(
+                [str(PYTHON), str(PYMONGO_LOOP), "--uri", uri], settings
+            ),
             "libmongoc, bulk": lambda: _loop(
                 [*loop, "--mode", "bulk", "--batch", str(BATCH)], settings
             ),
@@ -67,7 +69,11 @@ def mongodb(settings: Settings) -> Section:
             "MongoDB", f"MongoDB, {many}", RATE, "feedbackd, 8 x 8", other, at_least(limit)
         )
     section.compare(
-        "MongoDB", "MongoDB, one add, p50", P50, "feedbackd, 1 x 1", "libmongoc, update",
+        "MongoDB",
+        "MongoDB, one add, p50",
+        P50,
+        "feedbackd, 1 x 1",
+        "libmongoc, update",
         at_most(1.2),
     )
     return section

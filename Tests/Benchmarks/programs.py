@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE = ROOT / ".build/release"
@@ -39,7 +40,10 @@ def program(name: str) -> str:
 
 @dataclass(frozen=True)
 class Server:
-    """A server that can be started any number of times; SOCKET in its command stands for the path."""
+    """A server that can be started any number of times.
+
+    SOCKET in its command stands for the socket's path.
+    """
 
     name: str
     command: Sequence[str]
@@ -141,7 +145,7 @@ class Running:
 
 
 def start(
-    command: Sequence[str], cpu: int | None = None, **options: object
+    command: Sequence[str], cpu: int | None = None, **options: Any
 ) -> subprocess.Popen[bytes]:
     """Starts a program, on one processor only if that is named."""
 
@@ -164,11 +168,11 @@ def run(command: Sequence[str], cpu: int | None = None) -> str:
     return output.decode()
 
 
-def run_json(command: Sequence[str], cpu: int | None = None) -> dict:
+def run_json(command: Sequence[str], cpu: int | None = None) -> dict[str, Any]:
     """Runs a load program and returns its report; no call may have failed."""
     with tempfile.NamedTemporaryFile(prefix="feedbackd-bench-", suffix=".json") as file:
         run([*command, "--json", file.name], cpu)
-        report = json.load(file)
+        report: dict[str, Any] = json.load(file)
     if report["errors"] or not report["calls"]:
         codes = report.get("errors_by_code", "")
         name = Path(command[0]).name

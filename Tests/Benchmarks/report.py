@@ -2,8 +2,22 @@
 
 import dataclasses
 import statistics
+from typing import Any
 
-from measure import CPU, P50, P99, RATE, Metric, Result, Sample, Section, Spread
+from measure import (
+    CPU,
+    LOAD_CPU,
+    P50,
+    P99,
+    P999,
+    RATE,
+    WAITS,
+    Metric,
+    Result,
+    Sample,
+    Section,
+    Spread,
+)
 
 
 def markdown(machine: dict[str, str], sections: list[Section], quick: bool) -> str:
@@ -14,14 +28,16 @@ def markdown(machine: dict[str, str], sections: list[Section], quick: bool) -> s
     lines += [f"- {name}: {value}" for name, value in machine.items() if value]
     lines += ["", "## Results", "", RATIO_NOTE, "", *results_table(sections), ""]
     for section in sections:
-        lines += [f"## {section.title}", ""]
-        if section.left_out:
-            lines += [f"Left out: {section.left_out}", ""]
-        lines += [f"{note}\n" for note in section.notes]
+        parts = [[f"Left out: {section.left_out}"]] if section.left_out else []
+        parts += [[note] for note in section.notes]
         if section.has_own_table:
-            lines += [*_table(section.results), ""]
+            parts.append(_table(section.results))
         if section.samples:
-            lines += [*_samples_table(section.samples), ""]
+            parts.append(_samples_table(section.samples))
+        if parts:
+            lines += [f"## {section.title}", ""]
+        for part in parts:
+            lines += [*part, ""]
     return "\n".join(lines)
 
 
@@ -33,16 +49,11 @@ RATIO_NOTE = (
 def results_table(sections: list[Section]) -> list[str]:
     """The table of the goals, as it also stands in the README."""
     return _table(
-        [
-            result
-            for section in sections
-            for result in section.results
-            if not section.has_own_table
-        ]
+        [result for section in sections for result in section.results if not section.has_own_table]
     )
 
 
-def as_json(machine: dict[str, str], sections: list[Section], quick: bool) -> dict:
+def as_json(machine: dict[str, str], sections: list[Section], quick: bool) -> dict[str, Any]:
     """The same for programs."""
     return {
         "machine": machine,
@@ -80,22 +91,21 @@ def _result_line(result: Result) -> str:
 
 
 def _samples_table(samples: dict[str, list[Sample]]) -> list[str]:
-    columns: list[Metric] = [RATE, P50, P99, P999, CPU, SWITCHES]
+    times, usage = [RATE, P50, P99, P999], [CPU, WAITS, LOAD_CPU]
     lines = [
-        "| | " + " | ".join(column.name for column in columns) + " |",
-        "|---|" + "---:|" * len(columns),
+        "| | " + " | ".join(metric.name for metric in times + usage) + " |",
+        "|---|" + "---:|" * len(times + usage),
     ]
     for name, runs in samples.items():
-        values = [
-            _value(statistics.median(column.of(run) for run in runs), column.unit)
-            for column in columns
-        ]
-        lines.append(f"| {name} | " + " | ".join(values) + " |")
+        has_usage = all(run.usage for run in runs)
+        cells = [_median(runs, metric) for metric in times]
+        cells += [_median(runs, metric) if has_usage else "" for metric in usage]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
 
 
-P999 = Metric("p99.9", "µs", lambda sample: sample.latency_us("p999"))
-SWITCHES = Metric("waits per call", "", lambda sample: sample.switches_per_call)
+def _median(runs: list[Sample], metric: Metric) -> str:
+    return _value(statistics.median(map(metric.of, runs)), metric.unit)
 
 
 def _spread(spread: Spread) -> str:
@@ -107,8 +117,5 @@ def _spread(spread: Spread) -> str:
 
 def _value(value: float, unit: str) -> str:
     """Three digits, and no more of them than the unit before the point wants."""
-    if abs(value) >= 100:
-        number = f"{value:,.0f}"
-    else:
-        number = f"{value:.3g}"
+    number = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return f"{number} {unit}".strip()

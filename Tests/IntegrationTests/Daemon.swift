@@ -6,6 +6,7 @@ final class Daemon {
     let process: Process
     let socket: String
     private let folder: TemporaryFolder
+    private let logPath: String
 
     /// Starts the daemon and returns when it listens.
     ///
@@ -19,6 +20,7 @@ final class Daemon {
         self.folder = folder
         socket = folder.path("d.sock")
         let log = folder.path("daemon-\(UInt64.random(in: 0 ... .max)).log")
+        logPath = log
         process = try Programs.start(
             program ?? Programs.path("feedbackd"),
             ["--socket", socket, "--store", "sqlite:\(folder.path("f.db"))"] + arguments,
@@ -49,6 +51,9 @@ final class Daemon {
         process.waitUntilExit()
         return process.terminationStatus
     }
+
+    /// What it has written to standard error.
+    func log() throws -> String { try Programs.text(logPath) }
 
     /// Runs feedbackctl against it.
     func control(_ arguments: String...) throws -> Programs.Outcome {

@@ -52,6 +52,29 @@ func runLoad(c *client, session string, concurrency int) error {
 	return l.failure
 }
 
+// runLoadOnConnections runs a load of its own on each connection. Each ends with its connection.
+func runLoadOnConnections(socket string, arguments []string) error {
+	count, err := parseCount(arguments[1])
+	if err != nil {
+		return err
+	}
+	clients, err := separateConnections(socket, count)
+	if err != nil {
+		return err
+	}
+	errs := make(chan error)
+	for _, c := range clients {
+		go func(c *client) { errs <- runLoad(c, arguments[0], 1) }(c)
+	}
+	var failure error
+	for range clients {
+		if err := <-errs; err != nil {
+			failure = err
+		}
+	}
+	return failure
+}
+
 // stopOnSignal lets the calls under way end, so that their acknowledgements are printed.
 func (l *loader) stopOnSignal() {
 	signals := make(chan os.Signal, 1)

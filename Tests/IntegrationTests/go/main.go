@@ -21,6 +21,8 @@ const usage = `usage: foreign-client SOCKET SUBCOMMAND
   verify SESSION N          check that the session holds just what "add SESSION N" added
   load SESSION CONCURRENCY  add until the connection breaks or SIGTERM comes; print the
                             acknowledged as "ack REQUEST_ID FEEDBACK_ID"
+  load-connections SESSION N
+                            the same on N connections, one call at a time on each
   check-acks SESSION FILE   check that the session holds what those lines say, nothing twice
   parallel-connections N    one call on each of N connections at the same time
   parallel-calls N          N calls on one connection at the same time
@@ -33,13 +35,14 @@ type subcommand struct {
 }
 
 var subcommands = map[string]subcommand{
-	"all":        {0, onOneConnection(runAll)},
-	"errors":     {0, onOneConnection(runErrors)},
-	"deadline":   {0, onOneConnection(runDeadline)},
-	"add":        {2, withCount(runAdd)},
-	"verify":     {2, withCount(runVerify)},
-	"load":       {2, withCount(runLoad)},
-	"check-acks": {2, runCheckAcks},
+	"all":              {0, onOneConnection(runAll)},
+	"errors":           {0, onOneConnection(runErrors)},
+	"deadline":         {0, onOneConnection(runDeadline)},
+	"add":              {2, withCount(runAdd)},
+	"verify":           {2, withCount(runVerify)},
+	"load":             {2, withCount(runLoad)},
+	"load-connections": {2, runLoadOnConnections},
+	"check-acks":       {2, runCheckAcks},
 	"parallel-connections": {1, func(socket string, arguments []string) error {
 		return runParallel(socket, arguments[0], separateConnections)
 	}},
