@@ -78,8 +78,7 @@ struct LoadLoop: ~Copyable {
         close(epoll)
     }
 
-    /// Makes calls until an instant, then waits for the replies; those to a closed loop that come
-    /// after the instant are not counted.
+    /// Makes calls until an instant, then waits for the replies, which count like all others.
     mutating func run(until end: Int64) throws -> LoadResult {
         try run(until: end, calls: .max)
     }
@@ -108,7 +107,9 @@ struct LoadLoop: ~Copyable {
             if now - lastReply > Self.silenceMax, inFlight > 0 { break }
         }
         result.unfinished = inFlight
-        result.nanoseconds = (end == .max ? lastReply : end) - begin
+        // A closed loop lasts until the last reply, so that a stall at its end is not overlooked.
+        let isScheduled = schedule != nil && end != .max
+        result.nanoseconds = max((isScheduled ? end : lastReply) - begin, 1)
         return result
     }
 
@@ -153,10 +154,9 @@ struct LoadLoop: ~Copyable {
         on connection: UnsafeMutablePointer<LoadConnection>,
         _ now: Int64
     ) throws {
-        let isCounted = schedule != nil || now < end
         let before = connection.pointee.inFlight
         try connection.pointee.forEachReply { begin, statusCode in
-            if isCounted { result.count(latency: now - begin, statusCode: statusCode) }
+            result.count(latency: now - begin, statusCode: statusCode)
         }
         inFlight -= before - connection.pointee.inFlight
         lastReply = now

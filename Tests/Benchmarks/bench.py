@@ -37,12 +37,16 @@ SECTIONS: list[Callable[[Settings], Section]] = [
 def main() -> int:
     arguments = _arguments()
     settings = Settings.of(arguments.quick)
+    load_before = machine.load_average()
     wanted = arguments.only or [measure.__name__ for measure in SECTIONS]
     sections = []
     for measure in SECTIONS:
         if measure.__name__ in wanted:
             sections.append(_measured(measure, settings))
-    write(sections, arguments.quick, arguments.output)
+    described = machine.describe() | {
+        "load average": f"{load_before} before, {machine.load_average()} after"
+    }
+    write(described, sections, arguments.quick, arguments.output)
     over = [
         result
         for section in sections
@@ -72,10 +76,9 @@ def _measured(measure: Callable[[Settings], Section], settings: Settings) -> Sec
     return section
 
 
-def write(sections: list[Section], quick: bool, folder: Path) -> None:
+def write(described: dict[str, str], sections: list[Section], quick: bool, folder: Path) -> None:
     """Writes report.md, report.json and latency.svg."""
     folder.mkdir(parents=True, exist_ok=True)
-    described = machine.describe()
     (folder / "report.md").write_text(report.markdown(described, sections, quick))
     document = report.as_json(described, sections, quick)
     (folder / "report.json").write_text(json.dumps(document, indent=1) + "\n")

@@ -31,6 +31,11 @@ def describe() -> dict[str, str]:
     }
 
 
+def load_average() -> str:
+    """How many threads ran or wanted to, on average over a minute."""
+    return f"{os.getloadavg()[0]:.2f}"
+
+
 def _commit() -> str:
     commit = _output("git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD")
     changes = _output("git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no")
