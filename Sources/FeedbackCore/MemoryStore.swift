@@ -5,9 +5,8 @@ internal import Synchronization
 ///
 /// A call never waits. Lists and metrics look at every feedback, so that they are plainly right.
 public final class MemoryStore: ImmediateStore {
-    /// Guarded by the lock of the state.
+    /// Used with the lock of the state only, not with its copies.
     private final class Session {
-        var metadata: Metadata = [:]
         /// Places in `feedbacks`.
         private var places: [RequestID: Int] = [:]
 
@@ -39,6 +38,8 @@ public final class MemoryStore: ImmediateStore {
     private struct State {
         var feedbacks: [Feedback] = []
         var sessions: [ExactText: Session] = [:]
+        /// Of the sessions that have any.
+        var metadata: [ExactText: Metadata] = [:]
         var isClosed = false
 
         func checkOpen() throws {
@@ -126,8 +127,8 @@ public final class MemoryStore: ImmediateStore {
             case .none: continue
             case .session: key = feedback.sessionID
             case .metadata(let name):
-                let session = state.sessions[ExactText(feedback.sessionID)]
-                key = try MetadataJSON.groupKey(session?.metadata[name])
+                let metadata = state.metadata[ExactText(feedback.sessionID)]
+                key = try MetadataJSON.groupKey(metadata?[name])
             case .hour: key = feedback.createdAt.hour
             case .day: key = feedback.createdAt.day
             }
@@ -144,7 +145,9 @@ public final class MemoryStore: ImmediateStore {
         ofSession sessionID: String,
         context: CallContext
     ) async throws -> Metadata? {
-        try snapshot(context).sessions[ExactText(sessionID)]?.metadata
+        let state = try snapshot(context)
+        let id = ExactText(sessionID)
+        return state.metadata[id] ?? (state.sessions[id] == nil ? nil : [:])
     }
 
     /// See ``Store``.
@@ -158,11 +161,13 @@ public final class MemoryStore: ImmediateStore {
             try state.checkOpen()
             if let reason = context.reasonToDrop { throw reason }
             let id = ExactText(sessionID)
-            let known = state.sessions[id]
-            let metadata = change.applied(to: known?.metadata ?? [:])
-            if known == nil, missingSession == .reject { throw FeedbackError.unknownSession }
+            let metadata = change.applied(to: state.metadata[id] ?? [:])
+            if state.sessions[id] == nil, missingSession == .reject {
+                throw FeedbackError.unknownSession
+            }
             _ = try MetadataJSON.encode(metadata)
-            try state.session(id, ifMissing: missingSession).metadata = metadata
+            _ = try state.session(id, ifMissing: missingSession)
+            state.metadata[id] = metadata
             return metadata
         }
     }

@@ -56,7 +56,7 @@ final class Channel: @unchecked Sendable {
     private var delegateDeadline: ContinuousClock.Instant?
     private var closeDeadline: ContinuousClock.Instant?
     /// The earliest time at which the loop will wake this channel.
-    private var alarm: ContinuousClock.Instant?
+    private(set) var alarm: ContinuousClock.Instant?
 
     /// Takes over the descriptor.
     ///
@@ -79,10 +79,12 @@ final class Channel: @unchecked Sendable {
 
     /// The socket's state has changed.
     ///
-    /// `ending` says that the peer has closed, or ended its half.
-    func becameReady(readable: Bool, writable: Bool, ending: Bool) {
+    /// `ending` says that the peer has ended its half, `gone` that it has closed its socket.
+    func becameReady(readable: Bool, writable: Bool, ending: Bool, gone: Bool) {
         if writable, output.count > 0 { flush() }
         if readable { read(toTheEnd: ending) }
+        // Where nothing is read, only this tells that nobody waits any more.
+        if gone, !mayRead { close() }
     }
 
     // MARK: - Input

@@ -43,6 +43,12 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
         /// Tells whether the descriptor is still the channel's.
         var watch: UInt64
 
+        init(_ channel: Channel, _ deadline: ContinuousClock.Instant) {
+            self.deadline = deadline
+            descriptor = channel.descriptor
+            watch = channel.watch
+        }
+
         static func < (a: Alarm, b: Alarm) -> Bool { a.deadline < b.deadline }
         static func == (a: Alarm, b: Alarm) -> Bool { a.deadline == b.deadline }
     }
@@ -51,6 +57,8 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     private static let readBufferBytes = 64 * 1024
     /// How many sockets one look at the epoll set yields at most.
     private static let eventsMax = 256
+    /// How many alarms may be kept beside those that channels still wait for.
+    private static let staleAlarmsMax = 1_024
     /// After so long without an event the loop gives its worker back.
     private static let restAfterMilliseconds: Int32 = 100
 
@@ -219,15 +227,15 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
         // A descriptor that is closed in this turn cannot be another channel's before the next: an
         // event for it finds nothing. Nor does the bell.
         guard let channel = channels[descriptor] else { return }
-        let isEnding = event.events & Self.endEvents != 0
+        let isGone = event.events & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0
+        let isEnding = isGone || event.events & EPOLLRDHUP.rawValue != 0
         channel.becameReady(
             readable: event.events & EPOLLIN.rawValue != 0 || isEnding,
             writable: event.events & EPOLLOUT.rawValue != 0,
-            ending: isEnding
+            ending: isEnding,
+            gone: isGone
         )
     }
-
-    private static let endEvents = EPOLLRDHUP.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue
 
     // MARK: - Time
 
@@ -235,10 +243,16 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     ///
     /// Every call counts; the channel sees for itself what is due.
     func wake(_ channel: Channel, at deadline: ContinuousClock.Instant) {
-        alarms.insert(
-            Alarm(deadline: deadline, descriptor: channel.descriptor, watch: channel.watch)
-        )
+        alarms.insert(Alarm(channel, deadline))
+        if alarms.count > 2 * channels.count + Self.staleAlarmsMax { dropStaleAlarms() }
         setTimer()
+    }
+
+    /// Keeps each channel's next alarm only: deadlines that were not reached leave theirs behind.
+    private func dropStaleAlarms() {
+        alarms = Heap(
+            channels.values.compactMap { channel in channel.alarm.map { Alarm(channel, $0) } }
+        )
     }
 
     /// Sets the timer, unless it is set to go off early enough: it is set again when it does.

@@ -290,6 +290,23 @@ struct ConnectionLimitTests {
         await echo.stop()
     }
 
+    @Test func a_peer_that_goes_is_noticed_while_no_further_calls_are_read() async throws {
+        var limits = RPCLimits()
+        limits.callsInFlightPerConnectionMax = 1
+        let echo = try EchoServer(limits: limits)
+        let server = echo.server
+        do {
+            let connection = try echo.connect()
+            let calls = [1, 3, 5].map { EchoServer.call(stream: $0, "Stall", "x") }
+            connection.send(calls.reduce(Data(), +))
+            await echo.gate.waiting(1)
+            #expect(server.connectionCount == 1)
+        }
+        #expect(await eventually { server.connectionCount == 0 })
+        echo.gate.open()
+        await echo.stop()
+    }
+
     @Test("37: a stop lets running calls finish and refuses new ones")
     func stop() async throws {
         let echo = try EchoServer()
