@@ -37,7 +37,7 @@ struct BothProtocolsTests {
             ),
         ]
         let isLoaded = try await eventually {
-            try min(byteCount(ttrpc), byteCount(grpc)) > 300_000
+            try min(byteCount(ttrpc), byteCount(grpc)) > 100_000
         }
         #expect(isLoaded)
         #expect(try daemon.descriptorCount() > 100)
