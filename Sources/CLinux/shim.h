@@ -1,6 +1,7 @@
 // What Swift's Glibc module does not have.
 #pragma once
 #include <elf.h>
+#include <malloc.h>
 #include <sched.h>
 #include <sys/auxv.h>
 #include <sys/epoll.h>

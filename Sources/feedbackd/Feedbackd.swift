@@ -26,6 +26,8 @@ struct Feedbackd: AsyncParsableCommand {
             var logger = Logger(label: "feedbackd")
             logger.logLevel = settings.logLevel
             let server = try FeedbackServer(configuration: settings.server, logger: logger)
+            let memory = FreedMemory.returnRegularly()
+            defer { memory.cancel() }
             try await server.run {
                 ProgramPages.letGo()
                 Self.say("listening on \(server.socketPath) (store \(server.storeLocation))")
