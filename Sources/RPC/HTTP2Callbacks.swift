@@ -35,9 +35,9 @@ enum HTTP2Callbacks {
             flags,
             _,
             userData in
-            switch HTTP2Callbacks.owner(userData).delegate.http2Body(
-                of: streamID,
-                bytesMax: bytesMax
+            switch HTTP2Callbacks.with(
+                userData,
+                { $0.delegate.http2Body(of: streamID, bytesMax: bytesMax) }
             ) {
             case .data(let count, let isLast):
                 var bits: UInt32 = 0
@@ -55,9 +55,13 @@ enum HTTP2Callbacks {
         }
     }
 
-    fileprivate static func owner(_ userData: UnsafeMutableRawPointer?) -> HTTP2Session {
+    /// Does something with the session that called the library, and so stays alive.
+    fileprivate static func with<Value>(
+        _ userData: UnsafeMutableRawPointer?,
+        _ body: (HTTP2Session) -> Value
+    ) -> Value {
         guard let userData else { preconditionFailure("every session has its owner") }
-        return Unmanaged<HTTP2Session>.fromOpaque(userData).takeUnretainedValue()
+        return Unmanaged<HTTP2Session>.fromOpaque(userData)._withUnsafeGuaranteedRef { body($0) }
     }
 
     /// The table of all callbacks, which every session copies.
@@ -72,12 +76,14 @@ enum HTTP2Callbacks {
 
     private static func addInput(_ table: OpaquePointer?) {
         nghttp2_session_callbacks_set_on_begin_frame_callback(table) { _, header, userData in
-            if let header { HTTP2Callbacks.owner(userData).frameBegan(header.pointee) }
+            if let header { HTTP2Callbacks.with(userData) { $0.frameBegan(header.pointee) } }
             return 0
         }
         nghttp2_session_callbacks_set_on_begin_headers_callback(table) { _, frame, userData in
             guard let frame, HTTP2Callbacks.isRequest(frame) else { return 0 }
-            HTTP2Callbacks.owner(userData).delegate.http2Began(frame.pointee.hd.stream_id)
+            HTTP2Callbacks.with(userData) {
+                $0.delegate.http2Began(frame.pointee.hd.stream_id)
+            }
             return 0
         }
         nghttp2_session_callbacks_set_on_header_callback(table) {
@@ -91,11 +97,13 @@ enum HTTP2Callbacks {
             userData in
             // Trailers of a request mean nothing in gRPC.
             guard let frame, HTTP2Callbacks.isRequest(frame) else { return 0 }
-            HTTP2Callbacks.owner(userData).delegate.http2Header(
-                frame.pointee.hd.stream_id,
-                name: UnsafeRawBufferPointer(start: name, count: nameLength),
-                value: UnsafeRawBufferPointer(start: value, count: valueLength)
-            )
+            HTTP2Callbacks.with(userData) {
+                $0.delegate.http2Header(
+                    frame.pointee.hd.stream_id,
+                    name: UnsafeRawBufferPointer(start: name, count: nameLength),
+                    value: UnsafeRawBufferPointer(start: value, count: valueLength)
+                )
+            }
             return 0
         }
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(table) {
@@ -105,31 +113,28 @@ enum HTTP2Callbacks {
             bytes,
             count,
             userData in
-            HTTP2Callbacks.owner(userData).received(
-                streamID,
-                UnsafeRawBufferPointer(start: bytes, count: count),
-                flags
-            )
+            HTTP2Callbacks.with(userData) {
+                $0.received(streamID, UnsafeRawBufferPointer(start: bytes, count: count), flags)
+            }
             return 0
         }
         nghttp2_session_callbacks_set_on_frame_recv_callback(table) { _, frame, userData in
-            if let frame { HTTP2Callbacks.owner(userData).frameArrived(frame) }
+            if let frame { HTTP2Callbacks.with(userData) { $0.frameArrived(frame) } }
             return 0
         }
         nghttp2_session_callbacks_set_on_stream_close_callback(table) { _, streamID, _, userData in
-            HTTP2Callbacks.owner(userData).delegate.http2StreamClosed(streamID)
+            HTTP2Callbacks.with(userData) { $0.delegate.http2StreamClosed(streamID) }
             return 0
         }
     }
 
     private static func addOutput(_ table: OpaquePointer?) {
         nghttp2_session_callbacks_set_send_callback(table) { _, bytes, count, _, userData in
-            let channel = HTTP2Callbacks.owner(userData).channel
-            guard let bytes, channel.hasRoom(for: count) else {
-                return Int(NGHTTP2_ERR_WOULDBLOCK.rawValue)
+            guard let bytes else { return 0 }
+            let hasRoom = HTTP2Callbacks.with(userData) {
+                $0.sendFrame(UnsafeRawBufferPointer(start: bytes, count: count))
             }
-            channel.write(count) { $0.copyMemory(from: bytes, byteCount: count) }
-            return count
+            return hasRoom ? count : Int(NGHTTP2_ERR_WOULDBLOCK.rawValue)
         }
         nghttp2_session_callbacks_set_send_data_callback(table) {
             _,
@@ -139,11 +144,13 @@ enum HTTP2Callbacks {
             _,
             userData in
             guard let frame, let header else { return 0 }
-            HTTP2Callbacks.owner(userData).sendBody(frame.pointee.hd.stream_id, header, count)
+            HTTP2Callbacks.with(userData) {
+                $0.sendBody(frame.pointee.hd.stream_id, header, count)
+            }
             return 0
         }
         nghttp2_session_callbacks_set_on_frame_send_callback(table) { _, frame, userData in
-            if let frame { HTTP2Callbacks.owner(userData).frameWasSent(frame) }
+            if let frame { HTTP2Callbacks.with(userData) { $0.frameWasSent(frame) } }
             return 0
         }
     }
@@ -183,6 +190,13 @@ extension HTTP2Session {
         case NGHTTP2_PING: if isAcknowledgement { finishDrain() }
         default: break
         }
+    }
+
+    /// Writes a frame that is not DATA; false if there is no room for it now.
+    fileprivate func sendFrame(_ frame: UnsafeRawBufferPointer) -> Bool {
+        guard let start = frame.baseAddress, channel.hasRoom(for: frame.count) else { return false }
+        channel.write(frame.count) { $0.copyMemory(from: start, byteCount: frame.count) }
+        return true
     }
 
     fileprivate func sendBody(

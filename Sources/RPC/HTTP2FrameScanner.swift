@@ -52,6 +52,17 @@ struct HTTP2FrameScanner {
                 position += count
                 continue
             }
+            if partialCount == 0, bytes.count - position >= Self.headerBytes {
+                // Most headers come in one piece.
+                partial.length =
+                    Int(bytes[position]) << 16 | Int(bytes[position + 1]) << 8
+                    | Int(bytes[position + 2])
+                partial.kind = bytes[position + 3]
+                partial.flags = bytes[position + 4]
+                position += Self.headerBytes
+                handle(takeHeader())
+                continue
+            }
             add(bytes[position])
             position += 1
             if partialCount == Self.headerBytes { handle(takeHeader()) }

@@ -62,7 +62,8 @@ final class HTTP2Session: @unchecked Sendable {
     static let frameHeaderBytes = 9
 
     let channel: Channel
-    unowned let delegate: any HTTP2SessionDelegate
+    /// It owns this session.
+    unowned(unsafe) let delegate: any HTTP2SessionDelegate
     let session: OpaquePointer
     private let limits: RPCLimits
     private var scanner = HTTP2FrameScanner()

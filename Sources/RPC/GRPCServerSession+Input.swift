@@ -1,0 +1,226 @@
+internal import ProtoCodec
+
+/// What gRPC's clients send: a header that names the method, messages, and an end. A unary call
+/// begins when its request has ended, a streaming call with the header.
+extension GRPCServerSession {
+    func http2Began(_ streamID: Int32) {
+        let stream = GRPCServerStream(id: streamID, messageBytesMax: limits.frameBytesMax)
+        streams[streamID] = stream
+        beginning = stream
+    }
+
+    func http2Header(
+        _ streamID: Int32,
+        name: UnsafeRawBufferPointer,
+        value: UnsafeRawBufferPointer
+    ) {
+        beginning?.head.add(
+            name: name,
+            value: value,
+            router: router,
+            listBytesMax: limits.metadataBytesMax
+        )
+    }
+
+    func http2HeadersEnded(_ streamID: Int32) {
+        guard let stream = beginning else { return }
+        beginning = nil
+        start(stream)
+    }
+
+    func http2Received(_ streamID: Int32, _ bytes: UnsafeRawBufferPointer, isLast: Bool) {
+        // Whatever one stream does with its data, the others go on.
+        http2.consumeConnection(bytes.count)
+        guard let stream = streams[streamID], !stream.isFinished else { return }
+        stream.progress += bytes.count
+        stream.unconsumedBytes += bytes.count
+        do throws(GRPCMessageDecoder.Failure) {
+            try stream.decoder.decode(bytes) { message, isCompressed in
+                take(message, isCompressed: isCompressed, isLast: isLast, for: stream)
+            }
+        } catch {
+            abandon(stream, status(of: error))
+        }
+        guard !isLast else { return }
+        count(stream)
+        if heldBytes > limits.requestBytesHeldMax {
+            abandon(stream, .tooManyRequestBytes(limits.requestBytesHeldMax))
+        }
+        allowMore(on: stream)
+        if stream.decoder.isInsideMessage { expectProgress() }
+    }
+
+    private func status(of failure: GRPCMessageDecoder.Failure) -> RPCStatus {
+        switch failure {
+        case .tooLarge(let count):
+            RPCStatus(
+                .resourceExhausted,
+                "the message has \(count) bytes, at most \(limits.frameBytesMax) are accepted"
+            )
+        case .unknownFlag(let flag):
+            RPCStatus(.internal, "a message's first byte must be 0 or 1, and is \(flag)")
+        }
+    }
+
+    /// Ends the stream, with its call if that runs.
+    func abandon(_ stream: GRPCServerStream, _ status: RPCStatus) {
+        if let call = stream.call { call.abandon(status) } else { fail(stream, status) }
+    }
+
+    func http2InputEnded(_ streamID: Int32) {
+        guard let stream = streams[streamID], !stream.inputHasEnded else { return }
+        stream.inputHasEnded = true
+        let lent = self.lent
+        self.lent = nil
+        guard !stream.isFinished else { return }
+        if stream.decoder.isInsideMessage {
+            abandon(stream, RPCStatus(.internal, "the request ends within a message"))
+        } else if let call = stream.call {
+            call.messages?.endRequests()
+        } else if let lent, lent.stream === stream {
+            run(stream, lent.message)
+        } else if let message = stream.message {
+            stream.message = nil
+            count(stream)
+            message.withUnsafeBytes { run(stream, $0) }
+        } else {
+            fail(stream, .notOneMessage)
+        }
+    }
+
+    // MARK: - Calls
+
+    private func start(_ stream: GRPCServerStream) {
+        if let refusal {
+            hasRefused = true
+            return fail(stream, refusal)
+        }
+        switch stream.head.httpFault {
+        case .methodNotAllowed: return finish(stream, with: GRPCResponse.methodNotAllowed)
+        case .unsupportedMediaType:
+            return finish(stream, with: GRPCResponse.unsupportedMediaType)
+        case nil: break
+        }
+        if let fault = stream.head.fault { return fail(stream, fault) }
+        guard let method = stream.head.method else { return fail(stream, .noPath) }
+        // The client's count of streams does not say how many handlers run: those of streams that
+        // were reset may go on.
+        guard runningHandlers < limits.callsInFlightPerConnectionMax else {
+            return reset(stream, .refusedStream)
+        }
+        if let timeout = stream.head.timeout {
+            let deadline = ContinuousClock.now + min(timeout, limits.callTimeoutMax)
+            stream.deadline = deadline
+            channel.wake(at: deadline)
+        }
+        if case .streaming(let start) = method.handler {
+            let call = makeCall(stream, messages: CallMessages())
+            runningHandlers += 1
+            start(call)
+        }
+    }
+
+    private func makeCall(
+        _ stream: GRPCServerStream,
+        messages: CallMessages? = nil
+    ) -> ServerCall {
+        let call = ServerCall(
+            streamID: UInt32(bitPattern: stream.id),
+            peer: peer,
+            deadline: stream.deadline,
+            metadata: stream.head.metadata,
+            messages: messages,
+            loop: channel.loop,
+            session: self
+        )
+        stream.call = call
+        return call
+    }
+
+    /// Takes a whole message; `isLast` says that the stream's input ends while what is lent is there.
+    private func take(
+        _ message: GRPCMessageDecoder.Message,
+        isCompressed: Bool,
+        isLast: Bool,
+        for stream: GRPCServerStream
+    ) {
+        guard !stream.isFinished else { return }
+        do throws(RPCStatus) {
+            if let call = stream.call {
+                guard let messages = call.messages else { throw RPCStatus.notOneMessage }
+                messages.add(try isCompressed ? inflate(message, stream) : message.copy)
+                return
+            }
+            guard !stream.hasMessage else { throw RPCStatus.notOneMessage }
+            stream.hasMessage = true
+            if isCompressed {
+                stream.message = try inflate(message, stream)
+            } else if isLast, case .lent(let bytes) = message {
+                lent = (stream, bytes)
+            } else {
+                stream.message = message.copy
+            }
+        } catch {
+            abandon(stream, error)
+        }
+    }
+
+    private func inflate(
+        _ message: GRPCMessageDecoder.Message,
+        _ stream: GRPCServerStream
+    ) throws(RPCStatus) -> [UInt8] {
+        guard stream.head.isGzip else {
+            throw RPCStatus(.internal, "the message is compressed, but no grpc-encoding is named")
+        }
+        do {
+            return try GzipInflater.inflate(message.copy, bytesMax: limits.frameBytesMax)
+        } catch {
+            switch error {
+            case .tooLarge:
+                throw RPCStatus(
+                    .resourceExhausted,
+                    "the message has more than \(limits.frameBytesMax) bytes when it is decompressed"
+                )
+            case .malformed:
+                throw RPCStatus(.internal, "the message cannot be decompressed with gzip")
+            }
+        }
+    }
+
+    /// Runs the handler of a unary call.
+    private func run(_ stream: GRPCServerStream, _ message: UnsafeRawBufferPointer) {
+        guard case .unary(let start) = stream.head.method?.handler else { return }
+        let arena = channel.loop.arena
+        arena.reset()
+        let call = makeCall(stream)
+        runningHandlers += 1
+        do {
+            try start(message, arena, call)
+        } catch {
+            runningHandlers -= 1
+            stream.call = nil
+            fail(stream, router.status(error))
+        }
+    }
+
+    // MARK: - Memory
+
+    /// Counts the memory of a stream's requests anew.
+    func count(_ stream: GRPCServerStream) {
+        heldBytes += stream.heldBytes - stream.countedBytes
+        stream.countedBytes = stream.heldBytes
+    }
+
+    /// Lets the client send on while the handler has taken what came.
+    func allowMore(on stream: GRPCServerStream) {
+        guard !stream.inputHasEnded, stream.unconsumedBytes > 0,
+            stream.call?.messages?.hasWaitingRequest != true
+        else { return }
+        http2.consumeStream(stream.id, stream.unconsumedBytes)
+        stream.unconsumedBytes = 0
+    }
+}
+
+extension RPCStatus {
+    fileprivate static let noPath = RPCStatus(.unimplemented, "the request names no method")
+}
