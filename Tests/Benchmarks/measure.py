@@ -183,10 +183,11 @@ def ttrpc_load(socket: str, connections: int, in_flight: int, *options: str) -> 
     return [*command, "--connections", str(connections), "--in-flight", str(in_flight), *options]
 
 
-def grpc_load(socket: str, connections: int, in_flight: int, *options: str) -> list[str]:
-    """The command of the C++ gRPC client, which has fewer options."""
-    command = [program("grpc-cpp-client"), "--socket", socket]
-    return [*command, "--connections", str(connections), "--in-flight", str(in_flight), *options]
+def grpc_load(socket: str, connections: int, in_flight: int) -> list[str]:
+    """The command of the C++ gRPC client, which needs several threads to keep a server busy."""
+    threads = str(min(connections, len(os.sched_getaffinity(0))))
+    command = [program("grpc-cpp-client"), "--socket", socket, "--threads", threads]
+    return [*command, "--connections", str(connections), "--in-flight", str(in_flight)]
 
 
 def under_load(
