@@ -1,8 +1,8 @@
 # The two commands of the README are `make run` and `make test`. Each installs what is missing.
 
-BUILD_PACKAGES = pkg-config libprotobuf-c-dev libsqlite3-dev
+BUILD_PACKAGES = pkg-config libprotobuf-c-dev libsqlite3-dev libmongoc-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) protobuf-compiler protobuf-c-compiler sqlite3 \
-	golang-go golang-github-containerd-ttrpc-dev gogottrpc
+	golang-go golang-github-containerd-ttrpc-dev gogottrpc python3-venv unzip
 
 # Statically linked against Swift's own libraries: smaller in memory, and the binary runs on machines
 # without a Swift toolchain. lld, since the default linker warns about Foundation's own code.
@@ -29,6 +29,7 @@ build:
 test: export FEEDBACKD_WARNINGS_AS_ERRORS = 1
 test:
 	@Tests/support/install-packages.sh $(TEST_PACKAGES)
+	@Tests/support/install-mongodb.sh
 	Proto/generate.sh --check
 	$(MAKE) lint
 	$(MAKE) build

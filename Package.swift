@@ -30,7 +30,9 @@ let package = Package(
         .library(name: "FeedbackClient", targets: ["FeedbackClient"]),
         .library(
             name: "FeedbackServer",
-            targets: ["FeedbackServer", "FeedbackCore", "FeedbackModel", "SQLiteStore"]
+            targets: [
+                "FeedbackServer", "FeedbackCore", "FeedbackModel", "SQLiteStore", "MongoStore",
+            ]
         ),
     ],
     dependencies: [
@@ -60,6 +62,11 @@ let package = Package(
             pkgConfig: "libprotobuf-c",
             providers: [.apt(["libprotobuf-c-dev"])]
         ),
+        .systemLibrary(
+            name: "CMongoC",
+            pkgConfig: "libmongoc-1.0",
+            providers: [.apt(["libmongoc-dev"])]
+        ),
         .systemLibrary(name: "CLinux"),
         .target(name: "CFeedbackProto", dependencies: ["CProtobufC"]),
         .target(name: "CRPCProto", dependencies: ["CProtobufC"]),
@@ -74,6 +81,11 @@ let package = Package(
         .target(
             name: "SQLiteStore",
             dependencies: ["FeedbackCore", "FeedbackModel", grdb, grdbSQLite, logging],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "MongoStore",
+            dependencies: ["CMongoC", "FeedbackCore", "FeedbackModel", logging],
             swiftSettings: settings
         ),
 
@@ -97,7 +109,8 @@ let package = Package(
         .target(
             name: "FeedbackServer",
             dependencies: [
-                "FeedbackCore", "FeedbackMessages", "FeedbackModel", "RPC", "SQLiteStore", logging,
+                "FeedbackCore", "FeedbackMessages", "FeedbackModel", "MongoStore", "RPC",
+                "SQLiteStore", logging,
             ],
             swiftSettings: settings
         ),
@@ -184,6 +197,20 @@ let package = Package(
         .testTarget(
             name: "FeedbackCoreTests",
             dependencies: ["FeedbackCore", "FeedbackModel", "StoreContract"],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "MongoServers",
+            dependencies: ["MongoStore", "TestSupport"],
+            path: "Tests/support/MongoServers",
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "MongoStoreTests",
+            dependencies: [
+                "FeedbackCore", "FeedbackModel", "MongoServers", "MongoStore", "StoreContract",
+                "TestSupport", logging,
+            ],
             swiftSettings: settings
         ),
         .testTarget(
