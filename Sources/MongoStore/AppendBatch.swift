@@ -43,7 +43,9 @@ struct AppendBatch {
     private var results: [Result<AddedFeedback, any Error>?]
     /// Of appends with the same request_id all but the first, with the first.
     private var repeats: [(index: Int, of: Int)] = []
-    private var attempts: UInt32 = 0
+    /// Whether to wait before the next bulk write, since the last one met a passing failure.
+    private var needsPause = false
+    private var repetitions: UInt32 = 0
 
     /// Stores the appends; one result per append, in order.
     static func commit(
@@ -131,7 +133,7 @@ struct AppendBatch {
 
     /// Sends the groups and returns what has to be sent again.
     private mutating func attempt(_ groups: [Group]) -> [Group] {
-        pauseBeforeRepetition()
+        pauseIfNeeded()
         let reply: BulkWrite.Reply
         do {
             reply = try sessions.use { try send(groups, to: $0) }
@@ -211,6 +213,7 @@ struct AppendBatch {
             let isWanted = group.members.contains { appends[$0].context.reasonToDrop == nil }
             if isWanted, .now < giveUpAt {
                 again.append(group)
+                needsPause = true
             } else {
                 fail([group], failure.error)
             }
@@ -224,10 +227,12 @@ struct AppendBatch {
     }
 
     /// Leaves time for another primary, or for another host's write to reach the majority.
-    private mutating func pauseBeforeRepetition() {
-        // The first repetition is mostly one of few updates, for which nothing has to change.
-        if attempts > 1 { usleep(min(attempts * 5_000, 200_000)) }
-        attempts += 1
+    private mutating func pauseIfNeeded() {
+        guard needsPause else { return }
+        needsPause = false
+        repetitions += 1
+        // Mostly another host has made the same session, and the second attempt succeeds.
+        if repetitions > 1 { usleep(min(repetitions * 5_000, 200_000)) }
     }
 
     // MARK: Deciding
@@ -321,6 +326,14 @@ struct AppendBatch {
                 .resourceExhausted,
                 "session_id: the session \(group.session.text) would pass the 16 MB that MongoDB "
                     + "allows a document: use another session",
+                cause: failure
+            )
+        }
+        if failure.isBadValue {
+            return FeedbackError(
+                .failedPrecondition,
+                "session_id: the session \(group.session.text) has feedbacks in MongoDB that are "
+                    + "no array",
                 cause: failure
             )
         }

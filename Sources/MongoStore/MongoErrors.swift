@@ -67,6 +67,9 @@ struct MongoFailure: Error, CustomStringConvertible {
     /// Whether a write would have made the document larger than MongoDB allows.
     var isDocumentTooLarge: Bool { kind == .server && [10_334, 17_419, 17_420].contains(code) }
 
+    /// Whether a value in the document is of a kind that the update cannot work on.
+    var isBadValue: Bool { kind == .server && code == 2 }
+
     /// Whether a document with the same `_id` is there, though the filter did not find it.
     var isDuplicateKey: Bool { kind == .server && code == 11_000 }
 

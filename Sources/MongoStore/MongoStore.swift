@@ -21,7 +21,7 @@ public final class MongoStore: Store {
     let tokens: PageTokenCodec
     private let sessions: SessionCollection
     private let writes: GroupCommit<Append, AddedFeedback>
-    private let readers: WorkerPool
+    let readers: WorkerPool
     private let monitor: HealthMonitor
 
     /// Prepares the connections, which are made when they are needed: MongoDB need not be there yet.

@@ -1,12 +1,18 @@
 import CMongoC
+import Glibc
 import Synchronization
 
 /// libmongoc as a whole.
 enum Mongoc {
-    /// The warnings of the URI that is being read; nil when none is.
-    private static let warnings = Mutex<[String]?>(nil)
-    /// Held while a URI is being read.
-    private static let reading = Mutex<Void>(())
+    private struct Collection {
+        let thread: pthread_t
+        var warnings: [String] = []
+    }
+
+    /// What a thread collects; nil when none does.
+    private static let collection = Mutex<Collection?>(nil)
+    /// Held by the thread that collects.
+    private static let collecting = Mutex<Void>(())
 
     /// Starts the library, the first time; it lives as long as the process.
     static func start() {
@@ -25,18 +31,21 @@ enum Mongoc {
     private static let redirectLog: Void = mongoc_log_set_handler(
         { _, _, message, _ in
             guard let message else { return }
-            Mongoc.warnings.withLock { $0?.append(String(cString: message)) }
+            Mongoc.collection.withLock { collection in
+                guard collection?.thread == pthread_self() else { return }
+                collection?.warnings.append(String(cString: message))
+            }
         },
         nil
     )
 
-    /// What libmongoc warns of while the body runs, which must not block.
+    /// What libmongoc warns of on this thread while the body runs, which must not block.
     static func collectingWarnings<R>(_ body: () -> R) -> (R, [String]) {
         redirectLog
-        return reading.withLock { _ in
-            warnings.withLock { $0 = [] }
+        return collecting.withLock { _ in
+            collection.withLock { $0 = Collection(thread: pthread_self()) }
             let result = body()
-            return (result, warnings.withLock { $0.take() ?? [] })
+            return (result, collection.withLock { $0.take()?.warnings ?? [] })
         }
     }
 }

@@ -51,6 +51,9 @@ final class WorkerPool: Sendable {
         }
     }
 
+    /// How much work waits for a worker.
+    var waitingCount: Int { state.withLock { $0.waiting.count - $0.taken } }
+
     /// Refuses further work and returns when the accepted work is done.
     func close() async {
         await withUnsafeContinuation { continuation in
