@@ -179,8 +179,8 @@ let package = Package(
         ),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["FeedbackClient", "FeedbackModel", "TestSupport"],
-            exclude: ["go"],
+            dependencies: ["FeedbackClient", "FeedbackModel", "MongoServers", "TestSupport"],
+            exclude: ["go", "python"],
             swiftSettings: settings
         ),
         .target(

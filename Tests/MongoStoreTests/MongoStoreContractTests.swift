@@ -33,7 +33,7 @@ enum TestStore {
             uri: MongoURI(uri),
             database: database,
             limits: limits,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            logger: .silent
         )
         let deadline = ContinuousClock.now + .seconds(30)
         while await store.health() != .serving {
@@ -44,4 +44,8 @@ enum TestStore {
     }
 
     struct NotServing: Error {}
+}
+
+extension Logger {
+    static var silent: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
 }

@@ -114,14 +114,10 @@ struct ServerFailure: Error, CustomStringConvertible {
 func freePort() throws -> UInt16 {
     let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(socket) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    var address = sockaddr_in.loopback(port: 0)
     var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let isBound = withUnsafeMutablePointer(to: &address) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-            bind(socket, $0, size) == 0 && getsockname(socket, $0, &size) == 0
-        }
+    let isBound = address.withSockaddr {
+        bind(socket, $0, $1) == 0 && getsockname(socket, $0, &size) == 0
     }
     guard isBound else { throw ServerFailure("no port is free on 127.0.0.1") }
     return UInt16(bigEndian: address.sin_port)
