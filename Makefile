@@ -1,13 +1,13 @@
 # The two commands of the README are `make run` and `make test`. Each installs what is missing.
 
-BUILD_PACKAGES = pkg-config libnghttp2-dev libprotobuf-c-dev libsqlite3-dev zlib1g-dev
+BUILD_PACKAGES = pkg-config libmongoc-dev libnghttp2-dev libprotobuf-c-dev libsqlite3-dev zlib1g-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) protobuf-compiler protobuf-c-compiler sqlite3 \
 	golang-go golang-github-containerd-ttrpc-dev gogottrpc \
 	golang-google-grpc-dev golang-goprotobuf-dev g++ libgrpc++-dev protobuf-compiler-grpc \
-	ruby-grpc nghttp2-client
+	ruby-grpc nghttp2-client python3-venv unzip
 # What the benchmark's peers are built from (Tests/Benchmarks/build-peers.sh), and its own tools.
 BENCH_PACKAGES = $(BUILD_PACKAGES) gcc g++ protobuf-compiler protobuf-compiler-grpc libprotobuf-dev \
-	libgrpc++-dev libmongoc-dev golang-go golang-github-containerd-ttrpc-dev gogottrpc strace sqlite3 \
+	libgrpc++-dev golang-go golang-github-containerd-ttrpc-dev gogottrpc strace sqlite3 \
 	util-linux
 
 # Statically linked against Swift's own libraries: smaller in memory, and the binary runs on machines
@@ -37,6 +37,7 @@ test: export FEEDBACKD_WARNINGS_AS_ERRORS = 1
 test:
 	@Tests/support/install-packages.sh $(TEST_PACKAGES)
 	@Tests/support/install-python-clients.sh
+	@Tests/support/install-mongodb.sh
 	Proto/generate.sh --check
 	$(MAKE) lint
 	$(MAKE) build

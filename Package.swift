@@ -31,7 +31,9 @@ let package = Package(
         .library(name: "FeedbackClient", targets: ["FeedbackClient"]),
         .library(
             name: "FeedbackServer",
-            targets: ["FeedbackServer", "FeedbackCore", "FeedbackModel", "SQLiteStore"]
+            targets: [
+                "FeedbackServer", "FeedbackCore", "FeedbackModel", "SQLiteStore", "MongoStore",
+            ]
         ),
     ],
     dependencies: [
@@ -63,6 +65,11 @@ let package = Package(
             pkgConfig: "libprotobuf-c",
             providers: [.apt(["libprotobuf-c-dev"])]
         ),
+        .systemLibrary(
+            name: "CMongoC",
+            pkgConfig: "libmongoc-1.0",
+            providers: [.apt(["libmongoc-dev"])]
+        ),
         // gRPC's transport.
         .systemLibrary(
             name: "CNGHTTP2",
@@ -89,6 +96,11 @@ let package = Package(
             dependencies: ["FeedbackCore", "FeedbackModel", grdb, grdbSQLite, logging],
             swiftSettings: settings
         ),
+        .target(
+            name: "MongoStore",
+            dependencies: ["CMongoC", "FeedbackCore", "FeedbackModel", logging],
+            swiftSettings: settings
+        ),
 
         // The wire
         .target(name: "ProtoCodec", dependencies: ["CProtobufC"], swiftSettings: settings),
@@ -110,8 +122,8 @@ let package = Package(
         .target(
             name: "FeedbackServer",
             dependencies: [
-                "CFeedbackDescriptors", "FeedbackCore", "FeedbackMessages", "FeedbackModel", "RPC",
-                "SQLiteStore", logging,
+                "CFeedbackDescriptors", "FeedbackCore", "FeedbackMessages", "FeedbackModel",
+                "MongoStore", "RPC", "SQLiteStore", logging,
             ],
             swiftSettings: settings
         ),
@@ -190,7 +202,8 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "FeedbackClient", "FeedbackModel", "FeedbackServer", "TestSupport", logging,
+                "FeedbackClient", "FeedbackModel", "FeedbackServer", "MongoServers", "TestSupport",
+                logging,
             ],
             exclude: ["cpp", "go", "go-grpc", "python", "ruby"],
             swiftSettings: settings
@@ -209,6 +222,20 @@ let package = Package(
         .testTarget(
             name: "FeedbackCoreTests",
             dependencies: ["FeedbackCore", "FeedbackModel", "StoreContract"],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "MongoServers",
+            dependencies: ["MongoStore", "TestSupport"],
+            path: "Tests/support/MongoServers",
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "MongoStoreTests",
+            dependencies: [
+                "FeedbackCore", "FeedbackModel", "MongoServers", "MongoStore", "StoreContract",
+                "TestSupport", logging,
+            ],
             swiftSettings: settings
         ),
         .testTarget(

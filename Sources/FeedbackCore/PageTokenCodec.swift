@@ -26,28 +26,43 @@ public struct PageTokenCodec: Sendable {
 
     /// The token for the feedbacks beyond `position` in the query's order.
     public func token(position: Int64, query: FeedbackQuery) -> String {
-        let content = withUnsafeBytes(of: position.bigEndian) { Array($0) }
-        return (content + seal(content, query)).map { hex($0) }.joined()
+        token(content: withUnsafeBytes(of: position.bigEndian) { Array($0) }, query: query)
+    }
+
+    /// The token for the feedbacks beyond a position that takes more than a number.
+    public func token(content: [UInt8], query: FeedbackQuery) -> String {
+        (content + seal(content, query)).map { hex($0) }.joined()
     }
 
     /// The position in the query's token.
     ///
     /// - Throws: INVALID_ARGUMENT if the token was not made by this codec for these filters.
     public func position(in query: FeedbackQuery) throws(FeedbackError) -> Int64 {
-        guard let bytes = bytes(ofHex: query.pageToken), bytes.count == 8 + Self.sealBytes else {
+        let content = try content(in: query)
+        guard content.count == 8 else {
             throw .invalid("page_token", "must be a next_page_token")
         }
-        let content = Array(bytes[..<8])
+        return content.reduce(0) { $0 << 8 | Int64($1) }
+    }
+
+    /// What ``token(content:query:)`` made the query's token of.
+    ///
+    /// - Throws: INVALID_ARGUMENT if the token was not made by this codec for these filters.
+    public func content(in query: FeedbackQuery) throws(FeedbackError) -> [UInt8] {
+        guard let bytes = bytes(ofHex: query.pageToken), bytes.count > Self.sealBytes else {
+            throw .invalid("page_token", "must be a next_page_token")
+        }
+        let content = Array(bytes.dropLast(Self.sealBytes))
         let expected = seal(content, query)
         // Compared in a time that does not depend on where they differ.
-        let difference = zip(expected, bytes[8...]).reduce(0) { $0 | ($1.0 ^ $1.1) }
+        let difference = zip(expected, bytes[content.count...]).reduce(0) { $0 | ($1.0 ^ $1.1) }
         guard difference == 0 else {
             throw .invalid(
                 "page_token",
                 "must be the next_page_token of a list with the same filters"
             )
         }
-        return content.reduce(0) { $0 << 8 | Int64($1) }
+        return content
     }
 
     private func seal(_ content: [UInt8], _ query: FeedbackQuery) -> [UInt8] {

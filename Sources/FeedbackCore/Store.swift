@@ -28,6 +28,7 @@ public protocol Store: Sendable {
     /// Stores a feedback durably, or answers with the one that has the same session and
     /// `requestID` already. The store makes one transaction of the appends that arrive while the
     /// former transaction is being written (group commit); a lone append never waits for company.
+    /// Identifiers ascend from append to append, and a store may order sessions' feedback by them.
     ///
     /// - Throws: NOT_FOUND for an unknown session under ``MissingSessionPolicy/reject``;
     ///   RESOURCE_EXHAUSTED when the write queue or the disk is full; UNAVAILABLE when the database

@@ -1,6 +1,7 @@
 internal import Foundation
 internal import Glibc
 public import Logging
+internal import MongoStore
 internal import RPC
 internal import SQLiteStore
 
@@ -157,6 +158,14 @@ public final class FeedbackServer: Sendable {
             var limits = SQLiteStoreLimits()
             limits.writes = configuration.writeLimits
             return try SQLiteStore(path: path, limits: limits, logger: logger)
+        case .mongodb(let uri):
+            return try MongoStore(
+                uri: uri,
+                database: configuration.mongoDatabase,
+                collection: configuration.mongoCollection,
+                limits: MongoStoreLimits(writes: configuration.writeLimits),
+                logger: logger
+            )
         }
     }
 

@@ -1,6 +1,7 @@
 @_exported public import FeedbackCore
 @_exported public import FeedbackModel
 internal import Glibc
+public import MongoStore
 public import RPC
 
 /// Where a server keeps its feedback.
@@ -9,8 +10,10 @@ public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
     case memory
     /// In an SQLite database at that path.
     case sqlite(path: String)
+    /// In MongoDB.
+    case mongodb(MongoURI)
 
-    /// Reads `memory:` or `sqlite:PATH`.
+    /// Reads `memory:`, `sqlite:PATH`, or a MongoDB connection string.
     ///
     /// - Throws: INVALID_ARGUMENT that says what would be accepted. Nothing of the text is repeated,
     ///   since addresses of databases may hold secrets.
@@ -19,8 +22,13 @@ public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
             self = .memory
         } else if text.hasPrefix("sqlite:"), text.utf8.count > "sqlite:".utf8.count {
             self = .sqlite(path: String(text.dropFirst("sqlite:".count)))
+        } else if MongoURI.isMeant(by: text) {
+            self = .mongodb(try MongoURI(text))
         } else {
-            throw FeedbackError(.invalidArgument, "the store must be memory: or sqlite:PATH")
+            throw FeedbackError(
+                .invalidArgument,
+                "the store must be memory:, sqlite:PATH or mongodb://…"
+            )
         }
     }
 
@@ -41,11 +49,12 @@ public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
         return .sqlite(path: "\(home)/.local/share/feedbackd/feedback.db")
     }
 
-    /// As it is given in the configuration.
+    /// As it is given in the configuration, without secrets.
     public var description: String {
         switch self {
         case .memory: "memory:"
         case .sqlite(let path): "sqlite:\(path)"
+        case .mongodb(let uri): uri.description
         }
     }
 }
@@ -62,6 +71,10 @@ public struct ServerConfiguration: Sendable {
     public var allowedUIDs: Set<UInt32> = []
     /// Where the feedback is kept; nil for the conventional place, whose folder is made if missing.
     public var store: StoreLocation?
+    /// MongoDB's database; nil for the one that its URI names, or else `feedbackd`.
+    public var mongoDatabase: String?
+    /// MongoDB's collection; nil for `sessions`.
+    public var mongoCollection: String?
     /// What happens on a write to an unknown session.
     public var missingSession = MissingSessionPolicy.create
     /// How long running calls may take to finish when the server stops.

@@ -7,8 +7,14 @@ struct Options: ParsableArguments {
     @Option(help: "The socket's path.")
     var socket: String?
 
-    @Option(help: "Where the feedback is kept: memory: or sqlite:PATH.")
+    @Option(help: "Where the feedback is kept: memory:, sqlite:PATH or mongodb://…")
     var store: String?
+
+    @Option(help: "MongoDB's database. (default: the URI's, or else feedbackd)")
+    var mongodbDatabase: String?
+
+    @Option(help: "MongoDB's collection. (default: sessions)")
+    var mongodbCollection: String?
 
     @Option(help: "What a write to an unknown session does: create or reject.")
     var missingSession: String?

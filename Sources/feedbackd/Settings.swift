@@ -20,6 +20,8 @@ struct Settings {
 
         server.socketPath = text(options.socket, "socket")
         if let store = text(options.store, "store") { server.store = try StoreLocation(store) }
+        server.mongoDatabase = text(options.mongodbDatabase, "mongodb_database")
+        server.mongoCollection = text(options.mongodbCollection, "mongodb_collection")
         if let policy = text(options.missingSession, "missing_session") {
             guard let value = MissingSessionPolicy(rawValue: policy) else {
                 throw Self.fault("missing_session", "must be create or reject")

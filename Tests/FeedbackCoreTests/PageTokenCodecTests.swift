@@ -12,6 +12,14 @@ struct PageTokenCodecTests {
         #expect(try codec.position(in: query) == position)
     }
 
+    @Test func a_position_of_many_bytes_is_read_as_it_was_written() throws {
+        let content = [UInt8](0...255)
+        var query = FeedbackQuery()
+        query.pageToken = codec.token(content: content, query: query)
+        #expect(try codec.content(in: query) == content)
+        #expect(throws: FeedbackError.self) { try codec.position(in: query) }
+    }
+
     @Test func page_size_is_no_part_of_the_filters() throws {
         var query = FeedbackQuery(sessionID: "s", pageSize: 3)
         query.pageToken = codec.token(position: 5, query: query)

@@ -60,7 +60,7 @@ struct SampleFeedback {
                 messageID: pick(Self.messages)
             )
             let feedback = Feedback(
-                id: FeedbackID(high: random.next(), low: random.next()),
+                id: .ascending(),
                 draft: draft,
                 createdAt: Timestamp(millisecondsSinceEpoch: clock)
             )

@@ -36,7 +36,7 @@ extension StoreContract {
             updatedAt: Timestamp(millisecondsSinceEpoch: 1_705_935_600_124)
         )
         let bare = Feedback(
-            id: FeedbackID(high: 0, low: .max),
+            id: FeedbackID(high: .max, low: 0),
             draft: FeedbackDraft(sessionID: "s"),
             createdAt: Timestamp(millisecondsSinceEpoch: -1)
         )

@@ -1,5 +1,6 @@
 public import FeedbackCore
 import FeedbackModel
+import Synchronization
 public import Testing
 
 /// Makes an empty store for one behaviour, which closes it.
@@ -43,6 +44,16 @@ public enum StoreContract {
         appending + listing + filtering + measuring + metadata + ending
 }
 
+extension FeedbackID {
+    private static let count = Atomic<UInt64>(0)
+
+    /// One that is greater than all before, as the service makes them.
+    static func ascending() -> FeedbackID {
+        let number = count.add(1, ordering: .relaxed).newValue
+        return FeedbackID(high: 0x018D_3F60_5A00_7000 + number >> 32, low: number << 32)
+    }
+}
+
 /// The code of the error that the body throws; nil if it throws none.
 func errorCode<T>(_ body: () async throws -> T) async -> FeedbackError.Code? {
     do {
@@ -63,7 +74,7 @@ extension Store {
         context: CallContext = CallContext()
     ) async throws -> AddedFeedback {
         let feedback = Feedback(
-            id: FeedbackID(high: .random(in: 0 ... .max), low: .random(in: 0 ... .max)),
+            id: .ascending(),
             draft: draft,
             createdAt: Timestamp(millisecondsSinceEpoch: milliseconds)
         )

@@ -3,10 +3,10 @@
 /// For what another process or thread does at its own time and tells nobody.
 public func eventually(
     within timeout: Duration = .seconds(20),
-    _ condition: () throws -> Bool
+    _ condition: () async throws -> Bool
 ) async rethrows -> Bool {
     let deadline = ContinuousClock.now + timeout
-    while try !condition() {
+    while try await !condition() {
         if .now > deadline { return false }
         try? await Task.sleep(for: .milliseconds(5))
     }

@@ -1,0 +1,355 @@
+import FeedbackCore
+import FeedbackModel
+import Glibc
+
+/// An append that waits for its bulk write.
+struct Append: Sendable {
+    let feedback: Feedback
+    let missingSession: MissingSessionPolicy
+    let context: CallContext
+    let arrivedAt: ContinuousClock.Instant
+}
+
+/// The appends that one call of the writer takes to MongoDB.
+///
+/// There is one update per session, in one unordered bulk write: it pushes the session's feedback,
+/// makes the session if it is missing, and matches only while none of the request_ids is there.
+/// If one is, making the document fails because its `_id` is there already (the server's code
+/// 11000), which also happens when two hosts make one session at once. So every update either has
+/// found its document, has made it, or is answered with an error; what an error, a count that is too
+/// small or a broken connection leave open, is looked up and, if it is not there, sent again.
+///
+/// An append counts as stored when the bulk write's reply says so, which then is the majority's, or
+/// when a read of what the majority has finds it.
+struct AppendBatch {
+    /// The appends to one session that are sent as one update.
+    private struct Group {
+        let session: ExactText
+        let missingSession: MissingSessionPolicy
+        /// Indexes of appends.
+        var members: [Int]
+        var bytes: Int
+    }
+
+    private struct GroupKey: Hashable {
+        let session: ExactText
+        let missingSession: MissingSessionPolicy
+    }
+
+    private let appends: [Append]
+    private let sessions: SessionCollection
+    private let bulkBytesMax: Int
+    private let giveUpAt = ContinuousClock.now + MongoStoreLimits.repetitionTimeout
+    private var results: [Result<AddedFeedback, any Error>?]
+    /// Of appends with the same request_id all but the first, with the first.
+    private var repeats: [(index: Int, of: Int)] = []
+    /// Whether to wait before the next bulk write, since the last one met a passing failure.
+    private var needsPause = false
+    private var repetitions: UInt32 = 0
+
+    /// Stores the appends; one result per append, in order.
+    static func commit(
+        _ appends: [Append],
+        to sessions: SessionCollection,
+        bulkBytesMax: Int
+    ) -> [Result<AddedFeedback, any Error>] {
+        var batch = AppendBatch(appends, sessions, bulkBytesMax)
+        batch.run()
+        return batch.results.map { result in
+            guard let result else { preconditionFailure("every append has a result") }
+            return result
+        }
+    }
+
+    private init(_ appends: [Append], _ sessions: SessionCollection, _ bulkBytesMax: Int) {
+        self.appends = appends
+        self.sessions = sessions
+        self.bulkBytesMax = bulkBytesMax
+        results = Array(repeating: nil, count: appends.count)
+    }
+
+    private mutating func run() {
+        var pending = groups()
+        while !pending.isEmpty {
+            let bulk = pending.prefix(while: fitting())
+            pending.removeFirst(bulk.count)
+            pending.insert(contentsOf: attempt(Array(bulk)), at: 0)
+        }
+        for (index, first) in repeats {
+            results[index] = results[first]?.map {
+                AddedFeedback(feedback: $0.feedback, replayed: true)
+            }
+        }
+    }
+
+    // MARK: Grouping
+
+    private mutating func groups() -> [Group] {
+        var groups: [Group] = []
+        var places: [GroupKey: Int] = [:]
+        var first: [GroupKey: [ExactText: Int]] = [:]
+        for (index, append) in appends.enumerated() {
+            if let refusal = sessions.refusal(arrivedAt: append.arrivedAt) {
+                results[index] = .failure(refusal)
+                continue
+            }
+            let session = ExactText(append.feedback.sessionID)
+            let key = GroupKey(session: session, missingSession: append.missingSession)
+            let requestID = ExactText(FeedbackDocument.requestID(of: append.feedback))
+            if let original = first[key]?[requestID] {
+                repeats.append((index, original))
+                continue
+            }
+            first[key, default: [:]][requestID] = index
+            let bytes = FeedbackDocument.bytes(of: append.feedback)
+            if let place = places[key], groups[place].bytes + bytes <= bulkBytesMax {
+                groups[place].members.append(index)
+                groups[place].bytes += bytes
+            } else {
+                places[key] = groups.count
+                groups.append(
+                    Group(
+                        session: session,
+                        missingSession: append.missingSession,
+                        members: [index],
+                        bytes: bytes
+                    )
+                )
+            }
+        }
+        return groups
+    }
+
+    /// Whether one more group fits into a bulk; the first always does.
+    private func fitting() -> (Group) -> Bool {
+        var bytes = 0
+        return { [bulkBytesMax] group in
+            defer { bytes += group.bytes }
+            return bytes == 0 || bytes + group.bytes <= bulkBytesMax
+        }
+    }
+
+    // MARK: Sending
+
+    /// Sends the groups and returns what has to be sent again.
+    private mutating func attempt(_ groups: [Group]) -> [Group] {
+        pauseIfNeeded()
+        let reply: BulkWrite.Reply
+        do {
+            reply = try sessions.use { try send(groups, to: $0) }
+        } catch {
+            fail(groups, error)
+            return []
+        }
+        if let failure = reply.failure {
+            sessions.note(failure)
+            return failure.isPassing ? repeating(groups, after: failure) : failing(groups, failure)
+        }
+        // Updates of sessions that are not to be made may match nothing without an error.
+        let isComplete = reply.applied + reply.errors.count == groups.count
+        var again: [Group] = []
+        var unknown: [Group] = []
+        for (index, group) in groups.enumerated() {
+            if let code = reply.errors[index] {
+                let failure = MongoFailure(serverCode: code)
+                if failure.isDuplicateKey || failure.isPassing {
+                    unknown.append(group)
+                } else if failure.isDocumentTooLarge, group.members.count > 1 {
+                    again += halves(of: group)
+                } else {
+                    fail([group], refusal(failure, of: group))
+                }
+            } else if isComplete {
+                for member in group.members { succeed(member) }
+            } else {
+                unknown.append(group)
+            }
+        }
+        return again + lookUp(unknown)
+    }
+
+    private func send(_ groups: [Group], to collection: Collection) throws -> BulkWrite.Reply {
+        let bulk = BulkWrite(on: collection)
+        for group in groups {
+            try bulk.update(
+                filter(group),
+                update(group),
+                upsert: group.missingSession == .create
+            )
+        }
+        return bulk.execute()
+    }
+
+    private func filter(_ group: Group) -> BSONDocument {
+        let requestIDs = group.members.map {
+            BSON.string(FeedbackDocument.requestID(of: appends[$0].feedback))
+        }
+        return [
+            "_id": .string(group.session.text),
+            "feedbacks.request_id": ["$nin": .array(requestIDs)],
+        ]
+    }
+
+    private func update(_ group: Group) -> BSONDocument {
+        let feedbacks = group.members.map { appends[$0].feedback }
+        let elements = feedbacks.map { BSON.document(FeedbackDocument.element($0)) }
+        let time = feedbacks.last?.createdAt ?? .now
+        var update: BSONDocument = [
+            "$push": ["feedbacks": ["$each": .array(elements)]],
+            "$set": ["updated_at": .date(time.millisecondsSinceEpoch)],
+        ]
+        if group.missingSession == .create {
+            var session = FeedbackDocument.newSession(group.session.text, at: time)
+            session["metadata"] = [:]
+            update["$setOnInsert"] = .document(session)
+        }
+        return update
+    }
+
+    /// The groups that may be sent again; the others are answered with the failure.
+    private mutating func repeating(_ groups: [Group], after failure: MongoFailure) -> [Group] {
+        var again: [Group] = []
+        for group in groups {
+            let isWanted = group.members.contains { appends[$0].context.reasonToDrop == nil }
+            if isWanted, .now < giveUpAt {
+                again.append(group)
+                needsPause = true
+            } else {
+                fail([group], failure.error)
+            }
+        }
+        return again
+    }
+
+    private mutating func failing(_ groups: [Group], _ failure: MongoFailure) -> [Group] {
+        fail(groups, failure.error)
+        return []
+    }
+
+    /// Leaves time for another primary, or for another host's write to reach the majority.
+    private mutating func pauseIfNeeded() {
+        guard needsPause else { return }
+        needsPause = false
+        repetitions += 1
+        // Mostly another host has made the same session, and the second attempt succeeds.
+        if repetitions > 1 { usleep(min(repetitions * 5_000, 200_000)) }
+    }
+
+    // MARK: Deciding
+
+    /// Finds out which appends of the groups are stored and returns what has to be sent again.
+    private mutating func lookUp(_ groups: [Group]) -> [Group] {
+        if groups.isEmpty { return [] }
+        let stored: [ExactText: [ExactText: Feedback]]
+        do {
+            stored = try sessions.use { try find(groups, in: $0) }
+        } catch let failure as MongoFailure {
+            return failure.isPassing ? repeating(groups, after: failure) : failing(groups, failure)
+        } catch {
+            fail(groups, error)
+            return []
+        }
+        var again: [Group] = []
+        for var group in groups {
+            guard let elements = stored[group.session] else {
+                if group.missingSession == .create {
+                    again.append(group)
+                } else {
+                    fail([group], FeedbackError.unknownSession)
+                }
+                continue
+            }
+            group.members.removeAll { member in
+                let requestID = FeedbackDocument.requestID(of: appends[member].feedback)
+                guard let original = elements[ExactText(requestID)] else { return false }
+                let isOwn = original.id == appends[member].feedback.id
+                results[member] = .success(AddedFeedback(feedback: original, replayed: !isOwn))
+                return true
+            }
+            if !group.members.isEmpty { again.append(group) }
+        }
+        return repeating(again, after: MongoFailure(serverCode: 11_000))
+    }
+
+    /// What the majority has of the groups' sessions: the feedback by request_id.
+    private func find(
+        _ groups: [Group],
+        in collection: Collection
+    ) throws -> [ExactText: [ExactText: Feedback]] {
+        let names = groups.map { BSON.string($0.session.text) }
+        let requestIDs = groups.flatMap(\.members).map {
+            BSON.string(FeedbackDocument.requestID(of: appends[$0].feedback))
+        }
+        let isWanted: BSON = ["$in": ["$$this.request_id", ["$literal": .array(requestIDs)]]]
+        let pipeline: [BSON] = [
+            ["$match": ["_id": ["$in": .array(names)]]],
+            [
+                "$project": [
+                    "feedbacks": ["$filter": ["input": Pipeline.feedbacks, "cond": isWanted]]
+                ]
+            ],
+        ]
+        var stored: [ExactText: [ExactText: Feedback]] = [:]
+        try collection.aggregate(
+            pipeline,
+            options: ["readConcern": ["level": "majority"]],
+            onPrimary: true
+        ) { document, _ in
+            guard let name = document["_id"]?.string else { return true }
+            var feedbacks: [ExactText: Feedback] = [:]
+            for element in document["feedbacks"]?.array ?? [] {
+                guard let element = element.document, let key = element["request_id"]?.string
+                else { continue }
+                feedbacks[ExactText(key)] = FeedbackDocument.feedback(element, sessionID: name)
+            }
+            stored[ExactText(name)] = feedbacks
+            return true
+        }
+        return stored
+    }
+
+    private func halves(of group: Group) -> [Group] {
+        let middle = group.members.count / 2
+        return [group.members[..<middle], group.members[middle...]].map { members in
+            var half = group
+            half.members = Array(members)
+            half.bytes = members.reduce(0) {
+                $0 + FeedbackDocument.bytes(of: appends[$1].feedback)
+            }
+            return half
+        }
+    }
+
+    private func refusal(_ failure: MongoFailure, of group: Group) -> FeedbackError {
+        if failure.isDocumentTooLarge {
+            return FeedbackError(
+                .resourceExhausted,
+                "session_id: the session \(group.session.text) would pass the 16 MB that MongoDB "
+                    + "allows a document: use another session",
+                cause: failure
+            )
+        }
+        if failure.isBadValue {
+            return FeedbackError(
+                .failedPrecondition,
+                "session_id: the session \(group.session.text) has feedbacks in MongoDB that are "
+                    + "no array",
+                cause: failure
+            )
+        }
+        return failure.error
+    }
+
+    private mutating func succeed(_ member: Int) {
+        results[member] = .success(
+            AddedFeedback(feedback: appends[member].feedback, replayed: false)
+        )
+    }
+
+    private mutating func fail(_ groups: [Group], _ error: any Error) {
+        let error = (error as? MongoFailure)?.error ?? error
+        for group in groups {
+            for member in group.members { results[member] = .failure(error) }
+        }
+    }
+}

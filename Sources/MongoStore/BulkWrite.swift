@@ -1,0 +1,68 @@
+import CMongoC
+
+/// Owns a `mongoc_bulk_operation_t`: updates that are sent as one unordered command.
+final class BulkWrite {
+    /// What became of the updates.
+    struct Reply {
+        /// Codes of the server by the indexes of the updates that it refused.
+        var errors: [Int: Int32] = [:]
+        /// How many updates found or made a document.
+        var applied = 0
+        /// Why nothing is known, or the write concern was not met: no update counts as done.
+        var failure: MongoFailure?
+    }
+
+    private let collection: Collection
+    private let bulk: OpaquePointer
+
+    init(on collection: Collection) {
+        self.collection = collection
+        let options: BSONDocument = ["ordered": false]
+        bulk = collection.withPointer { handle in
+            options.withPointer { mongoc_collection_create_bulk_operation_with_opts(handle, $0) }
+        }
+    }
+
+    deinit { mongoc_bulk_operation_destroy(bulk) }
+
+    /// Adds an update of the one document that the filter finds, or makes it under `upsert`.
+    func update(_ filter: BSONDocument, _ update: BSONDocument, upsert: Bool) throws {
+        var error = bson_error_t()
+        let options: BSONDocument = ["upsert": .bool(upsert), "validate": false]
+        let isValid = filter.withPointer { filter in
+            update.withPointer { update in
+                options.withPointer { options in
+                    mongoc_bulk_operation_update_one_with_opts(
+                        bulk,
+                        filter,
+                        update,
+                        options,
+                        &error
+                    )
+                }
+            }
+        }
+        if !isValid { throw MongoFailure(error) }
+    }
+
+    /// Sends the updates and waits until a majority of the servers has them in their journals.
+    func execute() -> Reply {
+        var error = bson_error_t()
+        let (server, document) = BSONDocument.made { reply in
+            mongoc_bulk_operation_execute(bulk, reply, &error)
+        }
+        var reply = Reply()
+        reply.applied = Int(document["nMatched"]?.integer ?? 0)
+        reply.applied += Int(document["nUpserted"]?.integer ?? 0)
+        for entry in document["writeErrors"]?.array ?? [] {
+            guard let entry = entry.document, let index = entry["index"]?.integer else { continue }
+            reply.errors[Int(index)] = Int32(clamping: entry["code"]?.integer ?? 0)
+        }
+        if let concern = document["writeConcernErrors"]?.array?.first?.document {
+            reply.failure = MongoFailure(writeConcernError: concern)
+        } else if server == 0, reply.errors.isEmpty {
+            reply.failure = MongoFailure(error)
+        }
+        return reply
+    }
+}

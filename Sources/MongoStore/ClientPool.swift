@@ -1,0 +1,66 @@
+import CMongoC
+import FeedbackModel
+
+/// Owns a `mongoc_client_pool_t`: the connections to a deployment, and the threads that watch its
+/// servers.
+final class ClientPool: Sendable {
+    private nonisolated(unsafe) let pool: OpaquePointer  // libmongoc guards it with a lock.
+
+    /// - Parameters:
+    ///   - uri: the deployment; it need not be reachable.
+    ///   - clientsMax: how many clients may be lent at once.
+    /// - Throws: INVALID_ARGUMENT if the URI's options exclude each other.
+    init(_ uri: MongoURI, clientsMax: Int) throws {
+        Mongoc.start()
+        pool = try uri.withDefaults { uri in
+            guard let pool = mongoc_client_pool_new_with_error(uri, nil) else {
+                throw FeedbackError(
+                    .invalidArgument,
+                    "the store's MongoDB URI cannot be used: its options exclude each other, or "
+                        + "its servers cannot be looked up"
+                )
+            }
+            return pool
+        }
+        mongoc_client_pool_max_size(pool, UInt32(clientsMax))
+        mongoc_client_pool_set_error_api(pool, 2)
+    }
+
+    deinit { mongoc_client_pool_destroy(pool) }
+
+    /// Lends a client for use on one thread.
+    ///
+    /// Blocks while all are lent, so that no more threads than clients should ask.
+    func withClient<R>(_ body: (Client) throws -> R) rethrows -> R {
+        try body(Client(of: self))
+    }
+
+    /// Takes a client out of a pool until it goes.
+    final class Client {
+        private let pool: ClientPool
+        private let client: OpaquePointer
+
+        fileprivate init(of pool: ClientPool) {
+            self.pool = pool
+            client = mongoc_client_pool_pop(pool.pool)
+        }
+
+        deinit { mongoc_client_pool_push(pool.pool, client) }
+
+        func withPointer<R>(_ body: (OpaquePointer) throws -> R) rethrows -> R {
+            try body(client)
+        }
+
+        /// Runs a command on the primary, without a read or write concern, and returns the reply.
+        func run(_ command: BSONDocument, database: String) throws(MongoFailure) -> BSONDocument {
+            var error = bson_error_t()
+            let (succeeded, reply) = BSONDocument.made { reply in
+                command.withPointer {
+                    mongoc_client_command_simple(client, database, $0, nil, reply, &error)
+                }
+            }
+            if !succeeded { throw MongoFailure(error) }
+            return reply
+        }
+    }
+}

@@ -1,0 +1,89 @@
+import CMongoC
+
+/// Owns a `mongoc_collection_t`, for use on one thread.
+final class Collection {
+    private let client: ClientPool.Client
+    private let collection: OpaquePointer
+
+    init(_ name: CollectionName, client: ClientPool.Client) {
+        self.client = client
+        collection = client.withPointer {
+            mongoc_client_get_collection($0, name.database, name.collection)
+        }
+    }
+
+    deinit { mongoc_collection_destroy(collection) }
+
+    func withPointer<R>(_ body: (OpaquePointer) throws -> R) rethrows -> R { try body(collection) }
+
+    /// Calls the body for each document that comes out of the pipeline, with its size in bytes,
+    /// until it returns false.
+    ///
+    /// The options are those of `mongoc_collection_aggregate`. `onPrimary` overrules the URI's read
+    /// preference.
+    func aggregate(
+        _ pipeline: [BSON],
+        options: BSONDocument = [:],
+        onPrimary: Bool = false,
+        _ body: (BSONDocument, Int) throws -> Bool
+    ) throws {
+        let cursor = Cursor(pipeline, options: options, onPrimary: onPrimary, on: self)
+        while let (document, bytes) = try cursor.next() {
+            if try !body(document, bytes) { return }
+        }
+    }
+
+    /// Runs a command that writes, with the URI's write concern, and returns the reply.
+    func write(_ command: BSONDocument) throws -> BSONDocument {
+        var error = bson_error_t()
+        let (succeeded, reply) = BSONDocument.made { reply in
+            command.withPointer {
+                mongoc_collection_write_command_with_opts(collection, $0, nil, reply, &error)
+            }
+        }
+        if let concern = reply["writeConcernError"]?.document {
+            throw MongoFailure(writeConcernError: concern)
+        }
+        if !succeeded { throw MongoFailure(error) }
+        return reply
+    }
+}
+
+/// Owns a `mongoc_cursor_t`.
+private final class Cursor {
+    private let collection: Collection
+    private let cursor: OpaquePointer
+
+    init(_ pipeline: [BSON], options: BSONDocument, onPrimary: Bool, on collection: Collection) {
+        self.collection = collection
+        let preference = onPrimary ? mongoc_read_prefs_new(MONGOC_READ_PRIMARY) : nil
+        defer { mongoc_read_prefs_destroy(preference) }
+        cursor = collection.withPointer { handle in
+            let stages: BSONDocument = ["pipeline": .array(pipeline)]
+            return stages.withPointer { stages in
+                options.withPointer { options in
+                    mongoc_collection_aggregate(
+                        handle,
+                        MONGOC_QUERY_NONE,
+                        stages,
+                        options,
+                        preference
+                    )
+                }
+            }
+        }
+    }
+
+    deinit { mongoc_cursor_destroy(cursor) }
+
+    /// The next document with its size in bytes; nil at the end.
+    func next() throws -> (BSONDocument, Int)? {
+        var document: OpaquePointer?
+        if mongoc_cursor_next(cursor, &document), let document {
+            return BSONDocument.read(document)
+        }
+        var error = bson_error_t()
+        if mongoc_cursor_error(cursor, &error) { throw MongoFailure(error) }
+        return nil
+    }
+}

@@ -1,0 +1,179 @@
+public import FeedbackCore
+public import FeedbackModel
+
+extension MongoStore {
+    /// See ``Store``.
+    public func metadata(
+        ofSession sessionID: String,
+        context: CallContext
+    ) async throws -> Metadata? {
+        try await read(context) { sessions in
+            try sessions.storedMetadata(ofSession: sessionID).map(Metadata.init)
+        }
+    }
+
+    /// See ``Store``.
+    ///
+    /// The keys are set and removed one by one, so that changes on several hosts at once are all
+    /// kept. They may then together pass the limit of the metadata's size.
+    public func changeMetadata(
+        ofSession sessionID: String,
+        by change: MetadataChange,
+        missingSession: MissingSessionPolicy,
+        context: CallContext
+    ) async throws -> Metadata {
+        try await read(context) { sessions in
+            let giveUpAt = ContinuousClock.now + MongoStoreLimits.repetitionTimeout
+            while true {
+                let before = try sessions.storedMetadata(ofSession: sessionID, onPrimary: true)
+                if before == nil, missingSession == .reject { throw FeedbackError.unknownSession }
+                let after = change.applied(to: before.map(Metadata.init) ?? [:])
+                _ = try MetadataJSON.encode(after)
+                let command = MetadataCommand(
+                    sessionID: sessionID,
+                    change: change,
+                    before: before,
+                    after: after
+                )
+                do {
+                    if let metadata = try sessions.run(command) { return metadata }
+                } catch let failure as MongoFailure
+                    where failure.isDuplicateKey || failure.isPassing
+                {
+                    if .now > giveUpAt || context.reasonToDrop != nil { throw failure }
+                }
+            }
+        }
+    }
+}
+
+/// A session's metadata as it is stored.
+enum StoredMetadata {
+    case document(BSONDocument)
+    /// The session has none, or something that is no document.
+    case missing
+}
+
+/// One `findAndModify` that makes a change.
+///
+/// It finds only what is still as it was read: no session, one without metadata, or one with.
+private struct MetadataCommand {
+    let sessionID: String
+    let change: MetadataChange
+    let before: StoredMetadata?
+    let after: Metadata
+
+    func document(collection: String) -> BSONDocument {
+        let isDocument: BSON = ["$type": "object"]
+        let isAsBefore: BSON =
+            if case .document? = before { isDocument } else { ["$not": isDocument] }
+        return [
+            "findAndModify": .string(collection),
+            "query": ["_id": .string(sessionID), "metadata": isAsBefore],
+            "update": .document(update),
+            "upsert": .bool(before == nil),
+            "new": true,
+            "fields": ["metadata": 1],
+        ]
+    }
+
+    private var update: BSONDocument {
+        let now = Timestamp.now
+        var set: BSONDocument = ["updated_at": .date(now.millisecondsSinceEpoch)]
+        var unset = BSONDocument()
+        switch (before, change) {
+        case (.document?, .merge(let added)):
+            for (key, value) in added { set["metadata.\(key)"] = BSON(value) }
+        case (.document?, .remove(let keys)):
+            for key in Set(keys.map(ExactText.init)) { unset["metadata.\(key.text)"] = "" }
+        default:
+            set["metadata"] = BSON(.object(after))
+        }
+        var update: BSONDocument = ["$set": .document(set)]
+        if !unset.fields.isEmpty { update["$unset"] = .document(unset) }
+        if before == nil {
+            var session = FeedbackDocument.newSession(sessionID, at: now)
+            session["feedbacks"] = []
+            update["$setOnInsert"] = .document(session)
+        }
+        return update
+    }
+}
+
+extension ReadableSessions {
+    /// A session's metadata; nil if the session is unknown.
+    fileprivate func storedMetadata(
+        ofSession sessionID: String,
+        onPrimary: Bool = false
+    ) throws -> StoredMetadata? {
+        var metadata: StoredMetadata?
+        let pipeline: [BSON] = [
+            ["$match": ["_id": .string(sessionID)]], ["$project": ["metadata": 1]],
+        ]
+        try aggregate(pipeline, onPrimary: onPrimary) { session, _ in
+            metadata = session["metadata"]?.document.map(StoredMetadata.document) ?? .missing
+            return true
+        }
+        return metadata
+    }
+
+    /// Makes the change and returns the metadata as it is then; nil if the session is not as it was.
+    fileprivate func run(_ command: MetadataCommand) throws -> Metadata? {
+        let reply = try collection.write(command.document(collection: name.collection))
+        return (reply["value"]?.document).map { Metadata($0["metadata"]?.document ?? [:]) }
+    }
+}
+
+extension Metadata {
+    fileprivate init(_ stored: StoredMetadata) {
+        switch stored {
+        case .document(let document): self.init(document)
+        case .missing: self = [:]
+        }
+    }
+
+    fileprivate init(_ document: BSONDocument) {
+        self.init(
+            document.fields.compactMap { field in
+                MetadataValue(field.value).map { (field.key, $0) }
+            },
+            uniquingKeysWith: { _, last in last }
+        )
+    }
+}
+
+extension MetadataValue {
+    /// Nil for what has no form in JSON, as only other programs write it.
+    init?(_ value: BSON) {
+        switch value {
+        case .null: self = .null
+        case .bool(let value): self = .bool(value)
+        case .double(let number):
+            guard number.isFinite else { return nil }
+            self = .number(number)
+        case .int32(let number): self = .number(Double(number))
+        case .int64(let number): self = .number(Double(number))
+        case .string(let text): self = .string(text)
+        case .date(let moment):
+            self = .string(Timestamp(millisecondsSinceEpoch: moment).description)
+        case .objectID(let digits): self = .string(digits)
+        case .array(let values): self = .list(values.compactMap(MetadataValue.init))
+        case .document(let document): self = .object(Metadata(document))
+        case .other: return nil
+        }
+    }
+}
+
+extension BSON {
+    fileprivate init(_ value: MetadataValue) {
+        switch value {
+        case .null: self = .null
+        case .bool(let value): self = .bool(value)
+        case .number(let number): self = .double(number)
+        case .string(let text): self = .string(text)
+        case .list(let values): self = .array(values.map { BSON($0) })
+        case .object(let pairs):
+            self = .document(BSONDocument(pairs.map { (key: $0, value: BSON($1)) }))
+        }
+    }
+}

@@ -1,0 +1,37 @@
+public import FeedbackCore
+
+/// The limits of a ``MongoStore``.
+public struct MongoStoreLimits: Sendable {
+    /// How many reads and changes of metadata run at once, each on a connection of its own, at least
+    /// 1; further ones wait.
+    public var readersMax: Int
+    /// How many of them may run and wait; one more is refused.
+    public var readQueueLengthMax: Int
+    /// About how many bytes of feedback one bulk write takes.
+    public var bulkBytesMax: Int
+    /// Of the write queue and of one bulk write.
+    public var writes: GroupCommitLimits
+
+    /// Makes limits.
+    public init(
+        readersMax: Int = 4,
+        readQueueLengthMax: Int = 4_096,
+        bulkBytesMax: Int = 8 << 20,
+        writes: GroupCommitLimits = GroupCommitLimits()
+    ) {
+        self.readersMax = readersMax
+        self.readQueueLengthMax = readQueueLengthMax
+        self.bulkBytesMax = bulkBytesMax
+        self.writes = writes
+    }
+
+    /// How long a write whose outcome is unknown is repeated, and how long calls wait for a primary
+    /// unless the URI says otherwise.
+    static let repetitionTimeout = Duration.seconds(5)
+    /// How often the store looks whether MongoDB serves.
+    static let pingInterval = Duration.seconds(1)
+    /// How long after the last answer MongoDB counts as serving.
+    static let answerAgeMax = Duration.milliseconds(1_750)
+    /// How long the server may work on one read.
+    static let readTimeMax = Duration.seconds(10)
+}

@@ -1,0 +1,148 @@
+import CMongoC
+import FeedbackModel
+
+/// Where a MongoDB deployment is and how to reach it: a connection string.
+///
+/// It may hold a password, and so its description has the servers only.
+public struct MongoURI: Sendable, Hashable, CustomStringConvertible {
+    /// The servers, like `mongodb://host:27017,other:27017`.
+    public let description: String
+    /// The path's database; nil if it names none.
+    public let database: String?
+    private let text: String
+
+    /// Whether the text means a MongoDB connection string, be it a usable one or not.
+    public static func isMeant(by text: String) -> Bool {
+        text.hasPrefix("mongodb://") || text.hasPrefix("mongodb+srv://")
+    }
+
+    /// Reads a connection string.
+    ///
+    /// - Throws: INVALID_ARGUMENT that says what is wrong without repeating anything secret.
+    public init(_ text: String) throws {
+        let (result, warnings) = Mongoc.collectingWarnings { Result { try URIHandle(text) } }
+        if let warning = warnings.first { throw FeedbackError.uriOption(warning) }
+        let handle = try result.get()
+        try handle.checkDurability()
+        self.text = text
+        description = handle.servers
+        database = handle.database
+    }
+
+    /// The connection string as libmongoc reads it, with everything set that it leaves open.
+    func withDefaults<R>(_ body: (OpaquePointer) throws -> R) throws -> R {
+        let handle = try URIHandle(text)
+        handle.setDefaults()
+        return try handle.withPointer(body)
+    }
+}
+
+/// Owns a `mongoc_uri_t`.
+private final class URIHandle {
+    private let uri: OpaquePointer
+
+    init(_ text: String) throws {
+        var error = bson_error_t()
+        guard let uri = mongoc_uri_new_with_error(text, &error) else {
+            throw FeedbackError.uriOption(
+                withUnsafeBytes(of: error.message) {
+                    String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+                }
+            )
+        }
+        self.uri = uri
+    }
+
+    deinit { mongoc_uri_destroy(uri) }
+
+    func withPointer<R>(_ body: (OpaquePointer) throws -> R) rethrows -> R { try body(uri) }
+
+    var database: String? { mongoc_uri_get_database(uri).map { String(cString: $0) } }
+
+    var servers: String {
+        if let name = mongoc_uri_get_srv_hostname(uri) {
+            return "mongodb+srv://\(String(cString: name))"
+        }
+        var names: [String] = []
+        var host = mongoc_uri_get_hosts(uri)
+        while let entry = host {
+            names.append(
+                withUnsafeBytes(of: entry.pointee.host_and_port) {
+                    String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+                }
+            )
+            host = UnsafePointer(entry.pointee.next)
+        }
+        return "mongodb://\(names.joined(separator: ","))"
+    }
+
+    /// - Throws: INVALID_ARGUMENT if the options ask for less than this service promises.
+    func checkDurability() throws {
+        let concern = mongoc_uri_get_write_concern(uri)
+        let acknowledges = mongoc_write_concern_get_wmajority(concern)
+        if !acknowledges, mongoc_write_concern_get_w(concern) != MONGOC_WRITE_CONCERN_W_DEFAULT {
+            throw FeedbackError.mongoURI("the option w must be majority, or not be given")
+        }
+        if mongoc_write_concern_journal_is_set(concern), !mongoc_write_concern_get_journal(concern)
+        {
+            throw FeedbackError.mongoURI("the option journal must be true, or not be given")
+        }
+    }
+
+    func setDefaults() {
+        setDefault(MONGOC_URI_SERVERSELECTIONTIMEOUTMS, 5_000)
+        setDefault(MONGOC_URI_CONNECTTIMEOUTMS, 5_000)
+        setDefault(MONGOC_URI_SOCKETTIMEOUTMS, 10_000)
+        if !mongoc_uri_has_option(uri, MONGOC_URI_RETRYWRITES) {
+            mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYWRITES, true)
+        }
+        if mongoc_uri_get_appname(uri) == nil { mongoc_uri_set_appname(uri, "feedbackd") }
+        // Below the socket's timeout, so that a write which waits for other members is answered.
+        let waitMilliseconds = mongoc_uri_get_option_as_int32(uri, MONGOC_URI_WTIMEOUTMS, 8_000)
+        let concern = mongoc_write_concern_new()
+        defer { mongoc_write_concern_destroy(concern) }
+        mongoc_write_concern_set_wmajority(concern, waitMilliseconds)
+        mongoc_write_concern_set_journal(concern, true)
+        mongoc_uri_set_write_concern(uri, concern)
+        if mongoc_read_concern_is_default(mongoc_uri_get_read_concern(uri)) {
+            let concern = mongoc_read_concern_new()
+            defer { mongoc_read_concern_destroy(concern) }
+            mongoc_read_concern_set_level(concern, MONGOC_READ_CONCERN_LEVEL_MAJORITY)
+            mongoc_uri_set_read_concern(uri, concern)
+        }
+    }
+
+    private func setDefault(_ option: String, _ milliseconds: Int32) {
+        if mongoc_uri_get_option_as_int32(uri, option, 0) <= 0 {
+            mongoc_uri_set_option_as_int32(uri, option, milliseconds)
+        }
+    }
+}
+
+extension FeedbackError {
+    /// What libmongoc's complaint means, without its text: that may repeat any part of the URI.
+    ///
+    /// Only an option's name is taken from it, which stands in the first quotes.
+    fileprivate static func uriOption(_ complaint: String) -> FeedbackError {
+        let parts = complaint.split(separator: "\"", omittingEmptySubsequences: false)
+        let name = parts.count > 2 ? String(parts[1]) : ""
+        if mongoc_uri_option_is_int32(name) || mongoc_uri_option_is_int64(name)
+            || mongoc_uri_option_is_bool(name) || mongoc_uri_option_is_utf8(name)
+        {
+            return mongoURI("the option \(name) has a value that is not understood")
+        }
+        if complaint.hasPrefix("Unsupported URI option"), name.utf8.count <= 64,
+            name.allSatisfy({ $0.isASCII && $0.isLetter })
+        {
+            return mongoURI("there is no option \(name)")
+        }
+        return mongoURI(
+            "it must be mongodb://[USER:PASSWORD@]HOST[:PORT][,…][/DATABASE][?OPTION=VALUE&…], "
+                + "with everything percent-encoded and options that do not exclude each other"
+        )
+    }
+
+    fileprivate static func mongoURI(_ rule: String) -> FeedbackError {
+        FeedbackError(.invalidArgument, "the store's MongoDB URI cannot be used: \(rule)")
+    }
+}

@@ -1,0 +1,100 @@
+import FeedbackCore
+import FeedbackModel
+
+/// Parts of aggregation pipelines that understand what any program may have written as feedback,
+/// just as ``FeedbackDocument`` does.
+enum Pipeline {
+    /// A document's feedback; an empty list if it has none.
+    static let feedbacks: BSON = ["$cond": [["$isArray": "$feedbacks"], "$feedbacks", []]]
+
+    /// When an element was created, as a date.
+    static func created(_ element: String) -> BSON {
+        let field = BSON.string("\(element).created_at")
+        return ["$cond": [["$eq": [["$type": field], "date"]], field, .date(0)]]
+    }
+
+    /// An element's comment, as text.
+    static func comment(_ element: String) -> BSON {
+        let field = BSON.string("\(element).comment")
+        return ["$cond": [["$eq": [["$type": field], "string"]], field, ""]]
+    }
+
+    static func isRated(_ rating: Rating, _ element: String) -> BSON {
+        let field = BSON.string("\(element).rating")
+        return switch rating {
+        case .up: ["$eq": [field, "up"]]
+        case .down: ["$eq": [field, "down"]]
+        case .none: ["$not": [["$in": [field, ["up", "down"]]]]]
+        }
+    }
+
+    /// Whether an element was created within the span.
+    static func isCreated(in range: TimeRange, _ element: String) -> [BSON] {
+        var conditions: [BSON] = []
+        if let from = range.from {
+            conditions.append(["$gte": [created(element), .date(from.millisecondsSinceEpoch)]])
+        }
+        if let until = range.until {
+            conditions.append(["$lt": [created(element), .date(until.millisecondsSinceEpoch)]])
+        }
+        return conditions
+    }
+
+    /// What an element has to be besides one of the query's session.
+    static func matches(_ query: FeedbackQuery, _ element: String) -> [BSON] {
+        var conditions = isCreated(in: query.created, element)
+        if !query.ratings.isEmpty, query.ratings.count < Rating.allCases.count {
+            let ratings = query.ratings.sorted { $0.rawValue < $1.rawValue }
+            conditions.append(["$or": .array(ratings.map { isRated($0, element) })])
+        }
+        if !query.messageID.isEmpty {
+            let wanted: BSON = ["$literal": .string(query.messageID)]
+            conditions.append(["$eq": [.string("\(element).message_id"), wanted]])
+        }
+        if let hasComment = query.hasComment {
+            conditions.append([hasComment ? "$ne" : "$eq": [comment(element), ""]])
+        }
+        return conditions
+    }
+
+    /// The documents in which such feedback can be, found through an index where there is one.
+    static func candidates(
+        sessionID: String,
+        created: TimeRange,
+        messageID: String = ""
+    ) -> BSON {
+        var filter = BSONDocument()
+        filter["_id"] = sessionID.isEmpty ? ["$type": "string"] : .string(sessionID)
+        if sessionID.isEmpty {
+            if !messageID.isEmpty { filter["feedbacks.message_id"] = .string(messageID) }
+            // What has no date counts as of 1970, and is not in the index.
+            if let from = created.from, from.millisecondsSinceEpoch > 0 {
+                var bounds: BSONDocument = ["$gte": .date(from.millisecondsSinceEpoch)]
+                bounds["$lt"] = created.until.map { .date($0.millisecondsSinceEpoch) }
+                filter["feedbacks"] = ["$elemMatch": ["created_at": .document(bounds)]]
+            }
+        }
+        return ["$match": .document(filter)]
+    }
+
+    /// Where an unwound element stands among the feedback of all sessions: its feedback_id, which
+    /// ascends in the order of insertion, and for one without such, the beginning of a feedback_id
+    /// of the time when it was created.
+    static let key: BSON = {
+        let id: BSON = "$feedbacks.feedback_id"
+        return ["$cond": [["$eq": [["$type": id], "string"]], id, keyOfTime]]
+    }()
+
+    /// The twelve hexadecimal digits of the milliseconds, as at the beginning of a UUIDv7 (RFC 9562,
+    /// section 5.7).
+    private static let keyOfTime: BSON = {
+        let digits = (0..<12).reversed().map { place -> BSON in
+            let shifted: BSON = ["$divide": ["$$ms", .int64(1 << Int64(4 * place))]]
+            let digit: BSON = ["$toInt": ["$mod": [["$trunc": [shifted]], 16]]]
+            return ["$substrBytes": ["0123456789abcdef", digit, 1]]
+        }
+        let text: BSON = ["$concat": .array(digits[..<8] + ["-"] + digits[8...])]
+        let milliseconds: BSON = ["$max": [0, ["$toLong": created("$feedbacks")]]]
+        return ["$let": ["vars": ["ms": milliseconds], "in": text]]
+    }()
+}

@@ -1,0 +1,144 @@
+import FeedbackClient
+import Foundation
+import MongoServers
+import Synchronization
+import TestSupport
+import Testing
+
+/// RELIABILITY.md 48 and 50, seen by the daemon's clients.
+@Suite("MongoDB's primary goes while the daemon is under load", .serialized)
+struct MongoCrashTests {
+    private static let servers = Task { try await ReplicaSet(members: 3) }
+
+    private struct Tally {
+        var acknowledged: Set<String> = []
+        var codes: [FeedbackError.Code: Int] = [:]
+        var longest = Duration.zero
+    }
+
+    private final class Load: Sendable {
+        let tally = Mutex(Tally())
+        let isUnderWay = Atomic(true)
+    }
+
+    private static let timeout = Duration.seconds(4)
+
+    /// Adds feedback as 32 callers until the body returns.
+    private func load(
+        _ daemon: Daemon,
+        _ body: (_ acknowledged: () -> Int) async throws -> Void
+    ) async throws -> Tally {
+        let load = Load()
+        let client = try FeedbackClient(socket: daemon.socket)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for caller in 0..<32 {
+                group.addTask {
+                    var number = 0
+                    while load.isUnderWay.load(ordering: .relaxed) {
+                        number += 1
+                        let draft = FeedbackDraft(
+                            sessionID: "s\(number % 5)",
+                            requestID: "\(caller) \(number)"
+                        )
+                        let start = ContinuousClock.now
+                        let result: Result<AddedFeedback, any Error>
+                        do {
+                            result = .success(
+                                try await client.addFeedback(draft, timeout: Self.timeout)
+                            )
+                        } catch {
+                            result = .failure(error)
+                        }
+                        let time = ContinuousClock.now - start
+                        load.tally.withLock { tally in
+                            tally.longest = max(tally.longest, time)
+                            switch result {
+                            case .success(let added):
+                                let id = added.feedback.id?.description ?? "?"
+                                tally.acknowledged.insert(id)
+                            case .failure(let error):
+                                let code = (error as? FeedbackError)?.code ?? .unknown
+                                tally.codes[code, default: 0] += 1
+                            }
+                        }
+                    }
+                }
+            }
+            defer { load.isUnderWay.store(false, ordering: .relaxed) }
+            try await body { load.tally.withLock { $0.acknowledged.count } }
+        }
+        client.close()
+        return load.tally.withLock { $0 }
+    }
+
+    /// `FEEDBACKD_CRASH_ROUNDS` makes it as long as one likes.
+    @Test("48: killed and started again, ten times, what is acknowledged is there exactly once")
+    func kills() async throws {
+        let variable = ProcessInfo.processInfo.environment["FEEDBACKD_CRASH_ROUNDS"]
+        let rounds = try #require(Int(variable ?? "10"))
+        let servers = try await Self.servers.value
+        let database = SharedServer.newDatabase()
+        let arguments = ["--store", servers.uri, "--mongodb-database", database]
+        let daemon = try await Daemon(in: TemporaryFolder(), arguments)
+        let tally = try await load(daemon) { acknowledged in
+            for _ in 0..<rounds {
+                let before = acknowledged()
+                #expect(await eventually(within: .seconds(40)) { acknowledged() > before + 100 })
+                let primary = try await servers.primary()
+                primary.kill()
+                try primary.start()
+            }
+            let before = acknowledged()
+            #expect(await eventually(within: .seconds(40)) { acknowledged() > before })
+        }
+        #expect(Set(tally.codes.keys).isSubset(of: [.unavailable, .deadlineExceeded]))
+        #expect(tally.longest < Self.timeout + .seconds(1))
+        let client = try FeedbackClient(socket: daemon.socket)
+        var stored: [Feedback] = []
+        for try await feedback in client.allFeedbacks(FeedbackQuery(pageSize: 1_000)) {
+            stored.append(feedback)
+        }
+        let ids = Set(stored.compactMap { $0.id?.description })
+        #expect(ids.count == stored.count)
+        #expect(tally.acknowledged.isSubset(of: ids))
+        client.close()
+        #expect(daemon.terminate() == 0)
+    }
+
+    @Test("50: frozen by SIGSTOP, calls end with DEADLINE_EXCEEDED on time")
+    func frozen() async throws {
+        let servers = try await Self.servers.value
+        let database = SharedServer.newDatabase()
+        let arguments = ["--store", servers.uri, "--mongodb-database", database]
+        let daemon = try await Daemon(in: TemporaryFolder(), arguments)
+        let client = try FeedbackClient(socket: daemon.socket)
+        try await client.addFeedback(sessionID: "s")
+        for member in servers.members { member.freeze() }
+        for _ in 0..<3 {
+            let start = ContinuousClock.now
+            async let write = code {
+                try await client.addFeedback(sessionID: "s", timeout: .seconds(1))
+            }
+            async let read = code { try await client.listFeedbacks(timeout: .seconds(1)) }
+            #expect(await [write, read] == [.deadlineExceeded, .deadlineExceeded])
+            #expect(ContinuousClock.now - start < .seconds(2))
+        }
+        for member in servers.members { member.thaw() }
+        #expect(
+            await eventually(within: .seconds(40)) {
+                await code { try await client.addFeedback(sessionID: "s") } == nil
+            }
+        )
+        client.close()
+        #expect(daemon.terminate() == 0)
+    }
+
+    private func code<T>(_ body: () async throws -> T) async -> FeedbackError.Code? {
+        do {
+            _ = try await body()
+            return nil
+        } catch {
+            return (error as? FeedbackError)?.code
+        }
+    }
+}

@@ -1,0 +1,151 @@
+import FeedbackCore
+import FeedbackModel
+import MongoServers
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import MongoStore
+
+/// What becomes of the appends of one bulk write.
+struct AppendBatchTests {
+    private let database = SharedServer.newDatabase()
+
+    /// Commits drafts as one batch, with identifiers made here.
+    private func commit(
+        _ drafts: [FeedbackDraft],
+        missingSession: MissingSessionPolicy = .create,
+        bulkBytesMax: Int = 8 << 20
+    ) async throws -> [Result<AddedFeedback, any Error>] {
+        let sessions = SessionCollection(
+            pool: try ClientPool(MongoURI(await SharedServer.uri()), clientsMax: 1),
+            name: try CollectionName(database: database, collection: "sessions")
+        )
+        let appends = drafts.map { draft in
+            Append(
+                feedback: Feedback(
+                    id: FeedbackID(high: .random(in: 0 ... .max), low: .random(in: 0 ... .max)),
+                    draft: draft,
+                    createdAt: .now
+                ),
+                missingSession: missingSession,
+                context: CallContext(),
+                arrivedAt: .now
+            )
+        }
+        return AppendBatch.commit(appends, to: sessions, bulkBytesMax: bulkBytesMax)
+    }
+
+    private func code(_ result: Result<AddedFeedback, any Error>) -> FeedbackError.Code? {
+        guard case .failure(let error) = result else { return nil }
+        return (error as? FeedbackError)?.code
+    }
+
+    @Test func new_repeated_and_known_request_ids_of_one_batch_each_get_their_answer() async throws
+    {
+        func draft(_ session: String, _ requestID: String, _ comment: String) -> FeedbackDraft {
+            FeedbackDraft(sessionID: session, comment: comment, requestID: requestID)
+        }
+        let first = try await commit([draft("a", "1", "x"), draft("b", "1", "x")])
+        #expect(try first.allSatisfy { try !$0.get().replayed })
+        let second = try await commit([
+            draft("a", "2", "new"), draft("a", "1", "known"), draft("a", "2", "again"),
+            draft("b", "2", "new"), draft("c", "1", "new"), draft("c", "1", "again"),
+        ]).map { try $0.get() }
+        #expect(second.map(\.replayed) == [false, true, true, false, false, true])
+        #expect(second.map(\.feedback.comment) == ["new", "x", "new", "new", "new", "new"])
+        let store = try await TestStore.open(database: database)
+        #expect(try await store.all(FeedbackQuery(sessionID: "a")).count == 2)
+        #expect(try await store.metrics(MetricsQuery(), context: CallContext()).metrics.total == 5)
+        await store.close()
+    }
+
+    @Test func unknown_sessions_are_refused_and_their_neighbours_are_not() async throws {
+        _ = try await commit([FeedbackDraft(sessionID: "known", requestID: "1")])
+        let results = try await commit(
+            [
+                FeedbackDraft(sessionID: "unknown", requestID: "1"),
+                FeedbackDraft(sessionID: "known", requestID: "2"),
+                FeedbackDraft(sessionID: "known", requestID: "1"),
+            ],
+            missingSession: .reject
+        )
+        #expect(code(results[0]) == .notFound)
+        #expect(try !results[1].get().replayed)
+        #expect(try results[2].get().replayed)
+    }
+
+    @Test func a_batch_larger_than_a_bulk_write_keeps_each_sessions_order() async throws {
+        let drafts = (0..<60).map { index in
+            FeedbackDraft(
+                sessionID: "s\(index % 2)",
+                comment: "\(index)" + String(repeating: " ", count: 1_000)
+            )
+        }
+        let results = try await commit(drafts, bulkBytesMax: 5_000)
+        #expect(try results.allSatisfy { try !$0.get().replayed })
+        let store = try await TestStore.open(database: database)
+        for session in 0..<2 {
+            let listed = try await store.all(FeedbackQuery(sessionID: "s\(session)"))
+            #expect(listed.map(\.draft) == drafts.filter { $0.sessionID == "s\(session)" })
+        }
+        await store.close()
+    }
+
+    @Test("51: a document at 16 MB is RESOURCE_EXHAUSTED naming the session, alone")
+    func full_document() async throws {
+        // 400 of them are 16 MB.
+        let comment = String(repeating: "\u{1F600}", count: FieldLimits.commentCodePointsMax)
+        let full = (0..<500).map { FeedbackDraft(sessionID: "full \($0 / 500)", comment: comment) }
+        let neighbour = FeedbackDraft(sessionID: "neighbour")
+        var stored = 0
+        for part in 0..<5 {
+            let drafts = Array(full[part * 100..<(part + 1) * 100]) + [neighbour]
+            let results = try await commit(drafts)
+            #expect(code(results[100]) == nil)
+            for result in results[..<100] {
+                switch result {
+                case .success: stored += 1
+                case .failure(let error as FeedbackError):
+                    #expect(error.code == .resourceExhausted)
+                    #expect(error.message.contains("full 0"))
+                case .failure(let error): throw error
+                }
+            }
+        }
+        // 16 MiB by 40,000 bytes of comment and what surrounds it.
+        #expect((410..<419).contains(stored))
+        let store = try await TestStore.open(database: database)
+        let metrics = try await store.metrics(MetricsQuery(grouping: .session))
+        #expect(metrics.groups.map(\.metrics.total) == [Int64(stored), 5])
+        // Pages end before a message would be too large.
+        let page = try await store.list(FeedbackQuery(sessionID: "full 0", pageSize: 1_000))
+        #expect(page.feedbacks.count < 100)
+        #expect(try await store.all(FeedbackQuery(sessionID: "full 0")).count == stored)
+        await store.close()
+    }
+
+    @Test func two_hosts_that_make_the_same_sessions_store_everything_once() async throws {
+        let hosts = [
+            try await TestStore.open(database: database),
+            try await TestStore.open(database: database),
+        ]
+        let answers = try await withThrowingTaskGroup(of: AddedFeedback.self) { group in
+            for index in 0..<400 {
+                let host = hosts[index % 2]
+                group.addTask {
+                    // Each request_id comes to both hosts.
+                    try await host.add(
+                        FeedbackDraft(sessionID: "s\(index / 8)", requestID: "r\(index / 2)")
+                    )
+                }
+            }
+            return try await group.reduce(into: [AddedFeedback]()) { $0.append($1) }
+        }
+        #expect(answers.filter { !$0.replayed }.count == 200)
+        let stored = try await hosts[0].all()
+        #expect(stored.count == 200)
+        #expect(Set(stored) == Set(answers.map(\.feedback)))
+        for host in hosts { await host.close() }
+    }
+}

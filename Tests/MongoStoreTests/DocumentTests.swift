@@ -1,0 +1,201 @@
+import FeedbackCore
+import FeedbackModel
+import MongoServers
+import Testing
+
+@testable import MongoStore
+
+/// The guide's documents, in both directions.
+struct DocumentTests {
+    private let database = SharedServer.newDatabase()
+
+    private func sessions() async throws -> Sessions {
+        try Sessions(await SharedServer.uri(), database: database)
+    }
+
+    private func element(_ fields: BSONDocument) -> BSON { .document(fields) }
+
+    @Test func a_new_session_is_complete_for_the_python_package() async throws {
+        let store = try await TestStore.open(database: database)
+        let added = try await store.add(
+            FeedbackDraft(sessionID: "s", rating: .up, comment: "ok", requestID: "r")
+        )
+        let document = try #require(try await sessions().document("s"))
+        #expect(
+            Set(document.fields.map(\.key)) == [
+                "_id", "session_id", "session_type", "agents", "metadata", "feedbacks",
+                "guardrail_events", "application_name", "created_at", "updated_at",
+            ]
+        )
+        #expect(document["session_id"]?.string == "s")
+        #expect(document["session_type"]?.string == "AGENT")
+        #expect(document["agents"]?.document?.fields.isEmpty == true)
+        #expect(document["metadata"]?.document?.fields.isEmpty == true)
+        #expect(document["guardrail_events"]?.array?.isEmpty == true)
+        let time = added.feedback.createdAt.millisecondsSinceEpoch
+        #expect(document["updated_at"]?.date == time)
+        #expect(document["created_at"]?.date == time)
+        let element = try #require(document["feedbacks"]?.array?.first?.document)
+        #expect(
+            element.fields.map(\.key) == [
+                "rating", "comment", "created_at", "feedback_id", "request_id",
+            ]
+        )
+        #expect(element["rating"]?.string == "up")
+        #expect(element["created_at"]?.date == time)
+        #expect(element["feedback_id"]?.string == added.feedback.id?.description)
+        #expect(element["request_id"]?.string == "r")
+        await store.close()
+    }
+
+    @Test func no_rating_is_null_and_no_request_id_is_the_feedback_id() async throws {
+        let store = try await TestStore.open(database: database)
+        let added = try await store.add(FeedbackDraft(sessionID: "s"))
+        let document = try #require(try await sessions().document("s"))
+        let element = try #require(document["feedbacks"]?.array?.first?.document)
+        guard case .null? = element["rating"] else {
+            Issue.record("the rating is not null")
+            return
+        }
+        #expect(element["comment"]?.string == "")
+        #expect(element["request_id"]?.string == added.feedback.id?.description)
+        #expect(try await store.all() == [added.feedback])
+        await store.close()
+    }
+
+    @Test func a_session_of_metadata_alone_is_complete_too() async throws {
+        let store = try await TestStore.open(database: database)
+        _ = try await store.changeMetadata(
+            ofSession: "s",
+            by: .merge(["variant": .string("B")]),
+            missingSession: .create,
+            context: CallContext()
+        )
+        let document = try #require(try await sessions().document("s"))
+        #expect(document["session_type"]?.string == "AGENT")
+        #expect(document["feedbacks"]?.array?.isEmpty == true)
+        #expect(document["metadata"]?.document?["variant"]?.string == "B")
+        await store.close()
+    }
+
+    @Test func feedback_of_the_python_package_is_listed_and_counted() async throws {
+        let store = try await TestStore.open(database: database)
+        let sessions = try await sessions()
+        try sessions.insert([
+            "_id": "p", "session_id": "p", "metadata": ["variant": "B", "since": .date(0)],
+            "feedbacks": [
+                ["rating": "up", "comment": "Thanks!", "created_at": .date(1_000)],
+                ["rating": "maybe", "comment": nil, "created_at": .date(3_700_000)],
+                ["rating": "down", "created_at": .date(2_000), "_validated_at": "2024"],
+                ["comment": 5, "rating": 1, "n": 1],
+                "nonsense",
+            ],
+        ])
+        try sessions.insert(["_id": "empty", "feedbacks": nil])
+        let listed = try await store.all(FeedbackQuery(sessionID: "p"))
+        #expect(listed.map(\.rating) == [.up, .none, .down, .none, .none])
+        #expect(listed.map(\.comment) == ["Thanks!", "", "", "", ""])
+        #expect(listed.allSatisfy { $0.id == nil && $0.draft.requestID.isEmpty })
+        #expect(listed[2].draft.attributes == ["_validated_at": "2024"])
+        #expect(
+            listed.map(\.createdAt.millisecondsSinceEpoch) == [1_000, 3_700_000, 2_000, 0, 0]
+        )
+        let whole = try await store.metrics(MetricsQuery(grouping: .hour))
+        #expect(
+            whole.metrics == Metrics(positive: 1, negative: 1, neutral: 3, commentCodePoints: 7)
+        )
+        #expect(whole.groups.map(\.metrics.total) == [4, 1])
+        let variants = try await store.metrics(MetricsQuery(grouping: .metadata(key: "variant")))
+        #expect(variants.groups.map(\.key) == ["B"])
+        for (query, count) in [
+            (FeedbackQuery(ratings: [.none]), 3), (FeedbackQuery(hasComment: true), 1),
+            (FeedbackQuery(created: TimeRange(from: Timestamp(millisecondsSinceEpoch: 1))), 3),
+            (FeedbackQuery(created: TimeRange(until: Timestamp(millisecondsSinceEpoch: 1))), 2),
+        ] {
+            #expect(try await store.all(query).count == count)
+            var ofSession = query
+            ofSession.sessionID = "p"
+            #expect(try await store.all(ofSession).count == count)
+        }
+        await store.close()
+    }
+
+    @Test func feedback_without_an_identifier_has_its_place_by_its_time() async throws {
+        let store = try await TestStore.open(database: database)
+        let sessions = try await sessions()
+        let first = try await store.add(FeedbackDraft(sessionID: "a", comment: "1")).feedback
+        let time = first.createdAt.millisecondsSinceEpoch
+        for (session, moment) in [("x", time - 1), ("y", time + 60_000), ("z", time + 60_000)] {
+            let element: BSON = ["comment": .string(session), "created_at": .date(moment)]
+            try sessions.insert(["_id": .string(session), "feedbacks": [element, element]])
+        }
+        let last = Feedback(
+            id: FeedbackID(high: UInt64(time + 120_000) << 16 | 0x7000, low: 1 << 63),
+            draft: FeedbackDraft(sessionID: "b", comment: "2"),
+            createdAt: first.createdAt
+        )
+        _ = try await store.append(last, missingSession: .create, context: CallContext())
+        let expected = ["x", "x", "1", "y", "y", "z", "z", "2"]
+        for pageSize in 1...3 {
+            var query = FeedbackQuery(pageSize: pageSize)
+            var found: [String] = []
+            repeat {
+                let page = try await store.list(query, context: CallContext())
+                #expect(page.totalSize == expected.count)
+                found += page.feedbacks.map(\.comment)
+                query.pageToken = page.nextPageToken
+            } while !query.pageToken.isEmpty
+            #expect(found == expected)
+        }
+        await store.close()
+    }
+
+    @Test func a_change_of_metadata_leaves_the_other_keys_as_they_are() async throws {
+        let store = try await TestStore.open(database: database)
+        let sessions = try await sessions()
+        try sessions.insert(["_id": "s", "metadata": ["count": 1, "since": .date(0)]])
+        let after = try await store.changeMetadata(
+            ofSession: "s",
+            by: .merge(["k": .bool(true)]),
+            missingSession: .reject,
+            context: CallContext()
+        )
+        #expect(
+            after == [
+                "count": .number(1), "since": .string("1970-01-01T00:00:00.000Z"),
+                "k": .bool(true),
+            ]
+        )
+        let metadata = try #require(try sessions.document("s")?["metadata"]?.document)
+        guard case .int32(1)? = metadata["count"], case .date(0)? = metadata["since"] else {
+            Issue.record("the other keys changed: \(metadata)")
+            return
+        }
+        await store.close()
+    }
+
+    @Test func a_session_whose_feedbacks_are_no_list_fails_alone() async throws {
+        let store = try await TestStore.open(database: database)
+        try await sessions().insert(["_id": "broken", "feedbacks": 5])
+        async let broken = errorCode {
+            try await store.add(FeedbackDraft(sessionID: "broken"))
+        }
+        async let sound = store.add(FeedbackDraft(sessionID: "sound"))
+        #expect(await broken == .failedPrecondition)
+        #expect(try await !sound.replayed)
+        await store.close()
+    }
+
+    @Test func the_indexes_are_made_once_the_server_answers() async throws {
+        let store = try await TestStore.open(database: database)
+        _ = try await store.add(FeedbackDraft(sessionID: "s"))
+        let sessions = try await sessions()
+        var names: Set<String> = []
+        for _ in 0..<2_000 where names.count < 3 {
+            names = Set(try sessions.indexNames())
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        #expect(names == ["_id_", "feedbackd_created_at", "feedbackd_message_id"])
+        await store.close()
+    }
+}

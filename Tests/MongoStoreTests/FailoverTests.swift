@@ -1,0 +1,156 @@
+import FeedbackCore
+import FeedbackModel
+import Logging
+import MongoServers
+import MongoStore
+import Synchronization
+import TestSupport
+import Testing
+
+/// RELIABILITY.md 45 and 48: the servers of a replica set of three go and come.
+@Suite("MongoDB's servers fail", .serialized)
+struct FailoverTests {
+    private static let servers = Task { try await ReplicaSet(members: 3) }
+    private let servers: ReplicaSet
+
+    init() async throws {
+        servers = try await FailoverTests.servers.value
+    }
+
+    /// Adds feedback from many callers at once while the body runs.
+    ///
+    /// - Returns: what was acknowledged, and the codes of the calls that failed.
+    private func load(
+        _ store: MongoStore,
+        _ body: () async throws -> Void
+    ) async throws -> (Set<Feedback>, Set<FeedbackError.Code>) {
+        let tally = Tally()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for caller in 0..<32 {
+                group.addTask {
+                    var number = 0
+                    while tally.isUnderWay.load(ordering: .relaxed) {
+                        number += 1
+                        let draft = FeedbackDraft(
+                            sessionID: "s\(number % 3) \(caller % 4)",
+                            requestID: "\(caller) \(number)"
+                        )
+                        // As clients do: again with the same request_id until it is stored.
+                        while tally.isUnderWay.load(ordering: .relaxed) {
+                            do {
+                                let added = try await store.add(draft)
+                                tally.acknowledged.withLock { _ = $0.insert(added.feedback) }
+                                break
+                            } catch let error as FeedbackError {
+                                tally.codes.withLock { _ = $0.insert(error.code) }
+                            }
+                        }
+                    }
+                }
+            }
+            defer { tally.isUnderWay.store(false, ordering: .relaxed) }
+            try await body()
+        }
+        return (tally.acknowledged.withLock { $0 }, tally.codes.withLock { $0 })
+    }
+
+    /// Everything acknowledged is there, and nothing twice.
+    private func verify(
+        _ store: MongoStore,
+        _ acknowledged: Set<Feedback>,
+        _ codes: Set<FeedbackError.Code>
+    ) async throws {
+        #expect(codes.isSubset(of: [.unavailable]))
+        let stored = try await store.all()
+        #expect(acknowledged.isSubset(of: stored))
+        let loaded = stored.filter { $0.sessionID != "recovery" }
+        let keys = loaded.map { "\($0.sessionID)/\($0.draft.requestID)" }
+        #expect(Set(keys).count == keys.count)
+    }
+
+    /// Waits until a write succeeds.
+    private func recovered(_ store: MongoStore) async -> Bool {
+        await eventually(within: .seconds(40)) {
+            (try? await store.add(FeedbackDraft(sessionID: "recovery"))) != nil
+        }
+    }
+
+    @Test("48: the primary is killed under load, nothing acknowledged is lost or there twice")
+    func kill() async throws {
+        let store = try await TestStore.open(servers.uri)
+        let (acknowledged, codes) = try await load(store) {
+            for _ in 0..<3 {
+                #expect(await recovered(store))
+                let primary = try await servers.primary()
+                primary.kill()
+                #expect(await recovered(store))
+                try primary.start()
+            }
+        }
+        try await verify(store, acknowledged, codes)
+        await store.close()
+    }
+
+    @Test("48: the primary steps down under load, nothing acknowledged is lost or there twice")
+    func stepDown() async throws {
+        let store = try await TestStore.open(servers.uri)
+        let (acknowledged, codes) = try await load(store) {
+            for _ in 0..<5 {
+                #expect(await recovered(store))
+                try await servers.stepDown()
+            }
+            #expect(await recovered(store))
+        }
+        try await verify(store, acknowledged, codes)
+        await store.close()
+    }
+
+    @Test("45: without a primary UNAVAILABLE within the selection timeout, for all who wait")
+    func unreachable() async throws {
+        let uri = "mongodb://127.0.0.1:1/?replicaSet=tests&serverSelectionTimeoutMS=1000"
+        let store = try MongoStore(uri: MongoURI(uri), logger: .silent)
+        await withTaskGroup(of: Void.self) { group in
+            for caller in 0..<40 {
+                group.addTask {
+                    let code = await errorCode {
+                        if caller.isMultiple(of: 2) {
+                            _ = try await store.add(FeedbackDraft(sessionID: "s"))
+                        } else {
+                            _ = try await store.all()
+                        }
+                    }
+                    #expect(code == .unavailable)
+                }
+            }
+        }
+        await store.close()
+    }
+
+    @Test("health follows the primary within two seconds, and calls are served again")
+    func health() async throws {
+        let store = try await TestStore.open(servers.uri)
+        for isFrozen in [false, true] {
+            let primary = try await servers.primary()
+            for member in servers.members where member !== primary { member.freeze() }
+            if isFrozen { primary.freeze() } else { primary.kill() }
+            #expect(
+                await eventually(within: .seconds(2)) { await store.health() != .serving }
+            )
+            if !isFrozen { try primary.start() }
+            for member in servers.members { member.thaw() }
+            _ = try await servers.primary()
+            #expect(
+                await eventually(within: .seconds(2)) { await store.health() == .serving }
+            )
+            #expect(await recovered(store))
+        }
+        await store.close()
+    }
+}
+
+/// What callers have seen.
+private final class Tally: Sendable {
+    let isUnderWay = Atomic(true)
+    let acknowledged = Mutex<Set<Feedback>>([])
+    let codes = Mutex<Set<FeedbackError.Code>>([])
+}

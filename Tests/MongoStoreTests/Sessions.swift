@@ -1,0 +1,86 @@
+import FeedbackCore
+import FeedbackModel
+
+@testable import MongoStore
+
+/// The collection `sessions` of a database as another program sees it.
+struct Sessions {
+    private let sessions: SessionCollection
+
+    init(_ uri: String, database: String) throws {
+        sessions = SessionCollection(
+            pool: try ClientPool(MongoURI(uri), clientsMax: 1),
+            name: try CollectionName(database: database, collection: "sessions")
+        )
+    }
+
+    func insert(_ document: BSONDocument) throws {
+        try sessions.use { collection in
+            _ = try collection.write([
+                "insert": "sessions", "documents": [.document(document)],
+            ])
+        }
+    }
+
+    /// Carries out an update of the session's document, as the guide's Python package does.
+    func update(_ sessionID: String, _ update: BSON) throws {
+        try sessions.use { collection in
+            _ = try collection.write([
+                "update": "sessions",
+                "updates": [["q": ["_id": .string(sessionID)], "u": update]],
+            ])
+        }
+    }
+
+    func document(_ sessionID: String) throws -> BSONDocument? {
+        var found: BSONDocument?
+        try sessions.use { collection in
+            try collection.aggregate([["$match": ["_id": .string(sessionID)]]]) { document, _ in
+                found = document
+                return true
+            }
+        }
+        return found
+    }
+
+    func indexNames() throws -> [String] {
+        let reply = try sessions.pool.withClient {
+            try $0.run(["listIndexes": "sessions"], database: sessions.name.database)
+        }
+        let batch = reply["cursor"]?.document?["firstBatch"]?.array ?? []
+        return batch.compactMap { $0.document?["name"]?.string }
+    }
+}
+
+extension Store {
+    /// Adds through a service, which makes identifiers and times.
+    func add(
+        _ draft: FeedbackDraft,
+        missingSession: MissingSessionPolicy = .create
+    ) async throws -> AddedFeedback {
+        try await FeedbackService(store: self, missingSession: missingSession).add(draft)
+    }
+
+    /// All feedback of the query, page by page.
+    func all(_ query: FeedbackQuery = FeedbackQuery()) async throws -> [Feedback] {
+        var query = query
+        query.pageSize = FieldLimits.pageSizeMax
+        var feedbacks: [Feedback] = []
+        repeat {
+            let page = try await list(query, context: CallContext())
+            feedbacks += page.feedbacks
+            query.pageToken = page.nextPageToken
+        } while !query.pageToken.isEmpty
+        return feedbacks
+    }
+}
+
+/// The code of the error that the body throws; nil if it throws none.
+func errorCode<T>(_ body: () async throws -> T) async -> FeedbackError.Code? {
+    do {
+        _ = try await body()
+        return nil
+    } catch {
+        return (error as? FeedbackError)?.code
+    }
+}

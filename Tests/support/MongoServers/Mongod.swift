@@ -1,0 +1,124 @@
+internal import Foundation
+internal import MongoStore
+internal import Synchronization
+internal import TestSupport
+
+/// One `mongod` on a loopback port, which ends with this process at the latest.
+public final class Mongod: Sendable {
+    /// `127.0.0.1:PORT`.
+    public let address: String
+    private let program: String
+    private let arguments: [String]
+    private let folder: String
+    private let process = Mutex<Process?>(nil)
+
+    /// Prepares a member of the replica set `tests`.
+    init(folder: String, extraArguments: [String]) throws {
+        program = try MongodProgram.path()
+        let port = try freePort()
+        address = "127.0.0.1:\(port)"
+        self.folder = folder
+        try FileManager.default.createDirectory(
+            atPath: folder,
+            withIntermediateDirectories: true
+        )
+        arguments =
+            [
+                "--replSet", "tests", "--bind_ip", "127.0.0.1", "--port", String(port),
+                "--dbpath", folder, "--logpath", "\(folder)/log", "--logappend",
+                "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64", "--nounixsocket",
+                "--setParameter", "enableTestCommands=1",
+                "--setParameter", "diagnosticDataCollectionEnabled=false",
+            ] + extraArguments
+    }
+
+    deinit { kill() }
+
+    /// Starts it, the first time or again.
+    public func start() throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: program)
+        process.arguments = arguments
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        Leftovers.add(process.processIdentifier)
+        self.process.withLock { $0 = process }
+    }
+
+    /// Ends it as a power failure of its own would.
+    public func kill() {
+        guard let process = process.withLock({ $0.take() }) else { return }
+        Foundation.kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+        Leftovers.remove(process.processIdentifier)
+    }
+
+    /// Stops it where it is: its connections stay, and nobody answers on them.
+    public func freeze() { signal(SIGSTOP) }
+
+    /// Lets it go on.
+    public func thaw() { signal(SIGCONT) }
+
+    private func signal(_ number: Int32) {
+        process.withLock { process in
+            if let process { _ = Foundation.kill(process.processIdentifier, number) }
+        }
+    }
+}
+
+/// Where the tests' `mongod` is.
+private enum MongodProgram {
+    static func path(file: String = #filePath) throws -> String {
+        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
+        let root = URL(fileURLWithPath: file).appending(path: "../../../..").standardized.path
+        let places = folders.map { "\($0)/mongod" } + ["\(root)/.build/mongodb/mongod"]
+        guard let path = places.first(where: FileManager.default.isExecutableFile) else {
+            throw ServerFailure(
+                "there is no mongod on PATH or in .build/mongodb: `make test` gets it"
+            )
+        }
+        return path
+    }
+}
+
+/// Processes that are ended when this one is.
+private enum Leftovers {
+    private static let processes = Mutex<Set<Int32>>([])
+
+    private static let atExit: Void = {
+        atexit {
+            for process in Leftovers.processes.withLock({ $0 }) { kill(process, SIGKILL) }
+        }
+    }()
+
+    static func add(_ process: Int32) {
+        atExit
+        processes.withLock { _ = $0.insert(process) }
+    }
+
+    static func remove(_ process: Int32) {
+        processes.withLock { _ = $0.remove(process) }
+    }
+}
+
+/// Something that a server did not do.
+struct ServerFailure: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+/// A port that nobody listens on.
+func freePort() throws -> UInt16 {
+    let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(socket) }
+    var address = sockaddr_in.loopback(port: 0)
+    var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let isBound = address.withSockaddr {
+        bind(socket, $0, $1) == 0 && getsockname(socket, $0, &size) == 0
+    }
+    guard isBound else { throw ServerFailure("no port is free on 127.0.0.1") }
+    return UInt16(bigEndian: address.sin_port)
+}

@@ -1,0 +1,161 @@
+internal import Foundation
+internal import Synchronization
+
+/// A TCP relay on loopback that stands between a store and a server.
+///
+/// It lets everything pass until it is told to cut connections, or to hold replies back.
+public final class Relay: Sendable {
+    private struct Orders {
+        var cutCommand = ""
+        var cutsLeft = 0
+        var heldCommand = ""
+        var heldCount = 0
+    }
+
+    /// `127.0.0.1:PORT`.
+    public let address: String
+    private let target: sockaddr_in
+    private let listener: Int32
+    private let orders = Mutex(Orders())
+
+    /// Starts a relay to a server at `127.0.0.1:PORT`.
+    public init(to server: String) throws {
+        guard let serverPort = server.split(separator: ":").last.flatMap({ UInt16($0) }) else {
+            throw ServerFailure("\(server) has no port")
+        }
+        target = .loopback(port: serverPort)
+        let port = try freePort()
+        address = "127.0.0.1:\(port)"
+        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var own = sockaddr_in.loopback(port: port)
+        guard own.withSockaddr({ bind(listener, $0, $1) }) == 0, listen(listener, 64) == 0 else {
+            throw ServerFailure("the relay cannot listen on \(address)")
+        }
+        Thread.detachNewThread { [weak self, listener] in
+            while true {
+                let client = accept(listener, nil, nil)
+                guard client >= 0, let self else { return }
+                self.serve(client)
+            }
+        }
+    }
+
+    deinit {
+        shutdown(listener, Int32(SHUT_RDWR))
+        close(listener)
+    }
+
+    /// Cuts the connections of the next commands of that name after the server has got them, before
+    /// its replies.
+    public func cut(_ command: String, times: Int) {
+        orders.withLock {
+            $0.cutCommand = command
+            $0.cutsLeft = times
+        }
+    }
+
+    /// How many connections are still to be cut.
+    public var cutsLeft: Int { orders.withLock { $0.cutsLeft } }
+
+    /// Holds back the replies to commands of that name; none with an empty name.
+    public func hold(_ command: String) {
+        orders.withLock { $0.heldCommand = command }
+    }
+
+    /// How many replies are being held back.
+    public var heldCount: Int { orders.withLock { $0.heldCount } }
+
+    private func serve(_ client: Int32) {
+        let server = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var target = self.target
+        guard target.withSockaddr({ connect(server, $0, $1) }) == 0 else {
+            close(server)
+            close(client)
+            return
+        }
+        let pair = Pair(client: client, server: server)
+        Thread.detachNewThread {
+            pair.pump(from: client, to: server) { request in
+                pair.lastRequest.withLock { $0 = request }
+                return true
+            }
+        }
+        Thread.detachNewThread { [self] in
+            pair.pump(from: server, to: client) { _ in mayReply(to: pair) }
+        }
+    }
+
+    /// Waits while replies are held; false if the connection is to be cut.
+    private func mayReply(to pair: Pair) -> Bool {
+        let request = pair.lastRequest.withLock { $0 }
+        func isNamed(_ command: String) -> Bool {
+            !command.isEmpty && request.range(of: Data("\(command)\0".utf8)) != nil
+        }
+        let isCut = orders.withLock { orders in
+            guard orders.cutsLeft > 0, isNamed(orders.cutCommand) else { return false }
+            orders.cutsLeft -= 1
+            return true
+        }
+        if isCut { return false }
+        guard orders.withLock({ isNamed($0.heldCommand) }) else { return true }
+        orders.withLock { $0.heldCount += 1 }
+        while orders.withLock({ isNamed($0.heldCommand) }) { usleep(1_000) }
+        orders.withLock { $0.heldCount -= 1 }
+        return true
+    }
+}
+
+/// The two ends of a relayed connection, closed when both pumps have ended.
+private final class Pair: Sendable {
+    let lastRequest = Mutex(Data())
+    private let client: Int32
+    private let server: Int32
+
+    init(client: Int32, server: Int32) {
+        self.client = client
+        self.server = server
+    }
+
+    deinit {
+        close(client)
+        close(server)
+    }
+
+    /// Passes on what comes, as long as the body allows.
+    func pump(from source: Int32, to sink: Int32, _ body: (Data) -> Bool) {
+        var buffer = [UInt8](repeating: 0, count: 1 << 20)
+        while true {
+            let count = recv(source, &buffer, buffer.count, 0)
+            guard count > 0, body(Data(buffer[..<count])) else { break }
+            var sent = 0
+            while sent < count {
+                let more = buffer[sent..<count].withUnsafeBytes {
+                    send(sink, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+                }
+                guard more > 0 else { break }
+                sent += more
+            }
+            guard sent == count else { break }
+        }
+        shutdown(client, Int32(SHUT_RDWR))
+        shutdown(server, Int32(SHUT_RDWR))
+    }
+}
+
+extension sockaddr_in {
+    static func loopback(port: UInt16) -> sockaddr_in {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        address.sin_port = port.bigEndian
+        return address
+    }
+
+    mutating func withSockaddr<R>(_ body: (UnsafeMutablePointer<sockaddr>, socklen_t) -> R) -> R {
+        withUnsafeMutablePointer(to: &self) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+    }
+}
