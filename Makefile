@@ -4,7 +4,7 @@ BUILD_PACKAGES = pkg-config libmongoc-dev libnghttp2-dev libprotobuf-c-dev libsq
 TEST_PACKAGES = $(BUILD_PACKAGES) protobuf-compiler protobuf-c-compiler sqlite3 \
 	golang-go golang-github-containerd-ttrpc-dev gogottrpc \
 	golang-google-grpc-dev golang-goprotobuf-dev g++ libgrpc++-dev protobuf-compiler-grpc \
-	ruby-grpc nghttp2-client python3-venv unzip
+	ruby-grpc nghttp2-client python3-venv unzip libcurl4
 # What the benchmark's peers are built from (Tests/Benchmarks/build-peers.sh), and its own tools.
 BENCH_PACKAGES = $(BUILD_PACKAGES) gcc g++ protobuf-compiler protobuf-compiler-grpc libprotobuf-dev \
 	libgrpc++-dev golang-go golang-github-containerd-ttrpc-dev gogottrpc strace sqlite3 \

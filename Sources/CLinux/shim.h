@@ -1,9 +1,9 @@
 // What Swift's Glibc module does not have.
 #pragma once
 #include <elf.h>
+#include <link.h>
 #include <malloc.h>
 #include <sched.h>
-#include <sys/auxv.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -15,3 +15,7 @@ int accept4(int socket, struct sockaddr *address, socklen_t *size, int flags);
 
 // sched_setaffinity(2), declared for _GNU_SOURCE only.
 int sched_setaffinity(pid_t thread, size_t bytes, const cpu_set_t *processors);
+
+// The program, and behind it the libraries that it has loaded (link.h); a variable in C, which Swift
+// cannot know to be safe.
+static inline struct link_map *_Nullable first_loaded_object(void) { return _r_debug.r_map; }
