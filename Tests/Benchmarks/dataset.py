@@ -50,6 +50,8 @@ def copy(shape: Shape) -> Iterator[str]:
     with scratch_folder() as folder:
         path = folder / "copy.db"
         shutil.copyfile(original, path)
+        # Or the kernel writes the copy out while the first load waits for its own few pages.
+        os.sync()
         yield str(path)
 
 
