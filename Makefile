@@ -50,7 +50,7 @@ test:
 # measuring takes less than 3 minutes.
 bench: build
 	@Tests/support/install-packages.sh $(BENCH_PACKAGES)
-	@[ ! -x Tests/support/install-mongodb.sh ] || Tests/support/install-mongodb.sh
+	@Tests/support/install-mongodb.sh
 	swift build $(RELEASE) --product feedbackd-bench
 	Tests/Benchmarks/build-peers.sh .build/bench/peers
 	python3 Tests/Benchmarks/bench.py $(if $(QUICK),--quick)

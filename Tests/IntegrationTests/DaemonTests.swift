@@ -107,7 +107,7 @@ struct DaemonTests {
             (["--socket-mode", "999"], "socket_mode must be octal"),
             (["--allow-uid", "root"], "allow_uid must be a whole number"),
             (["--log-level", "loud"], "log_level must be one of trace, debug"),
-            (["--store", "mysql:x"], "the store must be memory: or sqlite:PATH"),
+            (["--store", "mysql:x"], "the store must be memory:, sqlite:PATH or mongodb://"),
             (["--socket-group", "no-such-group"], "no group named no-such-group"),
             (["--connections-max", "0"], "connections_max must be a whole number from 1"),
             (["--config", "/nonexistent.yaml"], "/nonexistent.yaml"),
