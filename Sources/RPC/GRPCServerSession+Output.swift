@@ -4,7 +4,7 @@ internal import ProtoCodec
 /// straight into the channel's output, unless HTTP/2 takes it only in parts.
 extension GRPCServerSession {
     func http2Body(of streamID: Int32, bytesMax: Int) -> HTTP2Session.Body {
-        guard let stream = streams[streamID] else { return .nothing }
+        guard let stream = streams[streamID], !stream.isFinished else { return .nothing }
         if case .nothing = stream.sending {
             guard let response = stream.waitingResponse else { return bodyEnd(of: stream) }
             do {
@@ -24,6 +24,7 @@ extension GRPCServerSession {
             if case .whole = stream.sending { stream.sending = .nothing }
             return .noRoom
         }
+        // A message that lies in the arena still is followed by OK: the trailers do not use it.
         let isLast = stream.isEnding && count == left
         if isLast { submitTrailers(of: stream) }
         return .data(count, isLast: isLast)
@@ -84,7 +85,8 @@ extension GRPCServerSession {
         return .data(0, isLast: true)
     }
 
-    private func submitTrailers(of stream: GRPCServerStream) {
+    /// Submits the trailers, which follow what HTTP/2 has been given.
+    func submitTrailers(of stream: GRPCServerStream) {
         endOutput(of: stream)
         stream.isFinished = true
         guard let status = stream.ending else {

@@ -4,7 +4,10 @@ extension GRPCServerSession {
     /// acknowledged, and a connection that is refused must make its call.
     func noteWhatIsExpected() {
         guard http2.hasBegun else { return }
-        if settingsDeadline == nil { settingsDeadline = expect(within: limits.handshakeTimeout) }
+        if !settingsAreExpected {
+            settingsAreExpected = true
+            settingsDeadline = expect(within: limits.handshakeTimeout)
+        }
         frameDeadline = http2.isInsideFrame ? expect(within: limits.handshakeTimeout) : nil
     }
 
@@ -41,8 +44,7 @@ extension GRPCServerSession {
 
     private func checkHandshake(_ now: ContinuousClock.Instant) {
         guard let deadline = settingsDeadline, deadline <= now else { return }
-        // Never again: the next is in the distant future.
-        settingsDeadline = now + .seconds(Int32.max)
+        settingsDeadline = nil
         if !http2.settingsAreAcknowledged {
             http2.terminate(.settingsTimeout)
         } else if refusal != nil {

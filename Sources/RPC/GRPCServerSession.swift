@@ -28,13 +28,17 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     var streamsWithOutput = 0
 
     var onIdle: (() -> Void)?
-    private var isDraining = false
+    private(set) var isDraining = false
     private var isDrained = false
+    /// Whether the drain came before the client's preface: then nothing is served.
+    private(set) var hasBegunTooLate = false
     private var inputHasEnded = false
     private var isClosed = false
 
     // Times at which something is overdue; nil if it is not expected.
     var settingsDeadline: ContinuousClock.Instant?
+    /// Whether ``settingsDeadline`` was set, which is done once.
+    var settingsAreExpected = false
     var frameDeadline: ContinuousClock.Instant?
     var drainDeadline: ContinuousClock.Instant?
     var progressCheck: ContinuousClock.Instant?
@@ -64,7 +68,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         http2.receive(bytes)
         lent = nil
         // The refusal must be sent before the end.
-        if refusal != nil, hasRefused { return http2.terminate(.none) }
+        if hasRefused || (hasBegunTooLate && hasBegun) { return http2.terminate(.none) }
         if isDraining { announceDrain() }
         sendWaiting()
         noteWhatIsExpected()
@@ -88,6 +92,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     /// Announces the end, and ends the calls that stream, which may have no end of their own.
     func drain() {
         isDraining = true
+        hasBegunTooLate = !hasBegun
         announceDrain()
         for stream in Array(streams.values) where stream.call?.messages != nil {
             stream.call?.abandon(.serverIsStopping)
@@ -141,6 +146,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     func finishStream(_ call: ServerCall) {
         end(call) { stream in
             stream.isEnding = true
+            dropRequest(of: stream)
             beginOutput(of: stream)
         }
     }
@@ -188,10 +194,16 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     /// Ends the stream with a status that is not OK.
     func fail(_ stream: GRPCServerStream, _ status: RPCStatus) {
         guard !stream.isFinished, !isClosed else { return }
+        dropRequest(of: stream)
         if stream.headersAreSubmitted {
             stream.ending = status
             stream.isEnding = true
-            beginOutput(of: stream)
+            if stream.sendingBytesLeft > 0 {
+                beginOutput(of: stream)
+            } else {
+                // Trailers need no window, but what is given as the end of the body waits for one.
+                submitTrailers(of: stream)
+            }
         } else {
             let arena = channel.loop.arena
             finish(
@@ -204,6 +216,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     /// Ends the stream without a status.
     func reset(_ stream: GRPCServerStream, _ code: HTTP2Session.ErrorCode) {
         stream.isFinished = true
+        dropRequest(of: stream)
         http2.reset(stream.id, code)
     }
 

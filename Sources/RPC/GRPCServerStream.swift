@@ -64,6 +64,8 @@ final class GRPCServerStream {
     var isEnding = false
     /// Whether everything has been given to HTTP/2.
     var isFinished = false
+    /// Whether the outcome is known, so that what still arrives means nothing.
+    var isDecided: Bool { isEnding || isFinished }
     /// Whether the session counts the stream among those that have something to send.
     var outputIsCounted = false
 
@@ -91,6 +93,12 @@ final class GRPCServerStream {
     /// The memory of requests that wait.
     var heldBytes: Int {
         decoder.heldBytes + (message?.count ?? 0) + (call?.messages?.heldBytes ?? 0)
+    }
+
+    /// Forgets what arrived of messages that nobody will take.
+    func dropRequest() {
+        decoder = GRPCMessageDecoder(messageBytesMax: 0)
+        message = nil
     }
 
     /// Writes a message with its prefix.
