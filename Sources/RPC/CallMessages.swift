@@ -101,6 +101,9 @@ final class CallMessages: @unchecked Sendable {
         }
     }
 
+    /// The response that waits is packed, and needs its values no more.
+    func responseIsPacked() { response = nil }
+
     /// The response that waited is sent, or cannot be.
     func responseEnded(_ result: Result<Void, any Error>) {
         response = nil

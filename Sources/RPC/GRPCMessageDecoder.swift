@@ -42,6 +42,12 @@ struct GRPCMessageDecoder {
     /// Whether a message has begun and not ended.
     var isInsideMessage: Bool { prefixCount > 0 }
 
+    /// What has not arrived yet of the message that has begun, or of its prefix.
+    var missingBytes: Int {
+        prefixCount < Self.prefixBytes
+            ? Self.prefixBytes - prefixCount : prefix.length - partial.count
+    }
+
     /// The memory of the message that has begun.
     var heldBytes: Int { partial.count }
 

@@ -60,15 +60,20 @@ extension GRPCServerSession {
         }
     }
 
-    /// Ends the streams that have stood still since the last look, and the connection if all have.
+    /// Ends the streams that have stood still since the last look, or nearly so, and the connection
+    /// if all have.
     private func checkProgress() {
         progressCheck = nil
         let waiting = streams.values.filter {
-            $0.outputIsCounted || ($0.decoder.isInsideMessage && channel.mayRead)
+            !$0.waitsForMemory
+                && ($0.outputIsCounted || ($0.decoder.isInsideMessage && channel.mayRead))
         }
-        let stalled = waiting.filter { $0.progress == $0.progressAtLastCheck }
-        for stream in streams.values { stream.progressAtLastCheck = nil }
-        for stream in waiting { stream.progressAtLastCheck = stream.progress }
+        let stalled = waiting.filter { $0.progress < $0.progressDue ?? 0 }
+        for stream in streams.values { stream.progressDue = nil }
+        for stream in waiting {
+            let bytes = max(1, min(stream.awaitedBytes, limits.progressBytesMin))
+            stream.progressDue = stream.progress + bytes
+        }
         if !stalled.isEmpty, stalled.count == streams.count {
             return http2.terminate(.none)
         }

@@ -1,3 +1,4 @@
+internal import DequeModule
 internal import ProtoCodec
 
 /// The server's side of gRPC over HTTP/2 (gRPC, PROTOCOL-HTTP2.md): streams in, calls started,
@@ -26,6 +27,10 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     var heldBytes = 0
     /// How many streams have something to send.
     var streamsWithOutput = 0
+    /// The memory of messages that are sent in parts.
+    var packedBytes = 0
+    /// The streams whose messages wait until others are sent.
+    var streamsWaitingForMemory: Deque<Int32> = []
 
     var onIdle: (() -> Void)?
     private(set) var isDraining = false
@@ -119,6 +124,8 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         beginning = nil
         streamsWithOutput = 0
         heldBytes = 0
+        packedBytes = 0
+        streamsWaitingForMemory = []
         for call in calls { call.abandon(.connectionIsClosed) }
     }
 
@@ -235,6 +242,8 @@ extension GRPCServerSession: HTTP2SessionDelegate {
         guard let stream = streams.removeValue(forKey: streamID) else { return }
         heldBytes -= stream.countedBytes
         if stream.outputIsCounted { streamsWithOutput -= 1 }
+        packedBytes -= stream.packedBytes
+        resumeNext()
         stream.call?.abandon(.streamIsClosed)
         becameIdleIfSo()
     }

@@ -18,6 +18,7 @@ final class GRPCServerStream {
             }
         }
 
+        var size: Int { bytes.count }
         var left: Int { bytes.count - position }
 
         mutating func write(_ count: Int, to start: UnsafeMutableRawPointer) {
@@ -68,10 +69,13 @@ final class GRPCServerStream {
     var isDecided: Bool { isEnding || isFinished }
     /// Whether the session counts the stream among those that have something to send.
     var outputIsCounted = false
+    /// Whether its message waits until others are sent.
+    var waitsForMemory = false
 
     /// Grows with everything that the peer sends or takes.
     var progress = 0
-    var progressAtLastCheck: Int?
+    /// What ``progress`` must have reached by the next look; nil if nothing is expected.
+    var progressDue: Int?
 
     init(id: Int32, messageBytesMax: Int) {
         self.id = id
@@ -89,6 +93,12 @@ final class GRPCServerStream {
         case .parts(let message): message.left
         }
     }
+
+    /// How much the peer has to send or to take of a message.
+    var awaitedBytes: Int { outputIsCounted ? sendingBytesLeft : decoder.missingBytes }
+
+    /// The memory of a message that is sent in parts.
+    var packedBytes: Int { if case .parts(let message) = sending { message.size } else { 0 } }
 
     /// The memory of requests that wait.
     var heldBytes: Int {
