@@ -45,7 +45,7 @@ let package = Package(
             from: "1.4.0",
             traits: ["YAML"]
         ),
-        // A heap, for deadlines.
+        // A heap, for deadlines, and queues.
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         // HMAC, so that page tokens cannot be made up.
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -108,6 +108,7 @@ let package = Package(
             name: "RPC",
             dependencies: [
                 "CLinux", "CNGHTTP2", "CProtobufC", "CRPCProto", "CZlib", "ProtoCodec", logging,
+                .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "HeapModule", package: "swift-collections"),
             ],
             swiftSettings: settings

@@ -1,3 +1,4 @@
+internal import DequeModule
 internal import ProtoCodec
 
 /// The messages of a streaming call that wait: requests for the handler, and a response for room.
@@ -11,13 +12,22 @@ final class CallMessages: @unchecked Sendable {
     /// Told that its response is sent, or why it will not be.
     typealias Sender = (Result<Void, any Error>) -> Void
 
+    /// One wait for a request, to tell which one is cancelled.
+    ///
+    /// Used on the call's loop only, but for init.
+    final class Taking: @unchecked Sendable {
+        // Unchecked: see above.
+        fileprivate var isCancelled = false
+    }
+
     /// What a waiting request costs beside its bytes.
     private static let requestOverheadBytes = 64
 
-    private var requests: [[UInt8]] = []
+    private var requests: Deque<[UInt8]> = []
     private(set) var requestsHaveEnded = false
     private var taker: Taker?
-    private var takingIsCancelled = false
+    /// What the taker waits with.
+    private var taking: Taking?
     /// The response that waits.
     private(set) var response: MessageBuilder?
     private var sender: Sender?
@@ -25,6 +35,8 @@ final class CallMessages: @unchecked Sendable {
     private var failure: (any Error)?
     /// The memory of the requests that wait, in bytes.
     private(set) var heldBytes = 0
+    /// What the session last counted of them.
+    var countedBytes = 0
 
     // MARK: - Requests
 
@@ -50,11 +62,10 @@ final class CallMessages: @unchecked Sendable {
     }
 
     /// Gives the next request to the taker, now or when it comes.
-    func take(_ taker: @escaping Taker) {
+    func take(_ taking: Taking, _ taker: @escaping Taker) {
         if let failure {
             taker(.failure(failure))
-        } else if takingIsCancelled {
-            takingIsCancelled = false
+        } else if taking.isCancelled {
             taker(.failure(CancellationError()))
         } else if !requests.isEmpty {
             let request = requests.removeFirst()
@@ -64,16 +75,15 @@ final class CallMessages: @unchecked Sendable {
             taker(.success(nil))
         } else {
             precondition(self.taker == nil, "one task at a time takes a call's requests")
+            self.taking = taking
             self.taker = taker
         }
     }
 
-    /// The task that takes, or is about to, was cancelled.
-    func cancelTaking() {
-        guard let taker else {
-            takingIsCancelled = true
-            return
-        }
+    /// The task that takes, is about to, or already has, was cancelled.
+    func cancel(_ taking: Taking) {
+        taking.isCancelled = true
+        guard let taker, self.taking === taking else { return }
         self.taker = nil
         taker(.failure(CancellationError()))
     }
@@ -90,6 +100,9 @@ final class CallMessages: @unchecked Sendable {
             self.sender = sender
         }
     }
+
+    /// The response that waits is packed, and needs its values no more.
+    func responseIsPacked() { response = nil }
 
     /// The response that waited is sent, or cannot be.
     func responseEnded(_ result: Result<Void, any Error>) {

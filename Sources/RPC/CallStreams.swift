@@ -73,10 +73,11 @@ extension ServerCall {
     fileprivate func nextRequest<Request: Sendable>(
         _ decode: @escaping @Sendable (UnsafeRawBufferPointer, ProtoArena) throws -> Request
     ) async throws -> Request? {
-        try await withTaskCancellationHandler {
+        let taking = CallMessages.Taking()
+        return try await withTaskCancellationHandler {
             try await withUnsafeThrowingContinuation { continuation in
                 onLoop { messages, arena in
-                    messages.take { result in
+                    messages.take(taking) { result in
                         continuation.resume(
                             with: Result {
                                 try result.get().map { request in
@@ -90,7 +91,7 @@ extension ServerCall {
                 }
             }
         } onCancel: {
-            onLoop { messages, _ in messages.cancelTaking() }
+            onLoop { messages, _ in messages.cancel(taking) }
         }
     }
 

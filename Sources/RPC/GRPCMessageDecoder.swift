@@ -35,11 +35,18 @@ struct GRPCMessageDecoder {
     private var prefixCount = 0
     /// The part of a message that has arrived.
     private var partial: [UInt8] = []
+    private var failure: Failure?
 
     init(messageBytesMax: Int) { self.messageBytesMax = messageBytesMax }
 
     /// Whether a message has begun and not ended.
     var isInsideMessage: Bool { prefixCount > 0 }
+
+    /// What has not arrived yet of the message that has begun, or of its prefix.
+    var missingBytes: Int {
+        prefixCount < Self.prefixBytes
+            ? Self.prefixBytes - prefixCount : prefix.length - partial.count
+    }
 
     /// The memory of the message that has begun.
     var heldBytes: Int { partial.count }
@@ -47,11 +54,12 @@ struct GRPCMessageDecoder {
     /// Hands every message that is complete with these bytes to `handle`, in order, and whether it
     /// is compressed.
     ///
-    /// - Throws: the ``Failure``, before anything of the message is collected.
+    /// - Throws: the ``Failure``, before anything of the message is collected, and ever after.
     mutating func decode(
         _ bytes: UnsafeRawBufferPointer,
         _ handle: (_ message: Message, _ isCompressed: Bool) -> Void
     ) throws(Failure) {
+        if let failure { throw failure }
         var rest = bytes
         while true {
             while prefixCount < Self.prefixBytes {
@@ -77,14 +85,19 @@ struct GRPCMessageDecoder {
 
     private mutating func addToPrefix(_ byte: UInt8) throws(Failure) {
         if prefixCount == 0 {
-            guard byte <= 1 else { throw .unknownFlag(byte) }
+            guard byte <= 1 else { throw failed(.unknownFlag(byte)) }
             prefix = (0, byte == 1)
         } else {
             prefix.length = prefix.length << 8 | Int(byte)
         }
         prefixCount += 1
         if prefixCount == Self.prefixBytes, prefix.length > messageBytesMax {
-            throw .tooLarge(prefix.length)
+            throw failed(.tooLarge(prefix.length))
         }
+    }
+
+    private mutating func failed(_ failure: Failure) -> Failure {
+        self.failure = failure
+        return failure
     }
 }

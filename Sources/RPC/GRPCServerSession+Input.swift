@@ -31,23 +31,43 @@ extension GRPCServerSession {
     func http2Received(_ streamID: Int32, _ bytes: UnsafeRawBufferPointer, isLast: Bool) {
         // Whatever one stream does with its data, the others go on.
         http2.consumeConnection(bytes.count)
-        guard let stream = streams[streamID], !stream.isFinished else { return }
+        guard let stream = streams[streamID], !stream.isDecided else { return }
         stream.progress += bytes.count
         stream.unconsumedBytes += bytes.count
-        do throws(GRPCMessageDecoder.Failure) {
-            try stream.decoder.decode(bytes) { message, isCompressed in
-                take(message, isCompressed: isCompressed, isLast: isLast, for: stream)
-            }
-        } catch {
-            abandon(stream, status(of: error))
+        if let failure = decode(bytes, isLast: isLast, for: stream) {
+            return abandon(stream, failure)
         }
-        guard !isLast else { return }
+        // What a unary call has held is taken at once now.
+        guard !isLast || stream.call != nil else { return }
         count(stream)
         if heldBytes > limits.requestBytesHeldMax {
-            abandon(stream, .tooManyRequestBytes(limits.requestBytesHeldMax))
+            return abandon(stream, .tooManyRequestBytes(limits.requestBytesHeldMax))
         }
+        guard !isLast else { return }
         allowMore(on: stream)
         if stream.decoder.isInsideMessage { expectProgress() }
+    }
+
+    /// Takes the messages in the data, and says what is wrong with them.
+    private func decode(
+        _ bytes: UnsafeRawBufferPointer,
+        isLast: Bool,
+        for stream: GRPCServerStream
+    ) -> RPCStatus? {
+        var failure: RPCStatus?
+        do throws(GRPCMessageDecoder.Failure) {
+            try stream.decoder.decode(bytes) { message, isCompressed in
+                guard failure == nil else { return }
+                do throws(RPCStatus) {
+                    try take(message, isCompressed: isCompressed, isLast: isLast, for: stream)
+                } catch {
+                    failure = error
+                }
+            }
+        } catch {
+            failure = failure ?? status(of: error)
+        }
+        return failure
     }
 
     private func status(of failure: GRPCMessageDecoder.Failure) -> RPCStatus {
@@ -72,7 +92,7 @@ extension GRPCServerSession {
         stream.inputHasEnded = true
         let lent = self.lent
         self.lent = nil
-        guard !stream.isFinished else { return }
+        guard !stream.isDecided else { return }
         if stream.decoder.isInsideMessage {
             abandon(stream, RPCStatus(.internal, "the request ends within a message"))
         } else if let call = stream.call {
@@ -101,6 +121,7 @@ extension GRPCServerSession {
             return finish(stream, with: GRPCResponse.unsupportedMediaType)
         case nil: break
         }
+        if hasBegunTooLate { return reset(stream, .refusedStream) }
         if let fault = stream.head.fault { return fail(stream, fault) }
         guard let method = stream.head.method else { return fail(stream, .noPath) }
         // The client's count of streams does not say how many handlers run: those of streams that
@@ -108,6 +129,8 @@ extension GRPCServerSession {
         guard runningHandlers < limits.callsInFlightPerConnectionMax else {
             return reset(stream, .refusedStream)
         }
+        // A unary call that the client began before it knew ends by itself.
+        if isDraining, method.isStreaming { return fail(stream, .serverIsStopping) }
         if let timeout = stream.head.timeout {
             let deadline = ContinuousClock.now + min(timeout, limits.callTimeoutMax)
             stream.deadline = deadline
@@ -138,30 +161,27 @@ extension GRPCServerSession {
     }
 
     /// Takes a whole message; `isLast` says that the stream's input ends while what is lent is there.
+    ///
+    /// Called from within the stream's decoder, which nothing else may use then.
     private func take(
         _ message: GRPCMessageDecoder.Message,
         isCompressed: Bool,
         isLast: Bool,
         for stream: GRPCServerStream
-    ) {
-        guard !stream.isFinished else { return }
-        do throws(RPCStatus) {
-            if let call = stream.call {
-                guard let messages = call.messages else { throw RPCStatus.notOneMessage }
-                messages.add(try isCompressed ? inflate(message, stream) : message.copy)
-                return
-            }
-            guard !stream.hasMessage else { throw RPCStatus.notOneMessage }
-            stream.hasMessage = true
-            if isCompressed {
-                stream.message = try inflate(message, stream)
-            } else if isLast, case .lent(let bytes) = message {
-                lent = (stream, bytes)
-            } else {
-                stream.message = message.copy
-            }
-        } catch {
-            abandon(stream, error)
+    ) throws(RPCStatus) {
+        if let call = stream.call {
+            guard let messages = call.messages else { throw RPCStatus.notOneMessage }
+            messages.add(try isCompressed ? inflate(message, stream) : message.copy)
+            return
+        }
+        guard !stream.hasMessage else { throw RPCStatus.notOneMessage }
+        stream.hasMessage = true
+        if isCompressed {
+            stream.message = try inflate(message, stream)
+        } else if isLast, case .lent(let bytes) = message {
+            lent = (stream, bytes)
+        } else {
+            stream.message = message.copy
         }
     }
 
@@ -209,6 +229,11 @@ extension GRPCServerSession {
     func count(_ stream: GRPCServerStream) {
         heldBytes += stream.heldBytes - stream.countedBytes
         stream.countedBytes = stream.heldBytes
+    }
+
+    func dropRequest(of stream: GRPCServerStream) {
+        stream.dropRequest()
+        count(stream)
     }
 
     /// Lets the client send on while the handler has taken what came.

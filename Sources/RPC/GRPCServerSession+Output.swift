@@ -1,18 +1,20 @@
+internal import DequeModule
 internal import ProtoCodec
 
 /// What gRPC sends on its streams: each message is built when there is room for it, and packed
 /// straight into the channel's output, unless HTTP/2 takes it only in parts.
 extension GRPCServerSession {
     func http2Body(of streamID: Int32, bytesMax: Int) -> HTTP2Session.Body {
-        guard let stream = streams[streamID] else { return .nothing }
+        guard let stream = streams[streamID], !stream.isFinished else { return .nothing }
         if case .nothing = stream.sending {
             guard let response = stream.waitingResponse else { return bodyEnd(of: stream) }
             do {
                 let message = try build(response)
-                let size = GRPCMessageDecoder.prefixBytes + message.packedSize
-                stream.sending =
-                    size <= bytesMax
-                    ? .whole(message) : .parts(GRPCServerStream.PackedMessage(message))
+                if GRPCMessageDecoder.prefixBytes + message.packedSize <= bytesMax {
+                    stream.sending = .whole(message)
+                } else if !pack(message, of: stream) {
+                    return .nothing
+                }
             } catch {
                 return failedToBuild(stream, error)
             }
@@ -24,6 +26,7 @@ extension GRPCServerSession {
             if case .whole = stream.sending { stream.sending = .nothing }
             return .noRoom
         }
+        // A message that lies in the arena still is followed by OK: the trailers do not use it.
         let isLast = stream.isEnding && count == left
         if isLast { submitTrailers(of: stream) }
         return .data(count, isLast: isLast)
@@ -42,10 +45,37 @@ extension GRPCServerSession {
                 stream.sending = .parts(message)
                 return
             }
+            packedBytes -= message.size
         }
         stream.sending = .nothing
         stream.response = nil
         stream.call?.messages?.responseEnded(.success(()))
+        resumeNext()
+    }
+
+    /// Packs a message to send it in parts; false if it must wait until others are sent.
+    private func pack(_ message: ProtoMessage, of stream: GRPCServerStream) -> Bool {
+        let packed = packedBytes + GRPCMessageDecoder.prefixBytes + message.packedSize
+        guard packedBytes == 0 || packed <= limits.replyBytesHeldMax else {
+            stream.waitsForMemory = true
+            streamsWaitingForMemory.append(stream.id)
+            return false
+        }
+        packedBytes = packed
+        stream.sending = .parts(GRPCServerStream.PackedMessage(message))
+        stream.response = nil
+        stream.call?.messages?.responseIsPacked()
+        return true
+    }
+
+    /// Lets one message go on that waits for memory: what becomes of it lets the next go on, or
+    /// those do that are sent in parts meanwhile.
+    func resumeNext() {
+        while let streamID = streamsWaitingForMemory.popFirst() {
+            guard let stream = streams[streamID], !stream.isFinished else { continue }
+            stream.waitsForMemory = false
+            return http2.resume(streamID)
+        }
     }
 
     private func build(_ response: MessageBuilder) throws -> ProtoMessage {
@@ -71,6 +101,7 @@ extension GRPCServerSession {
         } else {
             stream.call?.messages?.responseEnded(.failure(error))
         }
+        resumeNext()
         return bodyEnd(of: stream)
     }
 
@@ -84,7 +115,8 @@ extension GRPCServerSession {
         return .data(0, isLast: true)
     }
 
-    private func submitTrailers(of stream: GRPCServerStream) {
+    /// Submits the trailers, which follow what HTTP/2 has been given.
+    func submitTrailers(of stream: GRPCServerStream) {
         endOutput(of: stream)
         stream.isFinished = true
         guard let status = stream.ending else {

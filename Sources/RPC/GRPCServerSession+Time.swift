@@ -4,7 +4,10 @@ extension GRPCServerSession {
     /// acknowledged, and a connection that is refused must make its call.
     func noteWhatIsExpected() {
         guard http2.hasBegun else { return }
-        if settingsDeadline == nil { settingsDeadline = expect(within: limits.handshakeTimeout) }
+        if !settingsAreExpected {
+            settingsAreExpected = true
+            settingsDeadline = expect(within: limits.handshakeTimeout)
+        }
         frameDeadline = http2.isInsideFrame ? expect(within: limits.handshakeTimeout) : nil
     }
 
@@ -41,8 +44,7 @@ extension GRPCServerSession {
 
     private func checkHandshake(_ now: ContinuousClock.Instant) {
         guard let deadline = settingsDeadline, deadline <= now else { return }
-        // Never again: the next is in the distant future.
-        settingsDeadline = now + .seconds(Int32.max)
+        settingsDeadline = nil
         if !http2.settingsAreAcknowledged {
             http2.terminate(.settingsTimeout)
         } else if refusal != nil {
@@ -58,15 +60,20 @@ extension GRPCServerSession {
         }
     }
 
-    /// Ends the streams that have stood still since the last look, and the connection if all have.
+    /// Ends the streams that have stood still since the last look, or nearly so, and the connection
+    /// if all have.
     private func checkProgress() {
         progressCheck = nil
         let waiting = streams.values.filter {
-            $0.outputIsCounted || ($0.decoder.isInsideMessage && channel.mayRead)
+            !$0.waitsForMemory
+                && ($0.outputIsCounted || ($0.decoder.isInsideMessage && channel.mayRead))
         }
-        let stalled = waiting.filter { $0.progress == $0.progressAtLastCheck }
-        for stream in streams.values { stream.progressAtLastCheck = nil }
-        for stream in waiting { stream.progressAtLastCheck = stream.progress }
+        let stalled = waiting.filter { $0.progress < $0.progressDue ?? 0 }
+        for stream in streams.values { stream.progressDue = nil }
+        for stream in waiting {
+            let bytes = max(1, min(stream.awaitedBytes, limits.progressBytesMin))
+            stream.progressDue = stream.progress + bytes
+        }
         if !stalled.isEmpty, stalled.count == streams.count {
             return http2.terminate(.none)
         }

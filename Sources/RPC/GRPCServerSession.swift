@@ -1,3 +1,4 @@
+internal import DequeModule
 internal import ProtoCodec
 
 /// The server's side of gRPC over HTTP/2 (gRPC, PROTOCOL-HTTP2.md): streams in, calls started,
@@ -26,15 +27,23 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     var heldBytes = 0
     /// How many streams have something to send.
     var streamsWithOutput = 0
+    /// The memory of messages that are sent in parts.
+    var packedBytes = 0
+    /// The streams whose messages wait until others are sent.
+    var streamsWaitingForMemory: Deque<Int32> = []
 
     var onIdle: (() -> Void)?
-    private var isDraining = false
+    private(set) var isDraining = false
     private var isDrained = false
+    /// Whether the drain came before the client's preface: then nothing is served.
+    private(set) var hasBegunTooLate = false
     private var inputHasEnded = false
     private var isClosed = false
 
     // Times at which something is overdue; nil if it is not expected.
     var settingsDeadline: ContinuousClock.Instant?
+    /// Whether ``settingsDeadline`` was set, which is done once.
+    var settingsAreExpected = false
     var frameDeadline: ContinuousClock.Instant?
     var drainDeadline: ContinuousClock.Instant?
     var progressCheck: ContinuousClock.Instant?
@@ -64,7 +73,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         http2.receive(bytes)
         lent = nil
         // The refusal must be sent before the end.
-        if refusal != nil, hasRefused { return http2.terminate(.none) }
+        if hasRefused || (hasBegunTooLate && hasBegun) { return http2.terminate(.none) }
         if isDraining { announceDrain() }
         sendWaiting()
         noteWhatIsExpected()
@@ -88,6 +97,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     /// Announces the end, and ends the calls that stream, which may have no end of their own.
     func drain() {
         isDraining = true
+        hasBegunTooLate = !hasBegun
         announceDrain()
         for stream in Array(streams.values) where stream.call?.messages != nil {
             stream.call?.abandon(.serverIsStopping)
@@ -114,6 +124,8 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         beginning = nil
         streamsWithOutput = 0
         heldBytes = 0
+        packedBytes = 0
+        streamsWaitingForMemory = []
         for call in calls { call.abandon(.connectionIsClosed) }
     }
 
@@ -141,6 +153,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     func finishStream(_ call: ServerCall) {
         end(call) { stream in
             stream.isEnding = true
+            dropRequest(of: stream)
             beginOutput(of: stream)
         }
     }
@@ -188,10 +201,16 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     /// Ends the stream with a status that is not OK.
     func fail(_ stream: GRPCServerStream, _ status: RPCStatus) {
         guard !stream.isFinished, !isClosed else { return }
+        dropRequest(of: stream)
         if stream.headersAreSubmitted {
             stream.ending = status
             stream.isEnding = true
-            beginOutput(of: stream)
+            if stream.sendingBytesLeft > 0 {
+                beginOutput(of: stream)
+            } else {
+                // Trailers need no window, but what is given as the end of the body waits for one.
+                submitTrailers(of: stream)
+            }
         } else {
             let arena = channel.loop.arena
             finish(
@@ -204,6 +223,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     /// Ends the stream without a status.
     func reset(_ stream: GRPCServerStream, _ code: HTTP2Session.ErrorCode) {
         stream.isFinished = true
+        dropRequest(of: stream)
         http2.reset(stream.id, code)
     }
 
@@ -222,6 +242,8 @@ extension GRPCServerSession: HTTP2SessionDelegate {
         guard let stream = streams.removeValue(forKey: streamID) else { return }
         heldBytes -= stream.countedBytes
         if stream.outputIsCounted { streamsWithOutput -= 1 }
+        packedBytes -= stream.packedBytes
+        resumeNext()
         stream.call?.abandon(.streamIsClosed)
         becameIdleIfSo()
     }

@@ -18,6 +18,7 @@ final class GRPCServerStream {
             }
         }
 
+        var size: Int { bytes.count }
         var left: Int { bytes.count - position }
 
         mutating func write(_ count: Int, to start: UnsafeMutableRawPointer) {
@@ -64,12 +65,17 @@ final class GRPCServerStream {
     var isEnding = false
     /// Whether everything has been given to HTTP/2.
     var isFinished = false
+    /// Whether the outcome is known, so that what still arrives means nothing.
+    var isDecided: Bool { isEnding || isFinished }
     /// Whether the session counts the stream among those that have something to send.
     var outputIsCounted = false
+    /// Whether its message waits until others are sent.
+    var waitsForMemory = false
 
     /// Grows with everything that the peer sends or takes.
     var progress = 0
-    var progressAtLastCheck: Int?
+    /// What ``progress`` must have reached by the next look; nil if nothing is expected.
+    var progressDue: Int?
 
     init(id: Int32, messageBytesMax: Int) {
         self.id = id
@@ -88,9 +94,21 @@ final class GRPCServerStream {
         }
     }
 
+    /// How much the peer has to send or to take of a message.
+    var awaitedBytes: Int { outputIsCounted ? sendingBytesLeft : decoder.missingBytes }
+
+    /// The memory of a message that is sent in parts.
+    var packedBytes: Int { if case .parts(let message) = sending { message.size } else { 0 } }
+
     /// The memory of requests that wait.
     var heldBytes: Int {
         decoder.heldBytes + (message?.count ?? 0) + (call?.messages?.heldBytes ?? 0)
+    }
+
+    /// Forgets what arrived of messages that nobody will take.
+    func dropRequest() {
+        decoder = GRPCMessageDecoder(messageBytesMax: 0)
+        message = nil
     }
 
     /// Writes a message with its prefix.

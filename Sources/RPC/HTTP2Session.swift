@@ -157,23 +157,29 @@ final class HTTP2Session: @unchecked Sendable {
 
     /// Submits a response that is a header only.
     func submit(_ headers: HTTP2Fields, to streamID: Int32) {
-        let fields = headers.fields
-        check(nghttp2_submit_response(session, streamID, fields.baseAddress, fields.count, nil))
+        withExtendedLifetime(headers) {
+            let fields = headers.fields
+            check(nghttp2_submit_response(session, streamID, fields.baseAddress, fields.count, nil))
+        }
     }
 
     /// Submits the header of a response whose body the delegate gives.
     func submitWithBody(_ headers: HTTP2Fields, to streamID: Int32) {
-        let fields = headers.fields
         var provider = HTTP2Callbacks.bodyProvider
-        check(
-            nghttp2_submit_response(session, streamID, fields.baseAddress, fields.count, &provider)
-        )
+        let code = withExtendedLifetime(headers) {
+            let fields = headers.fields
+            let start = fields.baseAddress
+            return nghttp2_submit_response(session, streamID, start, fields.count, &provider)
+        }
+        check(code)
     }
 
     /// Submits what follows the body, from where that is said to end.
     func submitTrailers(_ trailers: HTTP2Fields, to streamID: Int32) {
-        let fields = trailers.fields
-        check(nghttp2_submit_trailer(session, streamID, fields.baseAddress, fields.count))
+        withExtendedLifetime(trailers) {
+            let fields = trailers.fields
+            check(nghttp2_submit_trailer(session, streamID, fields.baseAddress, fields.count))
+        }
     }
 
     /// There is data again for a stream that had none.

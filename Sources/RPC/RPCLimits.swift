@@ -33,6 +33,12 @@ public struct RPCLimits: Sendable {
     /// The requests of one connection that have not arrived wholly, or that streaming calls have not
     /// taken yet, in bytes.
     public var requestBytesHeldMax = 64 << 20
+    /// The replies of one gRPC connection that are sent in parts, in bytes, or one larger reply;
+    /// further large ones wait as values.
+    public var replyBytesHeldMax = 64 << 20
+    /// How much of a gRPC message the peer must send or take within ``outputStallTimeout``, in bytes,
+    /// unless less is left of it.
+    public var progressBytesMin = 64 << 10
 
     // MARK: HTTP/2
 

@@ -48,6 +48,9 @@ public enum ReflectionService {
         static let errorResponse: UInt32 = 7
     }
 
+    /// Of a request, in bytes, as answers that wait keep it: names are far shorter.
+    private static let requestBytesMax = 4 << 10
+
     private struct Response {
         var request: Request
         var answer: Answer
@@ -109,6 +112,12 @@ public enum ReflectionService {
         _ bytes: UnsafeRawBufferPointer,
         _ arena: ProtoArena
     ) throws -> Request {
+        guard bytes.count <= requestBytesMax else {
+            throw RPCStatus(
+                .resourceExhausted,
+                "the request has \(bytes.count) bytes, at most \(requestBytesMax) are accepted"
+            )
+        }
         let message: Grpc__Reflection__V1__ServerReflectionRequest
         do throws(ProtoError) {
             message = try arena.unpack(bytes, as: request).pointee

@@ -102,11 +102,12 @@ public final class ServerCall: @unchecked Sendable {
         cancelled.store(true, ordering: .relaxed)
         let task = self.task
         self.task = nil
+        // First, so that the session sees that nothing waits any more.
+        messages?.fail(CancellationError())
         if !isAnswered {
             isAnswered = true
             session.finish(self, failing: status)
         }
-        messages?.fail(CancellationError())
         task?.cancel()
     }
 

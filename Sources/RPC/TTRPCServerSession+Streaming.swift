@@ -39,7 +39,7 @@ extension TTRPCServerSession {
         if header.flags & TTRPCFrameHeader.Flags.noData == 0 { messages.add(Array(data)) }
         if header.flags & TTRPCFrameHeader.Flags.remoteClosed != 0 { messages.endRequests() }
         // ttrpc cannot make one stream wait and let the others go on.
-        let heldBytes = calls.values.reduce(0) { $0 + ($1.messages?.heldBytes ?? 0) }
+        count(call)
         if heldBytes > limits.requestBytesHeldMax {
             call.abandon(.tooManyRequestBytes(limits.requestBytesHeldMax))
         }

@@ -15,6 +15,12 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
     private let refusal: RPCStatus?
     private var decoder: TTRPCFrameDecoder
     private(set) var calls: [UInt32: ServerCall] = [:]
+    /// How many of the calls stream.
+    private var streamingCalls = 0
+    /// How many handlers run whose calls were abandoned.
+    private var abandonedHandlers = 0
+    /// The memory of requests that wait.
+    private(set) var heldBytes = 0
     /// Bytes that arrived while as many calls as allowed were being worked on.
     private var held: [UInt8] = []
     private var isHolding = false
@@ -55,10 +61,16 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
 
     var isIdle: Bool { calls.isEmpty && waiting.isEmpty }
 
-    /// Counts the calls that are worked on and those whose replies wait.
-    private var isAtCallLimit: Bool {
-        calls.count + waiting.count >= limits.callsInFlightPerConnectionMax
-    }
+    /// Counts the calls that are worked on, even if nobody waits for them any more, and those whose
+    /// replies wait.
+    private var callsInFlight: Int { calls.count + waiting.count + abandonedHandlers }
+
+    private var isAtCallLimit: Bool { callsInFlight >= limits.callsInFlightPerConnectionMax }
+
+    /// Whether no frame is handled before a call has ended.
+    ///
+    /// If all calls stream, they may wait for frames themselves.
+    private var mustHold: Bool { isAtCallLimit && callsInFlight > streamingCalls }
 
     // MARK: - Input
 
@@ -67,7 +79,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
             let used = try decoder.decode(bytes) { event in
                 hasBegun = true
                 handle(event)
-                return !isAtCallLimit && !isClosed
+                return !mustHold && !isClosed
             }
             if used < bytes.count { hold(bytes[used...]) }
             notePartialFrame()
@@ -95,7 +107,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
     }
 
     private func releaseHeld() {
-        guard isHolding, !isClosed, !isAtCallLimit else { return }
+        guard isHolding, !isClosed, !mustHold else { return }
         let bytes = held
         held = []
         isHolding = false
@@ -139,6 +151,12 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
                 throw RPCStatus(.invalidArgument, "the stream id is in use by a running call")
             }
             if isDraining { throw RPCStatus.serverIsStopping }
+            if isAtCallLimit {
+                throw RPCStatus(
+                    .resourceExhausted,
+                    "\(callsInFlight) calls run, which is as many as a connection may have"
+                )
+            }
             try startCall(streamID, flags: header.flags, data)
         } catch let status as RPCStatus {
             send(status, to: streamID)
@@ -188,6 +206,10 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
         }
         if !call.isAnswered {
             calls[streamID] = call
+            if call.messages != nil {
+                streamingCalls += 1
+                count(call)
+            }
             if let deadline = call.deadline { channel.wake(at: deadline) }
         }
     }
@@ -216,6 +238,12 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
     /// The peer sends no more requests, but may still wait for answers.
     func inputEnded() {
         inputHasEnded = true
+        // What has not arrived by now never will.
+        for call in Array(calls.values) where call.messages?.requestsHaveEnded == false {
+            call.abandon(
+                RPCStatus(.cancelled, "the connection's input ended before the call's messages")
+            )
+        }
         closeIfDone()
     }
 
@@ -240,6 +268,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
 
     /// Tells the caller why the call failed.
     func finish(_ call: ServerCall, failing status: RPCStatus) {
+        if call.isHandlerRunning { abandonedHandlers += 1 }
         send(status, to: call.streamID)
         if call.messages != nil { dropWaiting(of: call) }
         forget(call)
@@ -256,9 +285,19 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
         waiting.removeAll { if case .streaming(let call) = $0 { call === ended } else { false } }
     }
 
-    func handlerEnded(_ call: ServerCall) {}
+    func handlerEnded(_ call: ServerCall) {
+        abandonedHandlers -= 1
+        releaseHeldSoon()
+    }
 
-    func requestTaken(_ call: ServerCall) {}
+    func requestTaken(_ call: ServerCall) { count(call) }
+
+    /// Counts the memory of a streaming call's requests anew.
+    func count(_ call: ServerCall) {
+        guard let messages = call.messages else { return }
+        heldBytes += messages.heldBytes - messages.countedBytes
+        messages.countedBytes = messages.heldBytes
+    }
 
     /// Sends the response that waits in a call's messages, or keeps it there until there is room.
     func responseWaits(_ call: ServerCall) {
@@ -267,7 +306,10 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
 
     private func forget(_ call: ServerCall) {
         // A call that is answered at once was never among them.
-        if !calls.isEmpty { calls[call.streamID] = nil }
+        if !calls.isEmpty, calls.removeValue(forKey: call.streamID) != nil, call.messages != nil {
+            streamingCalls -= 1
+            count(call)
+        }
         callsBecameFewer()
     }
 
@@ -288,11 +330,15 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
 
     private func callsBecameFewer() {
         guard !isClosed else { return }
-        if isHolding { channel.loop.submit { [self] in releaseHeld() } }
+        releaseHeldSoon()
         if isIdle {
             closeIfDone()
             onIdle?()
         }
+    }
+
+    private func releaseHeldSoon() {
+        if isHolding { channel.loop.submit { [self] in releaseHeld() } }
     }
 
     /// Sends a reply, or a failure if it cannot be built; false if there is no room for it now.

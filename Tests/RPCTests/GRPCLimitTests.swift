@@ -143,6 +143,46 @@ struct GRPCLimitTests {
         await echo.stop()
     }
 
+    @Test("20: a client that takes hardly anything of a reply is closed at the timeout")
+    func trickle() async throws {
+        var limits = RPCLimits()
+        limits.outputStallTimeout = .milliseconds(100)
+        limits.progressBytesMin = 1 << 20
+        let echo = try EchoServer(limits: limits)
+        let peer = try HTTP2Peer(echo.path, settings: [(4, 1)])
+        peer.send(HTTP2Peer.call(stream: 1, "Big", "3000000"))
+        // A byte for every byte, which is what the peer does for each frame that comes.
+        try peer.receiveAll()
+        #expect(peer.goAways.map(\.code) == [0])
+        #expect((peer.responses[1]?.data.count ?? 0) > 1)
+        await echo.stop()
+    }
+
+    @Test("20: large replies that are not taken are not all kept packed, and come in the end")
+    func largeReplies() async throws {
+        var limits = RPCLimits()
+        limits.replyBytesHeldMax = 100_000
+        let echo = try EchoServer(limits: limits)
+        let peer = try HTTP2Peer(echo.path, settings: [(4, 1)])
+        let streams: [UInt32] = [1, 3, 5]
+        peer.acknowledges = false
+        peer.send(HTTP2Peer.frame(HTTP2Peer.Kind.settings, flags: HTTP2Peer.acknowledgement))
+        for stream in streams { peer.send(HTTP2Peer.call(stream: stream, "Big", "60000")) }
+        while streams.contains(where: { peer.responses[$0] == nil }), try peer.receive() != nil {}
+        // What is sent of them now comes before the answer.
+        peer.send(HTTP2Peer.frame(HTTP2Peer.Kind.ping, Data(count: 8)))
+        while peer.pongs.isEmpty, try peer.receive() != nil {}
+        #expect(streams.map { peer.responses[$0]?.data.count } == [1, 0, 0])
+        // Small ones do not wait for them.
+        peer.send(HTTP2Peer.call(stream: 7, "Echo", "small"))
+        peer.send(HTTP2Peer.windowUpdate(stream: 7, 1_000))
+        #expect(try peer.response(7).values == ["small"])
+        peer.acknowledges = true
+        for stream in streams { peer.send(HTTP2Peer.windowUpdate(stream: stream, 100_000)) }
+        for stream in streams { #expect(try peer.response(stream).values[0].count == 60_000) }
+        await echo.stop()
+    }
+
     @Test("26: a request that stands still is ended at the timeout")
     func unfinishedRequest() async throws {
         var limits = RPCLimits()

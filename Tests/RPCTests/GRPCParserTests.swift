@@ -163,6 +163,16 @@ struct GRPCMessageDecoderTests {
         #expect(decoder.heldBytes == 0)
     }
 
+    @Test func nothing_is_collected_after_a_failure() {
+        var decoder = GRPCMessageDecoder(messageBytesMax: 1_000)
+        for piece in [Data([0]) + HTTP2Peer.bytes(1_001), Data(count: 100)] {
+            #expect(throws: GRPCMessageDecoder.Failure.tooLarge(1_001)) {
+                try piece.withUnsafeBytes { try decoder.decode($0) { _, _ in } }
+            }
+        }
+        #expect(decoder.heldBytes == 0)
+    }
+
     @Test func memory_grows_with_what_arrives() throws {
         var decoder = GRPCMessageDecoder(messageBytesMax: 1 << 30)
         let beginning = Data([0]) + HTTP2Peer.bytes(1 << 30) + Data([1, 2, 3])

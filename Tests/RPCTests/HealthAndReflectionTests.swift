@@ -193,4 +193,17 @@ struct ReflectionTests {
         #expect(Wire.fields(try #require(answer.last).content)[0].content.first == 3)
         await echo.stop()
     }
+
+    @Test func a_question_beyond_all_measure_is_refused() async throws {
+        let echo = try EchoServer()
+        let peer = try HTTP2Peer(echo.path)
+        let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+        for (stream, length) in [(1, 4_000), (3, 4_094)] as [(UInt32, Int)] {
+            let question = Wire.field(4, String(repeating: "x", count: length))
+            peer.send(HTTP2Peer.headers(stream: stream, HTTP2Peer.requestFields(path: path)))
+            peer.send(HTTP2Peer.data(stream: stream, HTTP2Peer.message(question)))
+            #expect(try peer.response(stream).status == (length == 4_000 ? 0 : 8))
+        }
+        await echo.stop()
+    }
 }
