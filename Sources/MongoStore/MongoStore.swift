@@ -45,8 +45,13 @@ public final class MongoStore: Store {
             database: database ?? uri.database ?? "feedbackd",
             collection: collection ?? "sessions"
         )
-        // One client for the writer, one for the monitor.
-        let pool = try ClientPool(uri, clientsMax: limits.readersMax + 2)
+        // One client more for the writer.
+        let pool = try ClientPool(uri, clientsMax: limits.readersMax + 1)
+        let monitorPool = try ClientPool(
+            uri,
+            clientsMax: 1,
+            timeoutMax: MongoStoreLimits.pingTimeout
+        )
         let sessions = SessionCollection(pool: pool, name: name)
         let readers = WorkerPool(
             label: "feedbackd.mongo.reader",
@@ -59,7 +64,7 @@ public final class MongoStore: Store {
         writes = GroupCommit(label: "feedbackd.mongo.writer", limits: limits.writes) {
             AppendBatch.commit($0, to: sessions, bulkBytesMax: limits.bulkBytesMax)
         }
-        monitor = HealthMonitor(sessions, logger: logger) {
+        monitor = HealthMonitor(monitorPool, database: name.database, logger: logger) {
             Task {
                 await Indexes.make(in: sessions, on: readers, logger: logger)
             }

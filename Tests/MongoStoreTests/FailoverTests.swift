@@ -126,6 +126,22 @@ struct FailoverTests {
         await store.close()
     }
 
+    @Test("50: when the primary alone is frozen, health finds the next one without waiting for it")
+    func nextPrimary() async throws {
+        // Longer than the test waits.
+        let store = try await TestStore.open(
+            servers.uri + "&socketTimeoutMS=120000&connectTimeoutMS=120000"
+        )
+        let frozen = try await servers.primary()
+        frozen.freeze()
+        #expect(await eventually(within: .seconds(10)) { await store.health() != .serving })
+        #expect(await eventually(within: .seconds(60)) { await store.health() == .serving })
+        frozen.thaw()
+        _ = try await servers.primary()
+        #expect(await recovered(store))
+        await store.close()
+    }
+
     @Test("health follows the primary within two seconds, and calls are served again")
     func health() async throws {
         let store = try await TestStore.open(servers.uri)
