@@ -10,7 +10,7 @@ enum Indexes {
     static func make(in sessions: SessionCollection, on workers: WorkerPool, logger: Logger) async {
         do {
             try await workers.run(CallContext()) {
-                try sessions.use { collection in
+                try sessions.use(for: .writing) { collection in
                     _ = try collection.write(command(collection: sessions.name.collection))
                 }
             }

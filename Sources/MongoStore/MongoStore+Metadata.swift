@@ -23,7 +23,7 @@ extension MongoStore {
         missingSession: MissingSessionPolicy,
         context: CallContext
     ) async throws -> Metadata {
-        try await read(context) { sessions in
+        try await read(context, for: .writing) { sessions in
             let giveUpAt = ContinuousClock.now + MongoStoreLimits.repetitionTimeout
             var repetitions: UInt32 = 0
             while true {
