@@ -32,7 +32,7 @@ extension MongoStore {
                         return metadata
                     }
                     if .now > giveUpAt || context.reasonToDrop != nil {
-                        throw FeedbackError(.unavailable, "others keep changing the metadata")
+                        throw FeedbackError(.unavailable, "metadata: others keep changing it")
                     }
                 } catch let failure as MongoFailure
                     where failure.isDuplicateKey || failure.isPassing

@@ -96,7 +96,7 @@ struct MongoCrashTests {
             #expect(await eventually(within: .seconds(40)) { acknowledged() > before })
         }
         #expect(Set(tally.codes.keys).isSubset(of: [.unavailable, .deadlineExceeded]))
-        #expect(tally.longest < Self.timeout + .seconds(1))
+        #expect(tally.longest < Self.timeout + .seconds(5))
         let client = try FeedbackClient(socket: daemon.socket)
         var stored: [Feedback] = []
         for try await feedback in client.allFeedbacks(FeedbackQuery(pageSize: 1_000)) {
@@ -128,7 +128,7 @@ struct MongoCrashTests {
             }
             async let read = code { try await client.listFeedbacks(timeout: .seconds(1)) }
             #expect(await [write, read] == [.deadlineExceeded, .deadlineExceeded])
-            #expect(ContinuousClock.now - start < .seconds(2))
+            #expect(ContinuousClock.now - start < .seconds(5))
         }
         for member in servers.members { member.thaw() }
         #expect(

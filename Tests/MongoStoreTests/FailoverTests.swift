@@ -142,21 +142,22 @@ struct FailoverTests {
         await store.close()
     }
 
-    @Test("health follows the primary within two seconds, and calls are served again")
+    @Test("health follows the primary, and calls are served again")
     func health() async throws {
+        // It takes two seconds, and longer on a machine that is busy with other things.
         let store = try await TestStore.open(servers.uri)
         for isFrozen in [false, true] {
             let primary = try await servers.primary()
             for member in servers.members where member !== primary { member.freeze() }
             if isFrozen { primary.freeze() } else { primary.kill() }
             #expect(
-                await eventually(within: .seconds(2)) { await store.health() != .serving }
+                await eventually(within: .seconds(8)) { await store.health() != .serving }
             )
             if !isFrozen { try primary.start() }
             for member in servers.members { member.thaw() }
             _ = try await servers.primary()
             #expect(
-                await eventually(within: .seconds(2)) { await store.health() == .serving }
+                await eventually(within: .seconds(8)) { await store.health() == .serving }
             )
             #expect(await recovered(store))
         }
