@@ -8,6 +8,14 @@ public struct Timestamp: Sendable, Hashable, Comparable {
         self.millisecondsSinceEpoch = millisecondsSinceEpoch
     }
 
+    /// Makes the moment that many milliseconds after 1970-01-01T00:00:00Z, or the nearest one of
+    /// ``range``.
+    public init(clampingMilliseconds milliseconds: Int64) {
+        let first = Self.range.lowerBound.millisecondsSinceEpoch
+        let last = Self.range.upperBound.millisecondsSinceEpoch
+        self.init(millisecondsSinceEpoch: min(max(milliseconds, first), last))
+    }
+
     /// The first and last moments that protobuf's Timestamp knows: the years 1 to 9999.
     public static let range =
         Timestamp(
@@ -36,7 +44,8 @@ public struct Timestamp: Sendable, Hashable, Comparable {
     public var hour: String { "\(day)T\(padded(millisecondsOfDay / 3_600_000, 2)):00:00Z" }
 
     private var millisecondsOfDay: Int64 {
-        millisecondsSinceEpoch - days * Timestamp.dayMilliseconds
+        let rest = millisecondsSinceEpoch % Timestamp.dayMilliseconds
+        return rest < 0 ? rest + Timestamp.dayMilliseconds : rest
     }
 
     private var days: Int64 {

@@ -2,14 +2,6 @@ import FeedbackCore
 import FeedbackModel
 import Glibc
 
-/// An append that waits for its bulk write.
-struct Append: Sendable {
-    let feedback: Feedback
-    let missingSession: MissingSessionPolicy
-    let context: CallContext
-    let arrivedAt: ContinuousClock.Instant
-}
-
 /// The appends that one call of the writer takes to MongoDB.
 ///
 /// There is one update per session, in one unordered bulk write: it pushes the session's feedback,
@@ -17,7 +9,8 @@ struct Append: Sendable {
 /// If one is, making the document fails because its `_id` is there already (the server's code
 /// 11000), which also happens when two hosts make one session at once. So every update either has
 /// found its document, has made it, or is answered with an error; what an error, a count that is too
-/// small or a broken connection leave open, is looked up and, if it is not there, sent again.
+/// small or a broken connection leave open, is looked up and, if it is not there, sent again. What
+/// stays open all the same leaves the batch, so that its neighbours are answered.
 ///
 /// An append counts as stored when the bulk write's reply says so, which then is the majority's, or
 /// when a read of what the majority has finds it.
@@ -29,6 +22,10 @@ struct AppendBatch {
         /// Indexes of appends.
         var members: [Int]
         var bytes: Int
+        /// Whether some of it may be stored already.
+        var isSent = false
+        /// How often it was looked up.
+        var lookUps = 0
     }
 
     private struct GroupKey: Hashable {
@@ -79,6 +76,10 @@ struct AppendBatch {
             results[index] = results[first]?.map {
                 AddedFeedback(feedback: $0.feedback, replayed: true)
             }
+            // That the first one's caller has gone is no answer for another caller.
+            if case .failure? = results[index], let reason = appends[first].context.reasonToDrop {
+                results[index] = .failure(UndecidedAppend(error: reason))
+            }
         }
     }
 
@@ -89,10 +90,6 @@ struct AppendBatch {
         var places: [GroupKey: Int] = [:]
         var first: [GroupKey: [ExactText: Int]] = [:]
         for (index, append) in appends.enumerated() {
-            if let refusal = sessions.refusal(arrivedAt: append.arrivedAt) {
-                results[index] = .failure(refusal)
-                continue
-            }
             let session = ExactText(append.feedback.sessionID)
             let key = GroupKey(session: session, missingSession: append.missingSession)
             let requestID = ExactText(FeedbackDocument.requestID(of: append.feedback))
@@ -134,38 +131,64 @@ struct AppendBatch {
     /// Sends the groups and returns what has to be sent again.
     private mutating func attempt(_ groups: [Group]) -> [Group] {
         pauseIfNeeded()
+        let groups = wanted(groups)
+        if groups.isEmpty { return [] }
         let reply: BulkWrite.Reply
         do {
-            reply = try sessions.use { try send(groups, to: $0) }
+            reply = try sessions.use(for: .writing) { try send(groups, to: $0) }
         } catch {
             fail(groups, error)
             return []
         }
-        if let failure = reply.failure {
-            sessions.note(failure)
-            return failure.isPassing ? repeating(groups, after: failure) : failing(groups, failure)
-        }
         // Updates of sessions that are not to be made may match nothing without an error.
-        let isComplete = reply.applied + reply.errors.count == groups.count
+        let isComplete =
+            reply.failure == nil && reply.applied + reply.errors.count == groups.count
         var again: [Group] = []
         var unknown: [Group] = []
         for (index, group) in groups.enumerated() {
-            if let code = reply.errors[index] {
-                let failure = MongoFailure(serverCode: code)
-                if failure.isDuplicateKey || failure.isPassing {
-                    unknown.append(group)
-                } else if failure.isDocumentTooLarge, group.members.count > 1 {
+            if let refusal = reply.errors[index], !refusal.isPassing {
+                if refusal.failure.mayBeOfOneElement, group.members.count > 1 {
                     again += halves(of: group)
                 } else {
-                    fail([group], refusal(failure, of: group))
+                    fail([group], error(for: refusal, of: group))
                 }
-            } else if isComplete {
+            } else if isComplete, reply.errors[index] == nil {
                 for member in group.members { succeed(member) }
             } else {
                 unknown.append(group)
             }
         }
+        if let failure = reply.failure {
+            sessions.note(failure, for: .writing)
+            if failure.isPassing { return again + repeating(unknown, after: failure) }
+            return again + failing(unknown, failure)
+        }
         return again + lookUp(unknown)
+    }
+
+    /// What is still to be sent, marked as sent.
+    ///
+    /// Appends that were not sent before are dropped if nobody waits for them any more, and refused
+    /// if a former bulk has found no server.
+    private mutating func wanted(_ groups: [Group]) -> [Group] {
+        var wanted: [Group] = []
+        for var group in groups {
+            if !group.isSent {
+                group.members.removeAll { member in
+                    let append = appends[member]
+                    let arrivedAt = append.arrivedAt
+                    guard
+                        let reason = append.context.reasonToDrop
+                            ?? sessions.refusal(arrivedAt: arrivedAt, for: .writing)
+                    else { return false }
+                    results[member] = .failure(reason)
+                    return true
+                }
+                group.isSent = true
+            }
+            if !group.members.isEmpty { wanted.append(group) }
+        }
+        return wanted
     }
 
     private func send(_ groups: [Group], to collection: Collection) throws -> BulkWrite.Reply {
@@ -242,20 +265,25 @@ struct AppendBatch {
         if groups.isEmpty { return [] }
         let stored: [ExactText: [ExactText: Feedback]]
         do {
-            stored = try sessions.use { try find(groups, in: $0) }
+            stored = try sessions.use(for: .writing) { try find(groups, in: $0) }
         } catch let failure as MongoFailure {
             return failure.isPassing ? repeating(groups, after: failure) : failing(groups, failure)
         } catch {
             fail(groups, error)
             return []
         }
+        let open = MongoFailure(serverCode: 11_000)
+        let undecided = UndecidedAppend(error: open.error)
         var again: [Group] = []
         for var group in groups {
+            group.lookUps += 1
             guard let elements = stored[group.session] else {
-                if group.missingSession == .create {
+                if group.missingSession == .reject {
+                    fail([group], FeedbackError.unknownSession)
+                } else if group.lookUps < MongoStoreLimits.lookUpsMax {
                     again.append(group)
                 } else {
-                    fail([group], FeedbackError.unknownSession)
+                    fail([group], undecided)
                 }
                 continue
             }
@@ -266,9 +294,14 @@ struct AppendBatch {
                 results[member] = .success(AddedFeedback(feedback: original, replayed: !isOwn))
                 return true
             }
-            if !group.members.isEmpty { again.append(group) }
+            if group.members.isEmpty { continue }
+            if group.lookUps < MongoStoreLimits.lookUpsMax {
+                again.append(group)
+            } else {
+                fail([group], undecided)
+            }
         }
-        return repeating(again, after: MongoFailure(serverCode: 11_000))
+        return repeating(again, after: open)
     }
 
     /// What the majority has of the groups' sessions: the feedback by request_id.
@@ -320,12 +353,16 @@ struct AppendBatch {
         }
     }
 
-    private func refusal(_ failure: MongoFailure, of group: Group) -> FeedbackError {
+    private func error(for refusal: BulkWrite.Refusal, of group: Group) -> FeedbackError {
+        let failure = refusal.failure
         if failure.isDocumentTooLarge {
+            return failure.documentTooLarge(session: group.session.text)
+        }
+        if refusal.isOfForeignIndex {
             return FeedbackError(
-                .resourceExhausted,
-                "session_id: the session \(group.session.text) would pass the 16 MB that MongoDB "
-                    + "allows a document: use another session",
+                .failedPrecondition,
+                "session_id: the session \(group.session.text) cannot be written to, since a unique "
+                    + "index of the collection, other than that of _id, forbids it",
                 cause: failure
             )
         }

@@ -4,12 +4,32 @@ import CMongoC
 final class BulkWrite {
     /// What became of the updates.
     struct Reply {
-        /// Codes of the server by the indexes of the updates that it refused.
-        var errors: [Int: Int32] = [:]
+        /// What the server refused, by the updates' indexes.
+        var errors: [Int: Refusal] = [:]
         /// How many updates found or made a document.
         var applied = 0
-        /// Why nothing is known, or the write concern was not met: no update counts as done.
+        /// Why nothing more is known, or the write concern was not met: no update counts as done.
         var failure: MongoFailure?
+    }
+
+    /// Why the server refused an update.
+    struct Refusal {
+        let failure: MongoFailure
+        /// Whether a unique index other than that of `_id` has the same key already.
+        let isOfForeignIndex: Bool
+
+        /// Whether the update may be stored, or may succeed the next time.
+        var isPassing: Bool {
+            failure.isPassing || (failure.isDuplicateKey && !isOfForeignIndex)
+        }
+
+        /// Reads an entry of a reply's `writeErrors`.
+        init(_ entry: BSONDocument) {
+            failure = MongoFailure(serverCode: Int32(clamping: entry["code"]?.integer ?? 0))
+            // Servers before 4.4 do not say which index it is.
+            let keys = entry["keyPattern"]?.document?.fields.map(\.key) ?? ["_id"]
+            isOfForeignIndex = failure.isDuplicateKey && keys != ["_id"]
+        }
     }
 
     private let collection: Collection
@@ -56,7 +76,7 @@ final class BulkWrite {
         reply.applied += Int(document["nUpserted"]?.integer ?? 0)
         for entry in document["writeErrors"]?.array ?? [] {
             guard let entry = entry.document, let index = entry["index"]?.integer else { continue }
-            reply.errors[Int(index)] = Int32(clamping: entry["code"]?.integer ?? 0)
+            reply.errors[Int(index)] = Refusal(entry)
         }
         if let concern = document["writeConcernErrors"]?.array?.first?.document {
             reply.failure = MongoFailure(writeConcernError: concern)

@@ -4,15 +4,19 @@ import FeedbackModel
 /// Owns a `mongoc_client_pool_t`: the connections to a deployment, and the threads that watch its
 /// servers.
 final class ClientPool: Sendable {
+    /// How long a server may work on an operation so that its answer still comes before the socket's
+    /// timeout.
+    let serverTimeMax: Duration
     private nonisolated(unsafe) let pool: OpaquePointer  // libmongoc guards it with a lock.
 
     /// - Parameters:
     ///   - uri: the deployment; it need not be reachable.
     ///   - clientsMax: how many clients may be lent at once.
+    ///   - timeoutMax: bounds the URI's timeouts of connecting and of the socket; nil leaves them.
     /// - Throws: INVALID_ARGUMENT if the URI's options exclude each other.
-    init(_ uri: MongoURI, clientsMax: Int) throws {
+    init(_ uri: MongoURI, clientsMax: Int, timeoutMax: Duration? = nil) throws {
         Mongoc.start()
-        pool = try uri.withDefaults { uri in
+        (pool, serverTimeMax) = try uri.withDefaults(timeoutMax: timeoutMax) { uri, timeMax in
             guard let pool = mongoc_client_pool_new_with_error(uri, nil) else {
                 throw FeedbackError(
                     .invalidArgument,
@@ -20,7 +24,7 @@ final class ClientPool: Sendable {
                         + "its servers cannot be looked up"
                 )
             }
-            return pool
+            return (pool, timeMax)
         }
         mongoc_client_pool_max_size(pool, UInt32(clientsMax))
         mongoc_client_pool_set_error_api(pool, 2)

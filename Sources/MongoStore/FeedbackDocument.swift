@@ -59,7 +59,7 @@ enum FeedbackDocument {
     /// Reads an element, whoever wrote it.
     ///
     /// What is missing or of another kind counts as empty, an unknown rating as none, and a moment
-    /// that is no date as 1970. Further keys with a text are attributes.
+    /// that is no date as 1970; one outside of ``Timestamp/range`` becomes the nearest. Further keys with a text are attributes.
     static func feedback(_ element: BSONDocument, sessionID: String) -> Feedback {
         var draft = FeedbackDraft(sessionID: sessionID)
         var id: String?
@@ -95,7 +95,7 @@ enum FeedbackDocument {
     }
 
     private static func timestamp(_ value: BSON) -> Timestamp? {
-        value.date.map(Timestamp.init(millisecondsSinceEpoch:))
+        value.date.map(Timestamp.init(clampingMilliseconds:))
     }
 
     private static func rating(_ rating: Rating) -> BSON {

@@ -17,7 +17,8 @@ final class HealthMonitor: Sendable {
     }
 
     private let state = Mutex(State())
-    private let sessions: SessionCollection
+    private let pool: ClientPool
+    private let database: String
     private let logger: Logger
     private let queue = DispatchQueue(label: "feedbackd.mongo.monitor")
     private nonisolated(unsafe) let timer: any DispatchSourceTimer  // Used in init and close only.
@@ -26,15 +27,19 @@ final class HealthMonitor: Sendable {
     /// Starts at once.
     ///
     /// - Parameters:
-    ///   - sessions: the connections.
+    ///   - pool: one connection, which gives up soon, so that the next question can go to another
+    ///     primary.
+    ///   - database: the one to ask in.
     ///   - logger: is told when MongoDB goes and when it comes back.
     ///   - onFirstAnswer: is called once, when MongoDB has answered the first time.
     init(
-        _ sessions: SessionCollection,
+        _ pool: ClientPool,
+        database: String,
         logger: Logger,
         onFirstAnswer: @escaping @Sendable () -> Void
     ) {
-        self.sessions = sessions
+        self.pool = pool
+        self.database = database
         self.logger = logger
         self.onFirstAnswer = onFirstAnswer
         timer = DispatchSource.makeTimerSource(queue: queue)
@@ -66,9 +71,7 @@ final class HealthMonitor: Sendable {
 
     private func ping() {
         do {
-            try sessions.pool.withClient { client in
-                _ = try client.run(["ping": 1], database: sessions.name.database)
-            }
+            try pool.withClient { _ = try $0.run(["ping": 1], database: database) }
             noteAnswer()
         } catch {
             note((error as? MongoFailure)?.error ?? FeedbackError(.internal, "the store failed"))

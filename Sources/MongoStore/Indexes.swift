@@ -2,19 +2,21 @@ import FeedbackCore
 import FeedbackModel
 import Logging
 
-/// The indexes by which lists and metrics of every session find the documents that they need.
+/// The index by which lists and metrics of a span of time find the documents that they need.
+///
+/// There is none of `message_id`: each add would pay for it, and lists by it are rare.
 enum Indexes {
-    /// Makes those that are missing; without them everything works, but slower.
+    /// Makes what is missing; without it everything works, but slower.
     static func make(in sessions: SessionCollection, on workers: WorkerPool, logger: Logger) async {
         do {
             try await workers.run(CallContext()) {
-                try sessions.use { collection in
+                try sessions.use(for: .writing) { collection in
                     _ = try collection.write(command(collection: sessions.name.collection))
                 }
             }
         } catch {
             let error = (error as? MongoFailure)?.error ?? error
-            logger.warning("the indexes could not be made: \(error)")
+            logger.warning("the index could not be made: \(error)")
         }
     }
 
@@ -22,15 +24,7 @@ enum Indexes {
         [
             "createIndexes": .string(collection),
             "indexes": [
-                [
-                    "name": "feedbackd_created_at",
-                    "key": ["feedbacks.created_at": 1],
-                ],
-                [
-                    "name": "feedbackd_message_id",
-                    "key": ["feedbacks.message_id": 1],
-                    "sparse": true,
-                ],
+                ["name": "feedbackd_created_at", "key": ["feedbacks.created_at": 1]]
             ],
         ]
     }

@@ -73,6 +73,20 @@ struct MongoFailure: Error, CustomStringConvertible {
     /// Whether a document with the same `_id` is there, though the filter did not find it.
     var isDuplicateKey: Bool { kind == .server && code == 11_000 }
 
+    /// Whether one element of an update may be what the server refuses, rather than the document,
+    /// the user or the disk.
+    var mayBeOfOneElement: Bool { kind == .server && ![2, 13, 11_000, 14_031].contains(code) }
+
+    /// What to answer to a write that would have made the session's document larger than that.
+    func documentTooLarge(session: String) -> FeedbackError {
+        FeedbackError(
+            .resourceExhausted,
+            "session_id: the session \(session) would pass the 16 MB that MongoDB allows a "
+                + "document: use another session",
+            cause: self
+        )
+    }
+
     /// The answer to callers: the only place where one is made of such a failure.
     var error: FeedbackError {
         let (answer, message): (FeedbackError.Code, String) =
@@ -90,7 +104,7 @@ struct MongoFailure: Error, CustomStringConvertible {
 
     private static func answer(toServerCode code: Int32) -> (FeedbackError.Code, String) {
         switch code {
-        case 50: (.deadlineExceeded, "the deadline passed while MongoDB worked")
+        case 50: (.deadlineExceeded, "MongoDB did not finish in the time that the call has")
         case 18: (.unavailable, "MongoDB refused the credentials")
         case 13, 8_000: (.unavailable, "MongoDB does not permit the user to do this")
         case 11_000: (.unavailable, "whether MongoDB has the write could not be found out")
@@ -103,9 +117,10 @@ struct MongoFailure: Error, CustomStringConvertible {
 
     /// Codes of a server that goes, is going to be or no longer is the primary, or is disturbed by
     /// others: those that drivers retry (Retryable Writes and Retryable Reads specifications), and
-    /// WriteConflict, LockTimeout, SnapshotUnavailable, FailedToSatisfyReadPreference.
+    /// WriteConflict, LockTimeout, SnapshotUnavailable, FailedToSatisfyReadPreference, CursorNotFound,
+    /// CursorKilled, QueryPlanKilled, Interrupted, StaleShardVersion, StaleEpoch.
     private static let passingCodes: Set<Int32> = [
         6, 7, 24, 64, 89, 91, 100, 112, 133, 134, 189, 246, 262, 9_001, 10_107, 11_600, 11_602,
-        13_435, 13_436, 13_388,
+        13_435, 13_436, 13_388, 43, 237, 175, 11_601, 63, 150,
     ]
 }

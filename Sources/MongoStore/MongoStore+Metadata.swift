@@ -1,5 +1,6 @@
 public import FeedbackCore
 public import FeedbackModel
+import Glibc
 
 extension MongoStore {
     /// See ``Store``.
@@ -22,26 +23,24 @@ extension MongoStore {
         missingSession: MissingSessionPolicy,
         context: CallContext
     ) async throws -> Metadata {
-        try await read(context) { sessions in
+        try await read(context, for: .writing) { sessions in
             let giveUpAt = ContinuousClock.now + MongoStoreLimits.repetitionTimeout
+            var repetitions: UInt32 = 0
             while true {
-                let before = try sessions.storedMetadata(ofSession: sessionID, onPrimary: true)
-                if before == nil, missingSession == .reject { throw FeedbackError.unknownSession }
-                let after = change.applied(to: before.map(Metadata.init) ?? [:])
-                _ = try MetadataJSON.encode(after)
-                let command = MetadataCommand(
-                    sessionID: sessionID,
-                    change: change,
-                    before: before,
-                    after: after
-                )
                 do {
-                    if let metadata = try sessions.run(command) { return metadata }
+                    if let metadata = try sessions.change(sessionID, by: change, missingSession) {
+                        return metadata
+                    }
+                    if .now > giveUpAt || context.reasonToDrop != nil {
+                        throw FeedbackError(.unavailable, "metadata: others keep changing it")
+                    }
                 } catch let failure as MongoFailure
                     where failure.isDuplicateKey || failure.isPassing
                 {
                     if .now > giveUpAt || context.reasonToDrop != nil { throw failure }
                 }
+                repetitions += 1
+                usleep(min(repetitions * 5_000, 200_000))
             }
         }
     }
@@ -64,17 +63,27 @@ private struct MetadataCommand {
     let after: Metadata
 
     func document(collection: String) -> BSONDocument {
-        let isDocument: BSON = ["$type": "object"]
-        let isAsBefore: BSON =
-            if case .document? = before { isDocument } else { ["$not": isDocument] }
-        return [
+        [
             "findAndModify": .string(collection),
-            "query": ["_id": .string(sessionID), "metadata": isAsBefore],
+            "query": .document(query),
             "update": .document(update),
             "upsert": .bool(before == nil),
             "new": true,
             "fields": ["metadata": 1],
         ]
+    }
+
+    private var query: BSONDocument {
+        var query: BSONDocument = ["_id": .string(sessionID)]
+        // As an expression, since a filter by $type also finds arrays that contain a document.
+        let type: BSON = ["$type": "$metadata"]
+        switch before {
+        case .document?: query["$expr"] = ["$eq": [type, "object"]]
+        case .missing?: query["$expr"] = ["$ne": [type, "object"]]
+        // The server allows no expression where the document may have to be made.
+        case nil: query["metadata"] = ["$not": ["$type": "object"]]
+        }
+        return query
     }
 
     private var update: BSONDocument {
@@ -117,8 +126,32 @@ extension ReadableSessions {
         return metadata
     }
 
+    /// Makes the change once and returns the metadata as it is then; nil if another changed it
+    /// between reading and writing.
+    fileprivate func change(
+        _ sessionID: String,
+        by change: MetadataChange,
+        _ missingSession: MissingSessionPolicy
+    ) throws -> Metadata? {
+        let before = try storedMetadata(ofSession: sessionID, onPrimary: true)
+        if before == nil, missingSession == .reject { throw FeedbackError.unknownSession }
+        let after = change.applied(to: before.map(Metadata.init) ?? [:])
+        _ = try MetadataJSON.encode(after)
+        let command = MetadataCommand(
+            sessionID: sessionID,
+            change: change,
+            before: before,
+            after: after
+        )
+        do {
+            return try run(command)
+        } catch let failure as MongoFailure where failure.isDocumentTooLarge {
+            throw failure.documentTooLarge(session: sessionID)
+        }
+    }
+
     /// Makes the change and returns the metadata as it is then; nil if the session is not as it was.
-    fileprivate func run(_ command: MetadataCommand) throws -> Metadata? {
+    private func run(_ command: MetadataCommand) throws -> Metadata? {
         let reply = try collection.write(command.document(collection: name.collection))
         return (reply["value"]?.document).map { Metadata($0["metadata"]?.document ?? [:]) }
     }
@@ -155,7 +188,7 @@ extension MetadataValue {
         case .int64(let number): self = .number(Double(number))
         case .string(let text): self = .string(text)
         case .date(let moment):
-            self = .string(Timestamp(millisecondsSinceEpoch: moment).description)
+            self = .string(Timestamp(clampingMilliseconds: moment).description)
         case .objectID(let digits): self = .string(digits)
         case .array(let values): self = .list(values.compactMap(MetadataValue.init))
         case .document(let document): self = .object(Metadata(document))

@@ -45,8 +45,13 @@ public final class MongoStore: Store {
             database: database ?? uri.database ?? "feedbackd",
             collection: collection ?? "sessions"
         )
-        // One client for the writer, one for the monitor.
-        let pool = try ClientPool(uri, clientsMax: limits.readersMax + 2)
+        // One client more for the writer.
+        let pool = try ClientPool(uri, clientsMax: limits.readersMax + 1)
+        let monitorPool = try ClientPool(
+            uri,
+            clientsMax: 1,
+            timeoutMax: MongoStoreLimits.pingTimeout
+        )
         let sessions = SessionCollection(pool: pool, name: name)
         let readers = WorkerPool(
             label: "feedbackd.mongo.reader",
@@ -59,7 +64,7 @@ public final class MongoStore: Store {
         writes = GroupCommit(label: "feedbackd.mongo.writer", limits: limits.writes) {
             AppendBatch.commit($0, to: sessions, bulkBytesMax: limits.bulkBytesMax)
         }
-        monitor = HealthMonitor(sessions, logger: logger) {
+        monitor = HealthMonitor(monitorPool, database: name.database, logger: logger) {
             Task {
                 await Indexes.make(in: sessions, on: readers, logger: logger)
             }
@@ -78,7 +83,19 @@ public final class MongoStore: Store {
             context: context,
             arrivedAt: .now
         )
-        return try await writes.submit(append, context: context)
+        var giveUpAt: ContinuousClock.Instant?
+        while true {
+            do {
+                return try await writes.submit(append, context: context)
+            } catch let undecided as UndecidedAppend {
+                let end = giveUpAt ?? .now + MongoStoreLimits.repetitionTimeout
+                giveUpAt = end
+                if .now > end || context.reasonToDrop != nil || Task.isCancelled {
+                    throw undecided.error
+                }
+                try? await Task.sleep(for: .milliseconds(50))
+            }
+        }
     }
 
     /// See ``Store``.
@@ -94,14 +111,15 @@ public final class MongoStore: Store {
     /// Runs the body on a worker, with a connection of its own.
     func read<T: Sendable>(
         _ context: CallContext,
+        for purpose: SessionCollection.Purpose = .reading,
         _ body: @escaping @Sendable (ReadableSessions) throws -> T
     ) async throws -> T {
         let arrivedAt = ContinuousClock.now
         return try await readers.run(context) { [sessions] in
-            if let refusal = sessions.refusal(arrivedAt: arrivedAt) { throw refusal }
+            if let refusal = sessions.refusal(arrivedAt: arrivedAt, for: purpose) { throw refusal }
             do {
-                return try sessions.use { collection in
-                    try body(ReadableSessions(collection, sessions.name, context))
+                return try sessions.use(for: purpose) { collection in
+                    try body(ReadableSessions(collection, sessions, context))
                 }
             } catch let failure as MongoFailure {
                 throw failure.error
@@ -115,11 +133,14 @@ struct ReadableSessions {
     let collection: Collection
     let name: CollectionName
     private let deadline: ContinuousClock.Instant?
+    /// How long the server may work on one read.
+    private let timeMax: Duration
 
-    init(_ collection: Collection, _ name: CollectionName, _ context: CallContext) {
+    init(_ collection: Collection, _ sessions: SessionCollection, _ context: CallContext) {
         self.collection = collection
-        self.name = name
+        name = sessions.name
         deadline = context.deadline
+        timeMax = sessions.pool.serverTimeMax
     }
 
     /// Calls the body for each document that comes out of the pipeline, with its size in bytes,
@@ -133,7 +154,7 @@ struct ReadableSessions {
         _ body: (BSONDocument, Int) throws -> Bool
     ) throws {
         let rest = deadline.map { max(.milliseconds(1), $0 - .now) } ?? .seconds(3_600)
-        let time = min(rest, MongoStoreLimits.readTimeMax)
+        let time = min(rest, timeMax)
         var options: BSONDocument = [
             "maxTimeMS": .int64(Int64(time / .milliseconds(1))), "allowDiskUse": true,
         ]

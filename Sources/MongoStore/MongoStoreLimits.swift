@@ -32,6 +32,9 @@ public struct MongoStoreLimits: Sendable {
     static let pingInterval = Duration.seconds(1)
     /// How long after the last answer MongoDB counts as serving.
     static let answerAgeMax = Duration.milliseconds(1_750)
-    /// How long the server may work on one read.
-    static let readTimeMax = Duration.seconds(10)
+    /// How long the question whether it serves waits for a connection, and for its answer.
+    static let pingTimeout = Duration.milliseconds(1_500)
+    /// How often a batch looks up an append that is neither stored nor refused, before it makes room
+    /// for others.
+    static let lookUpsMax = 3
 }

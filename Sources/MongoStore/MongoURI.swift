@@ -30,10 +30,18 @@ public struct MongoURI: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// The connection string as libmongoc reads it, with everything set that it leaves open.
-    func withDefaults<R>(_ body: (OpaquePointer) throws -> R) throws -> R {
+    ///
+    /// The body also gets how long a server may work on an operation so that its answer still comes
+    /// before the socket's timeout. `timeoutMax` bounds the timeouts of connecting and of the socket.
+    func withDefaults<R>(
+        timeoutMax: Duration? = nil,
+        _ body: (OpaquePointer, Duration) throws -> R
+    ) throws -> R {
         let handle = try URIHandle(text)
         handle.setDefaults()
-        return try handle.withPointer(body)
+        if let timeoutMax { handle.boundTimeouts(timeoutMax) }
+        let timeMax = Duration.milliseconds(handle.serverMilliseconds)
+        return try handle.withPointer { try body($0, timeMax) }
     }
 }
 
@@ -97,8 +105,12 @@ private final class URIHandle {
             mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYWRITES, true)
         }
         if mongoc_uri_get_appname(uri) == nil { mongoc_uri_set_appname(uri, "feedbackd") }
-        // Below the socket's timeout, so that a write which waits for other members is answered.
-        let waitMilliseconds = mongoc_uri_get_option_as_int32(uri, MONGOC_URI_WTIMEOUTMS, 8_000)
+        // So that a write which waits for other members is answered.
+        let waitMilliseconds = mongoc_uri_get_option_as_int32(
+            uri,
+            MONGOC_URI_WTIMEOUTMS,
+            serverMilliseconds
+        )
         let concern = mongoc_write_concern_new()
         defer { mongoc_write_concern_destroy(concern) }
         mongoc_write_concern_set_wmajority(concern, waitMilliseconds)
@@ -109,6 +121,19 @@ private final class URIHandle {
             defer { mongoc_read_concern_destroy(concern) }
             mongoc_read_concern_set_level(concern, MONGOC_READ_CONCERN_LEVEL_MAJORITY)
             mongoc_uri_set_read_concern(uri, concern)
+        }
+    }
+
+    /// Somewhat less than the socket's timeout.
+    var serverMilliseconds: Int32 {
+        max(1, mongoc_uri_get_option_as_int32(uri, MONGOC_URI_SOCKETTIMEOUTMS, 10_000) / 5 * 4)
+    }
+
+    func boundTimeouts(_ timeoutMax: Duration) {
+        let bound = Int32(timeoutMax / .milliseconds(1))
+        for option in [MONGOC_URI_CONNECTTIMEOUTMS, MONGOC_URI_SOCKETTIMEOUTMS] {
+            let milliseconds = mongoc_uri_get_option_as_int32(uri, option, bound)
+            mongoc_uri_set_option_as_int32(uri, option, min(milliseconds, bound))
         }
     }
 

@@ -7,10 +7,13 @@ enum Pipeline {
     /// A document's feedback; an empty list if it has none.
     static let feedbacks: BSON = ["$cond": [["$isArray": "$feedbacks"], "$feedbacks", []]]
 
-    /// When an element was created, as a date.
+    /// When an element was created, as a date of ``Timestamp/range``.
     static func created(_ element: String) -> BSON {
         let field = BSON.string("\(element).created_at")
-        return ["$cond": [["$eq": [["$type": field], "date"]], field, .date(0)]]
+        let first = BSON.date(Timestamp.range.lowerBound.millisecondsSinceEpoch)
+        let last = BSON.date(Timestamp.range.upperBound.millisecondsSinceEpoch)
+        let clamped: BSON = ["$max": [first, ["$min": [field, last]]]]
+        return ["$cond": [["$eq": [["$type": field], "date"]], clamped, .date(0)]]
     }
 
     /// An element's comment, as text.

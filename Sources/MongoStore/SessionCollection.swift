@@ -3,9 +3,14 @@ import Synchronization
 
 /// The sessions of a deployment: connections to it and the collection's name.
 final class SessionCollection: Sendable {
+    /// What a server is looked for: writing needs the primary, reading what the URI prefers.
+    enum Purpose: Sendable {
+        case reading, writing
+    }
+
     let pool: ClientPool
     let name: CollectionName
-    private let lastOutage = Mutex<ContinuousClock.Instant?>(nil)
+    private let lastOutages = Mutex<[Purpose: ContinuousClock.Instant]>([:])
 
     init(pool: ClientPool, name: CollectionName) {
         self.pool = pool
@@ -16,23 +21,28 @@ final class SessionCollection: Sendable {
     ///
     /// After its arrival another has found that no server can be reached: it need not wait just as
     /// long again.
-    func refusal(arrivedAt: ContinuousClock.Instant) -> FeedbackError? {
-        guard let outage = lastOutage.withLock({ $0 }), arrivedAt < outage else { return nil }
+    func refusal(
+        arrivedAt: ContinuousClock.Instant,
+        for purpose: Purpose
+    ) -> FeedbackError? {
+        guard let outage = lastOutages.withLock({ $0[purpose] }), arrivedAt < outage else {
+            return nil
+        }
         return FeedbackError(.unavailable, "MongoDB cannot be reached, or has no primary")
     }
 
     /// Runs the body with a connection of its own, on the caller's thread, which may block.
-    func use<R>(_ body: (Collection) throws -> R) throws -> R {
+    func use<R>(for purpose: Purpose, _ body: (Collection) throws -> R) throws -> R {
         do {
             return try pool.withClient { try body(Collection(name, client: $0)) }
         } catch let failure as MongoFailure {
-            note(failure)
+            note(failure, for: purpose)
             throw failure
         }
     }
 
     /// Remembers when no server could be found.
-    func note(_ failure: MongoFailure) {
-        if failure.isSelection { lastOutage.withLock { $0 = .now } }
+    func note(_ failure: MongoFailure, for purpose: Purpose) {
+        if failure.isSelection { lastOutages.withLock { $0[purpose] = .now } }
     }
 }

@@ -20,6 +20,21 @@ struct TimestampTests {
         #expect(Timestamp(millisecondsSinceEpoch: milliseconds).description == text)
     }
 
+    @Test(
+        arguments: [
+            (.min, "0001-01-01T00:00:00.000Z"), (-62_135_596_800_000, "0001-01-01T00:00:00.000Z"),
+            (0, "1970-01-01T00:00:00.000Z"), (.max, "9999-12-31T23:59:59.999Z"),
+        ] as [(Int64, String)]
+    )
+    func is_clamped_to_its_range(_ milliseconds: Int64, _ text: String) {
+        #expect(Timestamp(clampingMilliseconds: milliseconds).description == text)
+    }
+
+    @Test(arguments: [.min, .max] as [Int64])
+    func moments_far_off_can_be_written(_ milliseconds: Int64) {
+        #expect(Timestamp(millisecondsSinceEpoch: milliseconds).description.hasSuffix("Z"))
+    }
+
     @Test func its_range_is_that_of_protobuf() {
         #expect(Timestamp.range.lowerBound.description == "0001-01-01T00:00:00.000Z")
         #expect(Timestamp.range.upperBound.description == "9999-12-31T23:59:59.999Z")

@@ -15,12 +15,11 @@ struct AppendBatchTests {
     private func commit(
         _ drafts: [FeedbackDraft],
         missingSession: MissingSessionPolicy = .create,
-        bulkBytesMax: Int = 8 << 20
+        bulkBytesMax: Int = 8 << 20,
+        uri: String? = nil,
+        context: (FeedbackDraft) -> CallContext = { _ in CallContext() }
     ) async throws -> [Result<AddedFeedback, any Error>] {
-        let sessions = SessionCollection(
-            pool: try ClientPool(MongoURI(await SharedServer.uri()), clientsMax: 1),
-            name: try CollectionName(database: database, collection: "sessions")
-        )
+        let sessions = try await collection(uri)
         let appends = drafts.map { draft in
             Append(
                 feedback: Feedback(
@@ -29,11 +28,20 @@ struct AppendBatchTests {
                     createdAt: .now
                 ),
                 missingSession: missingSession,
-                context: CallContext(),
+                context: context(draft),
                 arrivedAt: .now
             )
         }
         return AppendBatch.commit(appends, to: sessions, bulkBytesMax: bulkBytesMax)
+    }
+
+    /// The tests' collection, on their server or another one.
+    private func collection(_ uri: String? = nil) async throws -> SessionCollection {
+        let shared = try await SharedServer.uri()
+        return SessionCollection(
+            pool: try ClientPool(MongoURI(uri ?? shared), clientsMax: 1),
+            name: try CollectionName(database: database, collection: "sessions")
+        )
     }
 
     private func code(_ result: Result<AddedFeedback, any Error>) -> FeedbackError.Code? {
@@ -123,6 +131,78 @@ struct AppendBatchTests {
         #expect(page.feedbacks.count < 100)
         #expect(try await store.all(FeedbackQuery(sessionID: "full 0")).count == stored)
         await store.close()
+    }
+
+    @Test func a_session_that_a_foreign_index_forbids_fails_alone() async throws {
+        let sessions = try Sessions(await SharedServer.uri(), database: database)
+        try sessions.run([
+            "createIndexes": "sessions",
+            "indexes": [["name": "foreign", "key": ["session_id": 1], "unique": true]],
+        ])
+        try sessions.insert(["_id": 1, "session_id": "taken"])
+        let results = try await commit([
+            FeedbackDraft(sessionID: "taken"), FeedbackDraft(sessionID: "free"),
+        ])
+        #expect(code(results[0]) == .failedPrecondition)
+        #expect(try !results[1].get().replayed)
+    }
+
+    /// The request_id is there for the server's filter, and not for those who read an array.
+    @Test func what_stays_open_leaves_the_batch_and_ends_with_its_deadline() async throws {
+        let sessions = try Sessions(await SharedServer.uri(), database: database)
+        try sessions.insert(["_id": "odd", "feedbacks": ["request_id": "r"]])
+        let odd = FeedbackDraft(sessionID: "odd", requestID: "r")
+        let results = try await commit([odd, FeedbackDraft(sessionID: "sound")])
+        #expect(throws: UndecidedAppend.self) { try results[0].get() }
+        #expect(try !results[1].get().replayed)
+        let store = try await TestStore.open(database: database)
+        let answer = await errorCode {
+            let context = CallContext(deadline: .now + .seconds(1))
+            return try await FeedbackService(store: store).add(odd, context: context)
+        }
+        #expect(answer == .unavailable || answer == .deadlineExceeded)
+        await store.close()
+    }
+
+    @Test func an_append_whose_caller_is_gone_is_dropped_and_its_repetition_is_not() async throws {
+        let drafts = [
+            FeedbackDraft(sessionID: "s", comment: "gone", requestID: "1"),
+            FeedbackDraft(sessionID: "s", comment: "waits", requestID: "1"),
+            FeedbackDraft(sessionID: "s", comment: "waits", requestID: "2"),
+        ]
+        let results = try await commit(drafts) { draft in
+            CallContext(deadline: draft.comment == "gone" ? .now - .seconds(1) : nil)
+        }
+        #expect(code(results[0]) == .deadlineExceeded)
+        #expect(throws: UndecidedAppend.self) { try results[1].get() }
+        #expect(try !results[2].get().replayed)
+        let store = try await TestStore.open(database: database)
+        #expect(try await store.all().map(\.draft.requestID) == ["2"])
+        await store.close()
+    }
+
+    /// One bulk write per session, each of which alone would wait for a primary.
+    @Test(.timeLimit(.minutes(1)))
+    func only_the_first_bulk_of_a_batch_waits_for_a_primary() async throws {
+        let results = try await commit(
+            (0..<40).map { FeedbackDraft(sessionID: "s\($0)") },
+            bulkBytesMax: 1,
+            uri: "mongodb://127.0.0.1:1/?replicaSet=tests&serverSelectionTimeoutMS=3000"
+        )
+        #expect(results.allSatisfy { code($0) == .unavailable })
+    }
+
+    @Test func that_no_server_fits_for_reading_does_not_keep_writes_away() async throws {
+        let sessions = try await collection(
+            "mongodb://127.0.0.1:1/?replicaSet=tests&readPreference=secondary"
+                + "&serverSelectionTimeoutMS=100"
+        )
+        let arrivedAt = ContinuousClock.now
+        #expect(throws: MongoFailure.self) {
+            try sessions.use(for: .reading) { try $0.aggregate([]) { _, _ in true } }
+        }
+        #expect(sessions.refusal(arrivedAt: arrivedAt, for: .reading)?.code == .unavailable)
+        #expect(sessions.refusal(arrivedAt: arrivedAt, for: .writing) == nil)
     }
 
     @Test func two_hosts_that_make_the_same_sessions_store_everything_once() async throws {

@@ -14,27 +14,25 @@ struct Sessions {
         )
     }
 
+    /// Runs a command on the database.
+    func run(_ command: BSONDocument) throws {
+        try sessions.use(for: .writing) { _ = try $0.write(command) }
+    }
+
     func insert(_ document: BSONDocument) throws {
-        try sessions.use { collection in
-            _ = try collection.write([
-                "insert": "sessions", "documents": [.document(document)],
-            ])
-        }
+        try run(["insert": "sessions", "documents": [.document(document)]])
     }
 
     /// Carries out an update of the session's document, as the guide's Python package does.
     func update(_ sessionID: String, _ update: BSON) throws {
-        try sessions.use { collection in
-            _ = try collection.write([
-                "update": "sessions",
-                "updates": [["q": ["_id": .string(sessionID)], "u": update]],
-            ])
-        }
+        try run([
+            "update": "sessions", "updates": [["q": ["_id": .string(sessionID)], "u": update]],
+        ])
     }
 
     func document(_ sessionID: String) throws -> BSONDocument? {
         var found: BSONDocument?
-        try sessions.use { collection in
+        try sessions.use(for: .reading) { collection in
             try collection.aggregate([["$match": ["_id": .string(sessionID)]]]) { document, _ in
                 found = document
                 return true
