@@ -13,8 +13,8 @@ public final class FeedbackService: Sendable {
     /// The store, if an add needs nothing that could wait.
     private let immediateStore: (any ImmediateStore)?
     private let missingSession: MissingSessionPolicy
-    private let clock: @Sendable () -> Timestamp
-    private let ids: FeedbackIDGenerator
+    /// Gives what is to be stored its identifier and time.
+    private let accept: @Sendable (consuming FeedbackDraft) -> Feedback
     private let chain: HookChain
 
     /// Makes a service.
@@ -32,18 +32,19 @@ public final class FeedbackService: Sendable {
     ) {
         self.store = store
         self.missingSession = missingSession
-        self.clock = clock
         immediateStore = hooks.isEmpty ? store as? any ImmediateStore : nil
         let ids = FeedbackIDGenerator()
-        self.ids = ids
+        let accept: @Sendable (consuming FeedbackDraft) -> Feedback = { draft in
+            let now = clock()
+            return Feedback(id: ids.next(at: now), draft: draft, createdAt: now)
+        }
+        self.accept = accept
         let rulesBeforeStorage = !hooks.isEmpty
         self.chain = HookChain(hooks) { draft, context in
             // What hooks made of the feedback has to keep the rules like everything else.
             if rulesBeforeStorage { try FieldRules.check(draft) }
-            let now = clock()
-            let feedback = Feedback(id: ids.next(at: now), draft: draft, createdAt: now)
             return try await store.append(
-                feedback,
+                accept(draft),
                 missingSession: missingSession,
                 context: context.call
             )
@@ -77,9 +78,8 @@ public final class FeedbackService: Sendable {
     ) throws -> AddedFeedback {
         guard let immediateStore else { preconditionFailure("the add may have to wait") }
         try FieldRules.check(draft)
-        let now = clock()
         return try immediateStore.appendNow(
-            Feedback(id: ids.next(at: now), draft: draft, createdAt: now),
+            accept(draft),
             missingSession: missingSession,
             context: context
         )
@@ -171,12 +171,7 @@ extension Feedback {
     /// At least what a message of it takes.
     fileprivate var encodedBytes: Int {
         // Identifier, times, rating, and the tags and lengths of all fields.
-        var bytes = 128 + draft.sessionID.utf8.count + draft.comment.utf8.count
-        bytes += draft.messageID.utf8.count + draft.agentID.utf8.count
-        bytes += draft.author?.id.utf8.count ?? 0
-        for tag in draft.tags { bytes += 4 + tag.utf8.count }
-        for (key, value) in draft.attributes { bytes += 12 + key.utf8.count + value.utf8.count }
-        return bytes
+        128 + draft.sessionID.utf8.count + draft.textBytes(perTag: 4, perAttribute: 12)
     }
 }
 

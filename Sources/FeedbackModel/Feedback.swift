@@ -43,6 +43,20 @@ public struct FeedbackDraft: Sendable, Hashable {
     }
 }
 
+extension FeedbackDraft {
+    /// How many bytes its texts have, without the ids of session and request, and with so many more
+    /// for each tag and attribute.
+    package func textBytes(perTag: Int, perAttribute: Int) -> Int {
+        var bytes = comment.utf8.count + messageID.utf8.count + agentID.utf8.count
+        bytes += author?.id.utf8.count ?? 0
+        for tag in tags { bytes += perTag + tag.utf8.count }
+        for (key, value) in attributes {
+            bytes += perAttribute + key.utf8.count + value.utf8.count
+        }
+        return bytes
+    }
+}
+
 /// A stored feedback.
 public struct Feedback: Sendable, Hashable {
     /// Its name; nil on feedback that another program wrote into the same database.

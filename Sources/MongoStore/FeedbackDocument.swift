@@ -47,19 +47,15 @@ enum FeedbackDocument {
 
     /// At least how many bytes ``element(_:)`` has.
     static func bytes(of feedback: Feedback) -> Int {
-        let draft = feedback.draft
-        var bytes = 256 + draft.comment.utf8.count + draft.requestID.utf8.count
-        bytes += draft.messageID.utf8.count + draft.agentID.utf8.count
-        bytes += draft.author?.id.utf8.count ?? 0
-        for tag in draft.tags { bytes += 16 + tag.utf8.count }
-        for (key, value) in draft.attributes { bytes += 16 + key.utf8.count + value.utf8.count }
-        return bytes
+        256 + feedback.draft.requestID.utf8.count
+            + feedback.draft.textBytes(perTag: 16, perAttribute: 16)
     }
 
     /// Reads an element, whoever wrote it.
     ///
     /// What is missing or of another kind counts as empty, an unknown rating as none, and a moment
-    /// that is no date as 1970; one outside of ``Timestamp/range`` becomes the nearest. Further keys with a text are attributes.
+    /// that is no date as 1970; one outside of ``Timestamp/range`` becomes the nearest. Further keys
+    /// with a text are attributes.
     static func feedback(_ element: BSONDocument, sessionID: String) -> Feedback {
         var draft = FeedbackDraft(sessionID: sessionID)
         var id: String?

@@ -79,14 +79,7 @@ extension GRPCServerSession {
     }
 
     private func build(_ response: MessageBuilder) throws -> ProtoMessage {
-        let arena = channel.loop.arena
-        arena.reset()
-        let message: ProtoMessage
-        do {
-            message = try response(arena)
-        } catch let error as ProtoError where error.kind == .tooLarge {
-            throw RPCStatus.replyTooLarge
-        }
+        let message = try channel.loop.arena.build(response)
         guard message.packedSize <= limits.frameBytesMax else { throw RPCStatus.replyTooLarge }
         return message
     }

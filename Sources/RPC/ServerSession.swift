@@ -3,6 +3,21 @@ internal import ProtoCodec
 /// Builds a message in the arena, when there is room to send it.
 typealias MessageBuilder = @Sendable (ProtoArena) throws -> ProtoMessage
 
+extension ProtoArena {
+    /// Builds a response in the empty arena.
+    ///
+    /// - Throws: RESOURCE_EXHAUSTED if it needs more memory than the arena has; what the builder
+    ///   throws.
+    func build(_ response: (ProtoArena) throws -> ProtoMessage) throws -> ProtoMessage {
+        reset()
+        do {
+            return try response(self)
+        } catch let error as ProtoError where error.kind == .tooLarge {
+            throw RPCStatus.replyTooLarge
+        }
+    }
+}
+
 /// The server's side of one connection, whichever protocol it speaks: bytes in, calls started,
 /// outcomes out in any order.
 ///

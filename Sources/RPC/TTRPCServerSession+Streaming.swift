@@ -48,10 +48,8 @@ extension TTRPCServerSession {
     /// Sends the response that waits in a call's messages; false if there is no room for it now.
     func sendResponse(of call: ServerCall) -> Bool {
         guard let messages = call.messages, let response = messages.response else { return true }
-        let arena = channel.loop.arena
-        arena.reset()
         do {
-            let message = try response(arena)
+            let message = try channel.loop.arena.build(response)
             guard message.packedSize <= limits.frameBytesMax else { throw RPCStatus.replyTooLarge }
             guard channel.hasRoom(for: TTRPCFrameHeader.bytes + message.packedSize) else {
                 return isClosed
@@ -60,8 +58,6 @@ extension TTRPCServerSession {
                 message.pack(to: $0)
             }
             messages.responseEnded(.success(()))
-        } catch let error as ProtoError where error.kind == .tooLarge {
-            messages.responseEnded(.failure(RPCStatus.replyTooLarge))
         } catch {
             messages.responseEnded(.failure(error))
         }

@@ -346,16 +346,11 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
         _ reply: (ProtoArena) throws -> ProtoMessage,
         to streamID: UInt32
     ) -> Bool {
-        let arena = channel.loop.arena
-        arena.reset()
         let message: ProtoMessage
         do {
-            message = try reply(arena)
-        } catch let error as ProtoError where error.kind == .tooLarge {
-            send(.replyTooLarge, to: streamID)
-            return true
+            message = try channel.loop.arena.build(reply)
         } catch {
-            send(router.status(error), to: streamID)
+            send(error as? RPCStatus ?? router.status(error), to: streamID)
             return true
         }
         let prefix = TTRPCEnvelope.PayloadPrefix(payloadBytes: message.packedSize)
