@@ -1,6 +1,6 @@
 # The two commands of the README are `make run` and `make test`. Each installs what is missing.
 
-BUILD_PACKAGES = pkg-config libmongoc-dev libnghttp2-dev libprotobuf-c-dev libsqlite3-dev zlib1g-dev
+BUILD_PACKAGES = pkg-config libcurl4-openssl-dev libmongoc-dev libnghttp2-dev libprotobuf-c-dev libsqlite3-dev zlib1g-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) protobuf-compiler protobuf-c-compiler sqlite3 \
 	golang-go golang-github-containerd-ttrpc-dev gogottrpc \
 	golang-google-grpc-dev golang-goprotobuf-dev g++ libgrpc++-dev protobuf-compiler-grpc \

@@ -21,6 +21,7 @@ let argumentParser = Target.Dependency.product(
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let grdbSQLite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 
 let package = Package(
     name: "feedbackd",
@@ -32,7 +33,8 @@ let package = Package(
         .library(
             name: "FeedbackServer",
             targets: [
-                "FeedbackServer", "FeedbackCore", "FeedbackModel", "SQLiteStore", "MongoStore",
+                "FeedbackServer", "FeedbackCore", "FeedbackHooks", "FeedbackModel", "SQLiteStore",
+                "MongoStore",
             ]
         ),
     ],
@@ -51,12 +53,16 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         // Log lines that a program which embeds the server can send elsewhere.
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        // Counters and latencies that a program which embeds the server can send elsewhere.
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         // File paths, as swift-configuration takes them.
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         // The benchmark's latencies.
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
         // SQLite connections, statements and migrations.
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        // What stands where in the configuration file, for errors that name the line.
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
         // C
@@ -75,6 +81,12 @@ let package = Package(
             name: "CNGHTTP2",
             pkgConfig: "libnghttp2",
             providers: [.apt(["libnghttp2-dev"])]
+        ),
+        // Webhooks.
+        .systemLibrary(
+            name: "CCurl",
+            pkgConfig: "libcurl",
+            providers: [.apt(["libcurl4-openssl-dev"])]
         ),
         // gRPC's message compression.
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
@@ -101,6 +113,11 @@ let package = Package(
             dependencies: ["CMongoC", "FeedbackCore", "FeedbackModel", logging],
             swiftSettings: settings
         ),
+        .target(
+            name: "FeedbackHooks",
+            dependencies: ["CCurl", "FeedbackCore", "FeedbackModel", logging, metrics],
+            swiftSettings: settings
+        ),
 
         // The wire
         .target(name: "ProtoCodec", dependencies: ["CProtobufC"], swiftSettings: settings),
@@ -123,8 +140,8 @@ let package = Package(
         .target(
             name: "FeedbackServer",
             dependencies: [
-                "CFeedbackDescriptors", "FeedbackCore", "FeedbackMessages", "FeedbackModel",
-                "MongoStore", "RPC", "SQLiteStore", logging,
+                "CFeedbackDescriptors", "FeedbackCore", "FeedbackHooks", "FeedbackMessages",
+                "FeedbackModel", "MongoStore", "RPC", "SQLiteStore", logging,
             ],
             swiftSettings: settings
         ),
@@ -223,6 +240,14 @@ let package = Package(
         .testTarget(
             name: "FeedbackCoreTests",
             dependencies: ["FeedbackCore", "FeedbackModel", "StoreContract"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "FeedbackHooksTests",
+            dependencies: [
+                "FeedbackCore", "FeedbackHooks", "FeedbackModel", "SQLiteStore", "TestSupport",
+                logging, metrics,
+            ],
             swiftSettings: settings
         ),
         .target(

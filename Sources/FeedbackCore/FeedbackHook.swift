@@ -54,6 +54,43 @@ public protocol FeedbackHook: Sendable {
     ) async throws -> AddedFeedback
 }
 
+/// A hook that also works between the calls, on the alerts that the store has queued.
+public protocol BackgroundHook: FeedbackHook {
+    /// Begins the work; called once, before the first call comes through the hook.
+    func start(_ outbox: any AlertOutbox)
+    /// Ends the work, though calls may still come through the hook.
+    ///
+    /// What is left is done by the next start.
+    func stop() async
+}
+
+/// A hook made of a closure.
+///
+///     ClosureHook { feedback, context, next in
+///         let added = try await next(feedback)
+///         print("stored \(added.feedback.createdAt)")
+///         return added
+///     }
+public struct ClosureHook: FeedbackHook {
+    /// Does what ``FeedbackHook/intercept(_:context:next:)`` does.
+    public typealias Body =
+        @Sendable (FeedbackDraft, HookContext, HookChain.Next) async throws -> AddedFeedback
+
+    private let body: Body
+
+    /// Makes a hook.
+    public init(_ body: @escaping Body) { self.body = body }
+
+    /// See ``FeedbackHook``.
+    public func intercept(
+        _ feedback: FeedbackDraft,
+        context: HookContext,
+        next: HookChain.Next
+    ) async throws -> AddedFeedback {
+        try await body(feedback, context, next)
+    }
+}
+
 /// A list of hooks around the storage, built once.
 ///
 /// The first hook is the outermost.

@@ -1,4 +1,5 @@
 public import FeedbackModel
+internal import Synchronization
 
 /// The service itself: field rules, hooks, identifiers and time around a store.
 ///
@@ -10,12 +11,14 @@ public import FeedbackModel
 /// What its methods throw is a ``FeedbackError``, or what a hook threw.
 public final class FeedbackService: Sendable {
     private let store: any Store
-    /// The store, if an add needs nothing that could wait.
+    /// The store, if it never waits.
     private let immediateStore: (any ImmediateStore)?
     private let missingSession: MissingSessionPolicy
     /// Gives what is to be stored its identifier and time.
     private let accept: @Sendable (consuming FeedbackDraft) -> Feedback
-    private let chain: HookChain
+    /// The chain, unless there are no hooks.
+    private let chain = Mutex<HookChain?>(nil)
+    private let hasHooks = Atomic(false)
 
     /// Makes a service.
     ///
@@ -32,23 +35,30 @@ public final class FeedbackService: Sendable {
     ) {
         self.store = store
         self.missingSession = missingSession
-        immediateStore = hooks.isEmpty ? store as? any ImmediateStore : nil
+        immediateStore = store as? any ImmediateStore
         let ids = FeedbackIDGenerator()
-        let accept: @Sendable (consuming FeedbackDraft) -> Feedback = { draft in
+        accept = { draft in
             let now = clock()
             return Feedback(id: ids.next(at: now), draft: draft, createdAt: now)
         }
-        self.accept = accept
-        let rulesBeforeStorage = !hooks.isEmpty
-        self.chain = HookChain(hooks) { draft, context in
+        replaceHooks(hooks)
+    }
+
+    /// Puts other hooks in the place of the present ones.
+    ///
+    /// Calls that have begun end with those that they began with.
+    public func replaceHooks(_ hooks: [any FeedbackHook]) {
+        let chain = HookChain(hooks) { [store, missingSession, accept] draft, context in
             // What hooks made of the feedback has to keep the rules like everything else.
-            if rulesBeforeStorage { try FieldRules.check(draft) }
+            try FieldRules.check(draft)
             return try await store.append(
                 accept(draft),
                 missingSession: missingSession,
                 context: context.call
             )
         }
+        self.chain.withLock { $0 = hooks.isEmpty ? nil : chain }
+        hasHooks.store(!hooks.isEmpty, ordering: .releasing)
     }
 
     /// Stores a feedback, through the hooks.
@@ -59,6 +69,13 @@ public final class FeedbackService: Sendable {
         context: CallContext = CallContext()
     ) async throws -> AddedFeedback {
         try FieldRules.check(draft)
+        guard hasHooks.load(ordering: .acquiring), let chain = chain.withLock({ $0 }) else {
+            return try await store.append(
+                accept(draft),
+                missingSession: missingSession,
+                context: context
+            )
+        }
         let context = HookContext(
             action: .add,
             sessionID: draft.sessionID,
@@ -69,9 +86,11 @@ public final class FeedbackService: Sendable {
     }
 
     /// Whether an add takes no waiting: without hooks, and with an ``ImmediateStore``.
-    public var addsAtOnce: Bool { immediateStore != nil }
+    public var addsAtOnce: Bool {
+        immediateStore != nil && !hasHooks.load(ordering: .acquiring)
+    }
 
-    /// Does what ``add(_:context:)`` does, at once; only if ``addsAtOnce``.
+    /// Does what ``add(_:context:)`` does without hooks, at once; only if ``addsAtOnce``.
     public func addNow(
         _ draft: consuming FeedbackDraft,
         context: CallContext = CallContext()

@@ -72,6 +72,31 @@ public protocol Store: Sendable {
     func close() async
 }
 
+/// The durable queues of alerts, one for each rule's name.
+///
+/// Errors are as those of ``Store``.
+public protocol AlertOutbox: Sendable {
+    /// The pending alerts of a rule that are due, in the order of their queueing.
+    func due(of rule: String, at now: Timestamp, limit: Int) async throws -> [QueuedAlert]
+
+    /// When the next pending alert of a rule is due; nil if there is none.
+    func nextDue(of rule: String) async throws -> Timestamp?
+
+    /// Notes durably what became of alerts; those that are gone are passed over.
+    func settle(_ outcomes: [AlertOutcome]) async throws
+
+    /// Alerts of all rules, dead or pending, in the order of their queueing, from the one after the
+    /// given id; with how many there are in all.
+    func list(dead: Bool, after id: Int64, limit: Int) async throws -> (
+        alerts: [QueuedAlert], total: Int64
+    )
+
+    /// Makes dead alerts pending again and due at once; returns how many.
+    ///
+    /// - Parameter ids: which; empty for all.
+    func retry(_ ids: [Int64], at now: Timestamp) async throws -> Int
+}
+
 /// A store that never waits, so that calls need no task.
 public protocol ImmediateStore: Store {
     /// Does what ``Store/append(_:missingSession:context:)`` does, at once.

@@ -64,6 +64,9 @@ public struct FeedbackError: Error, Sendable {
     public var message: String
     /// The fields at fault, with ``Code/invalidArgument``.
     public var violations: [FieldViolation]
+    /// When to try again, with ``Code/resourceExhausted`` and ``Code/unavailable``; nil if that
+    /// cannot be told.
+    public var retryAfter: Duration?
     /// What led to it; for the log, never sent.
     public var cause: (any Error)?
 
@@ -72,11 +75,13 @@ public struct FeedbackError: Error, Sendable {
         _ code: Code,
         _ message: String,
         violations: [FieldViolation] = [],
+        retryAfter: Duration? = nil,
         cause: (any Error)? = nil
     ) {
         self.code = code
         self.message = message
         self.violations = violations
+        self.retryAfter = retryAfter
         self.cause = cause
     }
 
