@@ -259,8 +259,8 @@ let package = Package(
         .testTarget(
             name: "MongoStoreTests",
             dependencies: [
-                "FeedbackCore", "FeedbackModel", "MongoServers", "MongoStore", "StoreContract",
-                "TestSupport", logging,
+                "FeedbackCore", "FeedbackModel", "MongoServers", "MongoStore", "SQLiteStore",
+                "StoreContract", "TestSupport", logging,
             ],
             swiftSettings: settings
         ),

@@ -48,11 +48,23 @@ public final class FeedbackService: Sendable {
     ///
     /// Calls that have begun end with those that they began with.
     public func replaceHooks(_ hooks: [any FeedbackHook]) {
-        let chain = HookChain(hooks) { [store, missingSession, accept] draft, context in
+        let chain = HookChain(hooks) { [store, missingSession, accept] draft, rules, context in
             // What hooks made of the feedback has to keep the rules like everything else.
             try FieldRules.check(draft)
+            let feedback = accept(draft)
+            guard !rules.isEmpty else {
+                return try await store.append(
+                    feedback,
+                    missingSession: missingSession,
+                    context: context.call
+                )
+            }
+            guard let store = store as? any AlertingStore else {
+                throw FeedbackError(.failedPrecondition, "the store queues no alerts")
+            }
             return try await store.append(
-                accept(draft),
+                feedback,
+                alerting: rules,
                 missingSession: missingSession,
                 context: context.call
             )
