@@ -56,11 +56,13 @@ public protocol FeedbackHook: Sendable {
 
 /// A hook that also works between the calls, on the alerts that the store has queued.
 public protocol BackgroundHook: FeedbackHook {
-    /// Begins the work; called once, before the first call comes through the hook.
+    /// Begins the work; called once.
     func start(_ outbox: any AlertOutbox)
+    /// Looks into the outbox soon: dead letters have become pending.
+    func outboxChanged()
     /// Ends the work, though calls may still come through the hook.
     ///
-    /// What is left is done by the next start.
+    /// What is left is done by the next hook of that name.
     func stop() async
 }
 

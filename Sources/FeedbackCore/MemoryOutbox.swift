@@ -30,7 +30,9 @@ package final class MemoryOutbox: AlertOutbox {
         return due.prefix(limit).map(\.alert)
     }
 
-    package func nextDue(of rule: String) async throws -> Timestamp? { pending(of: rule).map(\.due).min() }
+    package func nextDue(of rule: String) async throws -> Timestamp? {
+        pending(of: rule).map(\.due).min()
+    }
 
     package func settle(_ outcomes: [AlertOutcome]) async throws {
         state.withLock { state in
@@ -53,12 +55,13 @@ package final class MemoryOutbox: AlertOutbox {
         }
     }
 
-    package func list(dead: Bool, after id: Int64, limit: Int) async throws -> AlertPage {
+    package func list(
+        dead: Bool,
+        after id: Int64,
+        limit: Int
+    ) async throws -> (alerts: [QueuedAlert], totalSize: Int64) {
         let alerts = state.withLock { $0.alerts }.filter { ($0.state == .dead) == dead }
-        return AlertPage(
-            alerts: Array(alerts.filter { $0.id > id }.prefix(limit)),
-            totalSize: Int64(alerts.count)
-        )
+        return (Array(alerts.filter { $0.id > id }.prefix(limit)), Int64(alerts.count))
     }
 
     package func retry(_ ids: [Int64], at now: Timestamp) async throws -> Int {

@@ -112,17 +112,16 @@ public protocol AlertOutbox: Sendable {
     /// Notes durably what became of alerts; those that are gone are passed over.
     func settle(_ outcomes: [AlertOutcome]) async throws
 
-    /// The alerts of a queue, of all rules, in the order of their ids.
-    ///
-    /// - Parameters:
-    ///   - dead: the dead letters, or those that are pending.
-    ///   - id: the last one that is known already; 0 for none.
-    ///   - limit: at most so many.
-    func list(dead: Bool, after id: Int64, limit: Int) async throws -> AlertPage
+    /// At most so many alerts of all rules, dead letters or pending ones, in the order of their ids,
+    /// beyond the given one; and how many there are in all.
+    func list(
+        dead: Bool,
+        after id: Int64,
+        limit: Int
+    ) async throws -> (alerts: [QueuedAlert], totalSize: Int64)
 
-    /// Makes dead alerts pending again, due at that moment; returns how many.
-    ///
-    /// - Parameter ids: which; empty for all.
+    /// Makes dead alerts pending again, due at that moment: those of the ids, or all if there are
+    /// none. Returns how many.
     func retry(_ ids: [Int64], at now: Timestamp) async throws -> Int
 }
 

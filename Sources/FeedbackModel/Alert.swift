@@ -33,9 +33,10 @@ public struct AlertRule: Sendable, Hashable, Codable {
         self.condition = condition
     }
 
-    /// Whether the newest of the ratings is worth telling, given the last ``historyLength`` ratings
-    /// that the condition looks at, newest first, or all if there are fewer. The newest is one of
-    /// ``ratings``.
+    /// Whether the newest of the ratings is worth telling.
+    ///
+    /// Given are the last ``historyLength`` ratings that the condition looks at, newest first, or all
+    /// if there are fewer. The newest is one of ``ratings``.
     package func isMet(by newest: [Rating]) -> Bool {
         switch condition {
         case .every: true
@@ -183,16 +184,40 @@ public struct AlertOutcome: Sendable, Hashable {
     }
 }
 
-/// Some alerts of a queue.
+/// Which alerts to list.
+public struct AlertQuery: Sendable, Hashable {
+    /// The dead letters, or those that are pending.
+    public var dead: Bool
+    /// How many on the page; 0 means ``FieldLimits/pageSizeDefault``.
+    public var pageSize: Int
+    /// The former page's ``AlertPage/nextPageToken``; empty for the first page.
+    public var pageToken: String
+
+    /// Makes a query; the default is the first page of the dead letters.
+    public init(dead: Bool = true, pageSize: Int = 0, pageToken: String = "") {
+        self.dead = dead
+        self.pageSize = pageSize
+        self.pageToken = pageToken
+    }
+}
+
+/// One page of alerts.
 public struct AlertPage: Sendable, Hashable {
     /// In the order of their ids.
     public var alerts: [QueuedAlert]
-    /// How many the queue has.
+    /// Empty at the end.
+    public var nextPageToken: String
+    /// How many there are, on all pages.
     public var totalSize: Int64
 
     /// Makes a page.
-    public init(alerts: [QueuedAlert], totalSize: Int64) {
+    public init(
+        alerts: [QueuedAlert] = [],
+        nextPageToken: String = "",
+        totalSize: Int64 = 0
+    ) {
         self.alerts = alerts
+        self.nextPageToken = nextPageToken
         self.totalSize = totalSize
     }
 }

@@ -24,6 +24,9 @@ public final class FeedbackServer: Sendable {
     private let rpc: RPCServer
     private let logger: Logger
 
+    /// How long deliveries that have begun may take after the last call; later they are repeated by
+    /// the next start.
+    private static let deliveryTimeout = Duration.seconds(2)
     /// How long the store may take to close after the last call.
     private static let storeCloseTimeout = Duration.seconds(5)
 
@@ -73,6 +76,9 @@ public final class FeedbackServer: Sendable {
             try configuration.socketPath.map { try UnixSocketAddress(path: $0) }
             ?? .conventional(program: "feedbackd")
         socketPath = address.path
+        if hooks.contains(where: { $0 is any BackgroundHook }) {
+            try (store as? AlertFileStore)?.open()
+        }
         service = FeedbackService(
             store: store,
             hooks: hooks,
@@ -103,6 +109,7 @@ public final class FeedbackServer: Sendable {
             try RPCServer.makeFolder(of: address, permissions: permissions)
         }
         try rpc.start(at: address, permissions: permissions)
+        service.start()
     }
 
     /// Stops accepting, lets running calls finish within the drain timeout, closes the store.
@@ -111,7 +118,8 @@ public final class FeedbackServer: Sendable {
     ///   acknowledged may or may not be stored.
     public func stop() async throws {
         await rpc.stop(within: configuration.drainTimeout)
-        let store = self.store
+        let (service, store) = (service, store)
+        _ = await finishes(within: Self.deliveryTimeout) { await service.stop() }
         let isClosed = await finishes(within: Self.storeCloseTimeout) { await store.close() }
         if !isClosed {
             throw FeedbackError(.deadlineExceeded, "the store did not close in time")
@@ -147,26 +155,36 @@ public final class FeedbackServer: Sendable {
         switch location {
         case .memory: return MemoryStore()
         case .sqlite(let path):
-            if isConventional {
-                let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
-                try FileManager.default.createDirectory(
-                    at: folder,
-                    withIntermediateDirectories: true,
-                    attributes: [.posixPermissions: 0o700]
-                )
-            }
+            if isConventional { try makeConventionalFolder() }
             var limits = SQLiteStoreLimits()
             limits.writes = configuration.writeLimits
             return try SQLiteStore(path: path, limits: limits, logger: logger)
         case .mongodb(let uri):
-            return try MongoStore(
+            let store = try MongoStore(
                 uri: uri,
                 database: configuration.mongoDatabase,
                 collection: configuration.mongoCollection,
                 limits: MongoStoreLimits(writes: configuration.writeLimits),
                 logger: logger
             )
+            let file = configuration.alertsFile
+            return AlertFileStore(store, logger: logger) {
+                if let file { return file }
+                return "\(try makeConventionalFolder())/alerts.db"
+            }
         }
+    }
+
+    /// Makes the folder of files whose place nobody names, and returns its path.
+    @discardableResult
+    private static func makeConventionalFolder() throws -> String {
+        let folder = try StoreLocation.conventionalFolder()
+        try FileManager.default.createDirectory(
+            atPath: folder,
+            withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o700]
+        )
+        return folder
     }
 
     private static func groupID(_ name: String) throws -> UInt32 {

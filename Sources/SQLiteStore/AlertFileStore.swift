@@ -27,24 +27,26 @@ public final class AlertFileStore: AlertingStore {
     private static let shareLooksBackMilliseconds = Timestamp.dayMilliseconds
 
     private let store: any Store
-    private let path: String
+    private let path: @Sendable () throws -> String
     private let logger: Logger
     private let state = Mutex(State())
     private let noAlerts = MemoryOutbox()
-    private let wakeUps: AsyncStream<Void>
-    private let wakeUp: AsyncStream<Void>.Continuation
+    private let wakeUp = WakeUp()
 
     /// Makes a store that is the other one until ``open()``.
     ///
     /// - Parameters:
     ///   - store: has the feedback; it is closed with this one.
-    ///   - path: where the file is, or will be made.
     ///   - logger: is told of troubles.
-    public init(_ store: any Store, path: String, logger: Logger) {
+    ///   - path: where the file is, or will be made; asked by ``open()``.
+    public init(
+        _ store: any Store,
+        logger: Logger,
+        path: @escaping @Sendable () throws -> String
+    ) {
         self.store = store
         self.path = path
         self.logger = logger
-        (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
     /// Opens the file, unless it is open; without it no alerts can be queued.
@@ -53,12 +55,14 @@ public final class AlertFileStore: AlertingStore {
     public func open() throws {
         try state.withLock { state in
             if state.file != nil { return }
-            state.file = try SQLiteStore(path: path, logger: logger)
-            state.confirming = Task { [weak self, wakeUps] in
-                for await _ in wakeUps { await self?.confirm() }
+            state.file = try SQLiteStore(path: path(), logger: logger)
+            state.confirming = Task { [weak self, wakeUp] in
+                while !Task.isCancelled {
+                    let isAnyOpen = await self?.confirmAll() ?? false
+                    await wakeUp.wait(atMost: isAnyOpen ? Self.pause : nil)
+                }
             }
         }
-        wakeUp.yield()
     }
 
     /// See ``AlertingStore``.
@@ -94,14 +98,13 @@ public final class AlertFileStore: AlertingStore {
         }
         defer {
             state.withLock { $0.appending.subtract(ids) }
-            wakeUp.yield()
+            wakeUp.signal()
         }
         return try await store.append(feedback, missingSession: missingSession, context: context)
     }
 
     /// See ``Store``.
     public func close() async {
-        wakeUp.finish()
         let (file, confirming) = state.withLock { ($0.file, $0.confirming) }
         confirming?.cancel()
         await confirming?.value
@@ -113,9 +116,10 @@ public final class AlertFileStore: AlertingStore {
 
     // MARK: Confirming
 
-    /// Finds out what became of the unconfirmed alerts whose appends have ended.
-    private func confirm() async {
-        guard let file else { return }
+    /// Finds out what became of the unconfirmed alerts whose appends have ended; true if some have
+    /// to be looked up again.
+    private func confirmAll() async -> Bool {
+        guard let file else { return false }
         var isAnyOpen = false
         do {
             var last: Int64 = 0
@@ -134,11 +138,7 @@ public final class AlertFileStore: AlertingStore {
             isAnyOpen = true
             logger.warning("alerts wait to be confirmed: \(error)")
         }
-        guard isAnyOpen, !Task.isCancelled else { return }
-        Task { [wakeUp] in
-            try await Task.sleep(for: Self.pause)
-            wakeUp.yield()
-        }
+        return isAnyOpen
     }
 
     private func isAppending(_ id: Int64) -> Bool { state.withLock { $0.appending.contains(id) } }

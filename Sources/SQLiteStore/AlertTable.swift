@@ -16,7 +16,9 @@ struct AlertTable {
 
     init(_ db: Database) { self.db = db }
 
-    /// Queues an alert, due at once; an unconfirmed one with its rule. Returns its id.
+    /// Queues an alert, due at once, and returns its id.
+    ///
+    /// An unconfirmed one is kept with its rule.
     @discardableResult
     func insert(_ alert: Alert, unconfirmed rule: AlertRule? = nil) throws -> Int64 {
         var row = try PreparedStatement(

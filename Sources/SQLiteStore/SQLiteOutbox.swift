@@ -22,13 +22,16 @@ struct SQLiteOutbox: AlertOutbox {
         }
     }
 
-    func list(dead: Bool, after id: Int64, limit: Int) async throws -> AlertPage {
+    func list(
+        dead: Bool,
+        after id: Int64,
+        limit: Int
+    ) async throws -> (alerts: [QueuedAlert], totalSize: Int64) {
         try await database.read { db in
             let alerts = AlertTable(db)
             let state: AlertTable.State = dead ? .dead : .pending
-            return AlertPage(
-                alerts: try alerts.list(state, after: id, limit: limit),
-                totalSize: try alerts.count(state)
+            return (
+                try alerts.list(state, after: id, limit: limit), try alerts.count(state)
             )
         }
     }

@@ -20,7 +20,7 @@ struct MongoStoreContractTests {
         let folder = try TemporaryFolder()
         try await behaviour.verify {
             let path = folder.path("alerts.db")
-            let store = AlertFileStore(try await TestStore.open(), path: path, logger: .silent)
+            let store = AlertFileStore(try await TestStore.open(), logger: .silent) { path }
             try store.open()
             return store
         }

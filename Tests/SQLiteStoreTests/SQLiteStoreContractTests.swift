@@ -28,9 +28,8 @@ struct SQLiteStoreContractTests {
         try await behaviour.verify {
             let store = AlertFileStore(
                 MemoryStore(),
-                path: directory.file("alerts.db"),
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-            )
+            ) { directory.file("alerts.db") }
             try store.open()
             return store
         }
