@@ -4,6 +4,7 @@ public import Logging
 internal import MongoStore
 internal import RPC
 internal import SQLiteStore
+internal import Synchronization
 
 /// The daemon as a library: a store, the service with its hooks, and the socket.
 ///
@@ -23,6 +24,8 @@ public final class FeedbackServer: Sendable {
     private let store: any Store
     private let rpc: RPCServer
     private let logger: Logger
+    /// Those that calls go through.
+    private let hooks: Mutex<[any FeedbackHook]>
 
     /// How long the store may take to close after the last call.
     private static let storeCloseTimeout = Duration.seconds(5)
@@ -68,6 +71,7 @@ public final class FeedbackServer: Sendable {
         self.configuration = configuration
         self.store = store
         self.logger = logger
+        self.hooks = Mutex(hooks)
         storeLocation = location
         address =
             try configuration.socketPath.map { try UnixSocketAddress(path: $0) }
@@ -111,6 +115,7 @@ public final class FeedbackServer: Sendable {
     ///   acknowledged may or may not be stored.
     public func stop() async throws {
         await rpc.stop(within: configuration.drainTimeout)
+        for case let hook as any BackgroundHook in hooks.withLock({ $0 }) { await hook.stop() }
         let store = self.store
         let isClosed = await finishes(within: Self.storeCloseTimeout) { await store.close() }
         if !isClosed {
@@ -118,14 +123,36 @@ public final class FeedbackServer: Sendable {
         }
     }
 
+    /// Puts other hooks in the place of the present ones, while calls run.
+    ///
+    /// Calls that have begun end with those that they began with. Not to be called again before it
+    /// has returned.
+    ///
+    /// - Parameter new: none of those that the server has had.
+    public func replaceHooks(_ new: [any FeedbackHook]) async {
+        let old = hooks.withLock { hooks in
+            defer { hooks = new }
+            return hooks
+        }
+        // First the end of the old ones' work: two on the same queue would both deliver an alert.
+        for case let hook as any BackgroundHook in old { await hook.stop() }
+        service.replaceHooks(new)
+    }
+
     /// Serves until SIGTERM or SIGINT, then stops.
     ///
-    /// - Parameter onReady: called when the server listens.
+    /// - Parameters:
+    ///   - onReady: called when the server listens.
+    ///   - reload: called on SIGHUP, for the hooks to go on with; nil for the present ones. Without
+    ///     it, SIGHUP ends the process.
     /// - Throws: what ``start()`` and ``stop()`` throw.
-    public func run(onReady: () -> Void = {}) async throws {
+    public func run(
+        onReady: () -> Void = {},
+        reload: (() async -> [any FeedbackHook]?)? = nil
+    ) async throws {
         // A reader of the log that goes away must not end the server.
         signal(SIGPIPE, SIG_IGN)
-        let signals = TerminationSignals()
+        let signals = ServerSignals(reloads: reload != nil)
         do {
             try start()
         } catch {
@@ -133,9 +160,15 @@ public final class FeedbackServer: Sendable {
             throw error
         }
         onReady()
-        let name = await signals.wait()
-        logger.info("stopping on \(name)")
-        try await stop()
+        while true {
+            switch await signals.next() {
+            case .reload:
+                if let hooks = await reload?() { await replaceHooks(hooks) }
+            case .stop(let name):
+                logger.info("stopping on \(name)")
+                return try await stop()
+            }
+        }
     }
 
     private static func openStore(

@@ -75,6 +75,12 @@ public struct ServerConfiguration: Sendable {
     public var mongoDatabase: String?
     /// MongoDB's collection; nil for `sessions`.
     public var mongoCollection: String?
+    /// The file in which alerts wait for their delivery when the store is MongoDB; nil for the
+    /// conventional place.
+    public var alertsFile: String?
+    /// Where Prometheus reads metrics: a Unix socket's path or a loopback `HOST:PORT`; nil for
+    /// nowhere.
+    public var metricsListen: String?
     /// What happens on a write to an unknown session.
     public var missingSession = MissingSessionPolicy.create
     /// How long running calls may take to finish when the server stops.
