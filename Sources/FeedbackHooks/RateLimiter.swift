@@ -9,8 +9,6 @@ internal import Synchronization
 final class RateLimiter: Sendable {
     typealias Clock = @Sendable () -> ContinuousClock.Instant
 
-    /// The greatest limit.
-    static let addsMax = 1_000_000
     /// How many sessions, and how many processes, are counted at once; what comes on top within the
     /// same minute passes uncounted.
     static let keysMax = 65_536
@@ -32,8 +30,8 @@ final class RateLimiter: Sendable {
         for (name, limit) in [
             ("adds_per_minute_per_session", perSession), ("adds_per_minute_per_peer", perPeer),
         ] {
-            guard (1...Self.addsMax).contains(limit ?? 1) else {
-                throw .invalid(name, "must be 1 to \(Self.addsMax)")
+            guard (1...ValidationHook.addsPerMinuteMax).contains(limit ?? 1) else {
+                throw .invalid(name, "must be 1 to \(ValidationHook.addsPerMinuteMax)")
             }
         }
         state = Mutex(

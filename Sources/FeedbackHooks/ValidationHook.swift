@@ -35,6 +35,9 @@ public final class ValidationHook: FeedbackHook {
         public init() {}
     }
 
+    /// The greatest limit of adds within a minute; the least is 1.
+    public static let addsPerMinuteMax = 1_000_000
+
     /// The attribute that tells when the feedback passed, in UTC (RFC 3339 with milliseconds).
     ///
     /// What the caller put there is replaced. It is left out of a feedback that has as many
