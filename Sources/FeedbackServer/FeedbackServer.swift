@@ -143,16 +143,16 @@ public final class FeedbackServer: Sendable {
     ///
     /// - Parameters:
     ///   - onReady: called when the server listens.
-    ///   - reload: called on SIGHUP, for the hooks to go on with; nil for the present ones. Without
-    ///     it, SIGHUP ends the process.
+    ///   - onHangup: called on SIGHUP, to read the configuration again and the like, for instance
+    ///     with ``replaceHooks(_:)``. Without it, SIGHUP ends the process.
     /// - Throws: what ``start()`` and ``stop()`` throw.
     public func run(
         onReady: () -> Void = {},
-        reload: (() async -> [any FeedbackHook]?)? = nil
+        onHangup: (() async -> Void)? = nil
     ) async throws {
         // A reader of the log that goes away must not end the server.
         signal(SIGPIPE, SIG_IGN)
-        let signals = ServerSignals(reloads: reload != nil)
+        let signals = ServerSignals(hangups: onHangup != nil)
         do {
             try start()
         } catch {
@@ -162,8 +162,7 @@ public final class FeedbackServer: Sendable {
         onReady()
         while true {
             switch await signals.next() {
-            case .reload:
-                if let hooks = await reload?() { await replaceHooks(hooks) }
+            case .hangup: await onHangup?()
             case .stop(let name):
                 logger.info("stopping on \(name)")
                 return try await stop()

@@ -9,29 +9,29 @@ final class ServerSignals: @unchecked Sendable {
     enum Event: Sendable {
         /// By the signal of that name.
         case stop(String)
-        case reload
+        case hangup
     }
 
     private struct State {
         var stop: String?
-        var isToReload = false
+        var isHungUp = false
         var waiter: CheckedContinuation<Event, Never>?
 
-        /// An end goes before everything else, and several reloads in a row are one.
+        /// An end goes before everything else, and several hangups in a row are one.
         mutating func next() -> Event? {
             if let stop { return .stop(stop) }
-            defer { isToReload = false }
-            return isToReload ? .reload : nil
+            defer { isHungUp = false }
+            return isHungUp ? .hangup : nil
         }
     }
 
     private let state = Mutex(State())
     private let sources: [any DispatchSourceSignal]
 
-    /// - Parameter reloads: whether SIGHUP is waited for; otherwise it ends the process.
-    init(reloads: Bool) {
+    /// - Parameter hangups: whether SIGHUP is waited for; otherwise it ends the process.
+    init(hangups: Bool) {
         let queue = DispatchQueue(label: "feedbackd.signals")
-        let names = [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")] + (reloads ? [(SIGHUP, "")] : [])
+        let names = [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")] + (hangups ? [(SIGHUP, "")] : [])
         sources = names.map { number, _ in
             signal(number, SIG_IGN)
             return DispatchSource.makeSignalSource(signal: number, queue: queue)
@@ -44,7 +44,7 @@ final class ServerSignals: @unchecked Sendable {
             source.setRegistrationHandler { registrations.leave() }
             source.setEventHandler { [weak self] in
                 self?.receive { state in
-                    if number == SIGHUP { state.isToReload = true } else { state.stop = name }
+                    if number == SIGHUP { state.isHungUp = true } else { state.stop = name }
                 }
             }
             source.activate()

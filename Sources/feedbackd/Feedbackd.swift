@@ -38,7 +38,7 @@ struct Feedbackd: AsyncParsableCommand {
                     ProgramPages.letGo()
                     Self.say("listening on \(server.socketPath) (store \(server.storeLocation))")
                 },
-                reload: { reload.hooks() }
+                onHangup: { await reload.run(server) }
             )
         } catch {
             Self.say(Self.line(error))

@@ -15,24 +15,25 @@ struct Reload {
         self.logger = logger
     }
 
-    /// The hooks to go on with; nil for the present ones.
-    mutating func hooks() -> [any FeedbackHook]? {
+    mutating func run(_ server: FeedbackServer) async {
         do {
             let new = try Settings(try SettingSources(options: options.given))
-            let hooks = try new.hooks.map { hook in try hook.make(logger) }
+            await server.replaceHooks(try new.hooks.map { hook in try hook.make(logger) })
             tellChanges(in: new)
             settings = new
             logger.notice("hooks are reloaded: \(names)")
-            return hooks
         } catch {
+            await renew(on: server)
             logger.error("the configuration stays as it was: \(Feedbackd.line(error))")
         }
-        // What they write to may have been moved away all the same.
+    }
+
+    /// What the hooks write to may have been moved away, whatever the file is like.
+    private func renew(on server: FeedbackServer) async {
         do {
-            return try settings.hooks.map { hook in try hook.make(logger) }
+            await server.replaceHooks(try settings.hooks.map { hook in try hook.make(logger) })
         } catch {
             logger.error("the hooks stay as they were: \(Feedbackd.line(error))")
-            return nil
         }
     }
 
