@@ -175,6 +175,14 @@ let package = Package(
             swiftSettings: settings
         ),
 
+        // The README's "A daemon of your own".
+        .executableTarget(
+            name: "OwnDaemon",
+            dependencies: ["FeedbackHooks", "FeedbackServer"],
+            path: "Tests/Examples/OwnDaemon",
+            swiftSettings: settings
+        ),
+
         // Tests
         .target(
             name: "TestSupport",
