@@ -17,7 +17,8 @@ feedback_protos=(
 )
 rpc_protos=(
     ttrpc/ttrpc.proto google/rpc/status.proto google/rpc/error_details.proto
-    grpc/health/v1/health.proto grpc/reflection/v1/reflection.proto google/protobuf/any.proto
+    grpc/health/v1/health.proto grpc/reflection/v1/reflection.proto
+    google/protobuf/any.proto google/protobuf/duration.proto
 )
 # What reflection tells: all services that are served, and the messages inside their errors.
 described_protos=(

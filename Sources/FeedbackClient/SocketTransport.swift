@@ -91,7 +91,8 @@ extension FeedbackError {
                 status.message,
                 violations: status.violations.map {
                     FieldViolation(field: $0.field, description: $0.description)
-                }
+                },
+                retryAfter: status.retryDelay
             )
         default: self.init(.internal, "the call failed", cause: error)
         }

@@ -142,7 +142,7 @@ extension NotificationHook.Options {
             }
             for (name, value) in headers {
                 guard !name.isEmpty, name.utf8.allSatisfy(\.isTokenCharacter) else {
-                    throw .invalid("headers", "names must be of letters, digits and -_.")
+                    throw .invalid("headers", "names must be tokens, as RFC 9110 has them")
                 }
                 guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
                     throw .invalid("headers", "values must be without control characters")
@@ -160,10 +160,9 @@ extension UInt8 {
     fileprivate var isTokenCharacter: Bool {
         switch self {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"),
-            UInt8(ascii: "."):
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
             true
-        default: false
+        default: "!#$%&'*+-.^_`|~".utf8.contains(self)
         }
     }
 }

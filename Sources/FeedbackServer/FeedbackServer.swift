@@ -76,9 +76,7 @@ public final class FeedbackServer: Sendable {
             try configuration.socketPath.map { try UnixSocketAddress(path: $0) }
             ?? .conventional(program: "feedbackd")
         socketPath = address.path
-        if hooks.contains(where: { $0 is any BackgroundHook }) {
-            try (store as? AlertFileStore)?.open()
-        }
+        try Self.prepare(store, for: hooks)
         service = FeedbackService(
             store: store,
             hooks: hooks,
@@ -126,14 +124,39 @@ public final class FeedbackServer: Sendable {
         }
     }
 
+    /// Puts other hooks in the place of the present ones, while calls run.
+    ///
+    /// Calls that have begun end with those that they began with. Not to be called again before it
+    /// has returned.
+    ///
+    /// - Parameter hooks: none of those that the server has had.
+    /// - Throws: if the file of the alerts, which the hooks need, cannot be opened; the present hooks
+    ///   then stay.
+    public func replaceHooks(_ hooks: [any FeedbackHook]) async throws {
+        try Self.prepare(store, for: hooks)
+        await service.replaceHooks(hooks)
+    }
+
+    /// Opens what only some hooks need.
+    private static func prepare(_ store: any Store, for hooks: [any FeedbackHook]) throws {
+        guard hooks.contains(where: { $0 is any BackgroundHook }) else { return }
+        try (store as? AlertFileStore)?.open()
+    }
+
     /// Serves until SIGTERM or SIGINT, then stops.
     ///
-    /// - Parameter onReady: called when the server listens.
+    /// - Parameters:
+    ///   - onReady: called when the server listens.
+    ///   - onHangup: called on SIGHUP, to read the configuration again and the like, for instance
+    ///     with ``replaceHooks(_:)``. Without it, SIGHUP ends the process.
     /// - Throws: what ``start()`` and ``stop()`` throw.
-    public func run(onReady: () -> Void = {}) async throws {
+    public func run(
+        onReady: () -> Void = {},
+        onHangup: (() async -> Void)? = nil
+    ) async throws {
         // A reader of the log that goes away must not end the server.
         signal(SIGPIPE, SIG_IGN)
-        let signals = TerminationSignals()
+        let signals = ServerSignals(hangups: onHangup != nil)
         do {
             try start()
         } catch {
@@ -141,9 +164,14 @@ public final class FeedbackServer: Sendable {
             throw error
         }
         onReady()
-        let name = await signals.wait()
-        logger.info("stopping on \(name)")
-        try await stop()
+        while true {
+            switch await signals.next() {
+            case .hangup: await onHangup?()
+            case .stop(let name):
+                logger.info("stopping on \(name)")
+                return try await stop()
+            }
+        }
     }
 
     private static func openStore(
