@@ -145,6 +145,7 @@ def request_frame(
         "metadata": [{"key": key, "value": value} for key, value in metadata],
         "payload_type": payload_type,
         "payload": payload,
+        "payload_hex": request.payload.hex(),
     }
     add(name, "frame", frame_bytes(stream_id, 1, flags, data), meaning=meaning)
 
@@ -161,7 +162,11 @@ def response_frame(
         meaning["status"] = status
     if payload_type:
         response.payload = encode(payload_type, payload)
-        meaning |= {"payload_type": payload_type, "payload": payload}
+        meaning |= {
+            "payload_type": payload_type,
+            "payload": payload,
+            "payload_hex": response.payload.hex(),
+        }
     data = response.SerializeToString(deterministic=True)
     rest = {"decode_only": True} if decode_only else {}
     add(
@@ -453,10 +458,12 @@ def other_messages():
         "@type": "type.googleapis.com/google.protobuf.Timestamp",
         "value": SMALLEST["createdAt"],
     }
-    message(
+    several = {"code": 3, "message": "no", "details": [detail, *VIOLATIONS["details"]]}
+    decode_only(
         "status: a detail that clients pass over",
         "google.rpc.Status",
-        {"code": 3, "message": "no", "details": [detail, *VIOLATIONS["details"]]},
+        encode("google.rpc.Status", several),
+        several,
     )
 
 
