@@ -7,7 +7,7 @@
 set -euo pipefail
 
 program=${FEEDBACKD_PROGRAM:-$(dirname "${BASH_SOURCE[0]}")/../.build/release/feedbackd}
-[ -x "$program" ] || {
+[ -f "$program" ] && [ -x "$program" ] || {
     echo "with-daemon.sh: there is no daemon at $program: run \"make build\"" >&2
     exit 1
 }

@@ -23,6 +23,8 @@ need protoc protobuf-compiler
 need grpc_cpp_plugin protobuf-compiler-grpc
 pkg-config --exists grpc++ || die "gRPC's library is missing; install the Debian package libgrpc++-dev"
 
+# CMake refuses a build folder that was copied from another place.
+grep -qsx "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" "$build/CMakeCache.txt" || rm -rf "$build"
 cmake -S . -B "$build" >/dev/null
 cmake --build "$build" --parallel "$(nproc)" >/dev/null
 
