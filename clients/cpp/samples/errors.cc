@@ -73,9 +73,9 @@ int main(int argc, char** argv) {
     std::cout << "no such session" << std::endl;
   }
 
-  // A deadline that passes before the answer is there.
+  // A deadline that has passed already.
   add.set_comment("");
-  status = feedback->AddFeedback(Within(std::chrono::microseconds(1)).get(), add, &added);
+  status = feedback->AddFeedback(Within(-timeout).get(), add, &added);
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
     std::cout << "too late" << std::endl;
   }

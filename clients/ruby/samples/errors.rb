@@ -36,9 +36,9 @@ rescue GRPC::NotFound
   puts 'no such session'
 end
 
-# A deadline that passes before the answer is there.
+# A deadline that has passed already.
 begin
-  feedback.get_metrics(GetMetricsRequest.new, deadline: Time.now + 0.000_001)
+  feedback.get_metrics(GetMetricsRequest.new, deadline: Time.now - 1)
 rescue GRPC::DeadlineExceeded
   puts 'too late'
 end
