@@ -39,8 +39,8 @@ class Connection:
     and passes that on to another when its own reply is there. So a caller that is alone sends and
     receives by itself, without a change of threads.
 
-    The descriptor is closed when nobody uses the connection any more: closing it under a thread
-    that reads could make that thread read from somebody else's file.
+    The descriptor of a connection that has ended is closed by the last who uses it: closing it under
+    a thread that reads could make that thread read from somebody else's file.
     """
 
     def __init__(self, connected: socket.socket) -> None:
@@ -80,7 +80,7 @@ class Connection:
                 else:
                     self._wait_or_lead(call, deadline)
         finally:
-            if call.leads or not call.is_done:
+            if call.leads or call.reply is None:
                 self._leave(call)
         if call.reply is None:
             raise self._error()
@@ -198,6 +198,8 @@ class Connection:
             if call.leads:
                 call.leads = self._has_leader = False
             self._wake_a_leader()
+        if self._failure is not None:
+            self._close_if_unused()
 
     def _wake_a_leader(self) -> None:
         if self._has_leader:
@@ -224,6 +226,15 @@ class Connection:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
+        self._close_if_unused()
+
+    def _close_if_unused(self) -> None:
+        # Nobody begins to send or to read any more, so it is enough that nobody does now.
+        with self._lock:
+            is_read = self._has_leader
+        if not is_read and self._send_lock.acquire(False):
+            self._socket.close()
+            self._send_lock.release()
 
     def _error(self) -> FeedbackError:
         failure = self._failure or UnavailableError("the connection is used up")

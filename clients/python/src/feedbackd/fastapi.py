@@ -11,17 +11,17 @@ from fastapi import APIRouter, FastAPI, HTTPException, Query
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict
 
+from ._address import path_of
 from .async_client import AsyncFeedbackClient
 from .client import FeedbackClient
 from .errors import (
     DeadlineExceededError,
     FeedbackError,
     InvalidArgumentError,
-    PermissionDeniedError,
     ResourceExhaustedError,
     UnavailableError,
 )
-from .sessions import FeedbackHook, MongoDBSessionManager, path_of, to_dict
+from .sessions import FeedbackHook, MongoDBSessionManager, to_dict
 
 #: Shorter than the client's own: somebody waits for the page.
 DEFAULT_TIMEOUT = 5.0
@@ -61,7 +61,7 @@ class FeedbackList(BaseModel):
     feedbacks: list[StoredFeedback]
     #: All that the session has.
     total: int
-    #: Gets the rest, if there is more than one answer holds.
+    #: Gets the next part; there only if one answer does not hold all.
     next_page_token: str | None = None
 
 
@@ -92,8 +92,9 @@ def feedback_router(
     the event loop; a hook, which is called as `MongoDBSessionManager` does, runs in a thread.
 
     What breaks a rule, and what the hook refuses with a ValueError, is answered with 400 and its
-    message; a body of another shape with 422; 503 means that the daemon, or its store, is away, 504
-    that it took longer than ``timeout`` seconds. Other errors are 500, without any detail.
+    message; a hook's PermissionError with 403; a body of another shape with 422; 503 means that the
+    daemon, or its store, is away, 504 that it took longer than ``timeout`` seconds. Other errors are
+    500, without any detail.
     """
     path = path_of(connection_string)
     client = AsyncFeedbackClient(path, timeout=timeout)
@@ -101,9 +102,13 @@ def feedback_router(
 
     @asynccontextmanager
     async def close_at_end(_: FastAPI) -> AsyncIterator[None]:
+        nonlocal client, blocking
         yield
         client.close()
         blocking.close()
+        # The same application may be started again.
+        client = AsyncFeedbackClient(path, timeout=timeout)
+        blocking = FeedbackClient(path, timeout=timeout)
 
     router = APIRouter(prefix=prefix, tags=["feedback"], lifespan=close_at_end)
 
@@ -118,7 +123,7 @@ def feedback_router(
             await _answered(run_in_threadpool(manager.add_feedback, feedback.model_dump()))
         return Recorded()
 
-    @router.get("/sessions/{session_id}/feedback", response_model_exclude_none=False)
+    @router.get("/sessions/{session_id}/feedback", response_model_exclude_unset=True)
     async def get_feedback(
         session_id: str,
         limit: int = Query(PAGE_SIZE_MAX, ge=1, le=PAGE_SIZE_MAX),
@@ -127,12 +132,14 @@ def feedback_router(
         page = await _answered(
             client.list_page(session_id, page_size=limit, page_token=page_token)
         )
-        return FeedbackList(
+        answer = FeedbackList(
             session_id=session_id,
             feedbacks=[StoredFeedback(**to_dict(feedback)) for feedback in page.feedbacks],
             total=page.total_size,
-            next_page_token=page.next_page_token or None,
         )
+        if page.next_page_token:
+            answer.next_page_token = page.next_page_token
+        return answer
 
     @router.get("/metrics/feedback")
     async def get_feedback_metrics() -> FeedbackMetrics:
@@ -156,10 +163,10 @@ async def _answered(call: Awaitable[Answer]) -> Answer:
         return await call
     except InvalidArgumentError as error:
         raise HTTPException(400, error.message) from None
-    except PermissionDeniedError:
+    except PermissionError:
         raise HTTPException(403, "not permitted") from None
-    except ResourceExhaustedError as error:
-        raise HTTPException(429, error.message) from None
+    except ResourceExhaustedError:
+        raise HTTPException(429, "too large, or too much at once") from None
     except UnavailableError:
         raise HTTPException(503, "feedback cannot be recorded or read right now") from None
     except DeadlineExceededError:
