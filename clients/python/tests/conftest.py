@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,11 @@ class Daemon:
         process.wait()
 
     def freeze(self) -> None:
+        """Returns when none of its threads runs any more."""
         os.kill(self.pid, signal.SIGSTOP)
+        tasks = Path(f"/proc/{self.pid}/task")
+        while any(_state(task) != "T" for task in tasks.iterdir()):
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
@@ -64,6 +69,11 @@ class Daemon:
         rows = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
         # The fifth column is the socket's state (3: connected), the last its path.
         return sum(row[-1] == self.socket and row[5] == "03" for row in rows)
+
+
+def _state(task: Path) -> str:
+    # The name before it is in parentheses, and may hold anything.
+    return (task / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 @pytest.fixture

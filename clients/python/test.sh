@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Tests the Python client: its types, its wheel, and the whole of it against the real daemon.
+#
+#   test.sh [ARGUMENTS OF PYTEST...]
+#
+# FEEDBACKD_PROGRAM names the daemon; without it, it is the one that `make build` builds. Needs
+# Debian's protobuf-compiler and python3-venv, and PyPI for what requirements-test.txt lists.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+cd "$root"
+
+requirements=$here/requirements-test.txt
+venv=.build/venv-clients-python
+export FEEDBACKD_PROGRAM=${FEEDBACKD_PROGRAM:-$root/.build/release/feedbackd}
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+
+[ -x "$FEEDBACKD_PROGRAM" ] || {
+    echo "test.sh: there is no $FEEDBACKD_PROGRAM: run make build, or set FEEDBACKD_PROGRAM" >&2
+    exit 1
+}
+
+if ! cmp -s "$requirements" "$venv/installed.txt"; then
+    # Debian's python3 comes without the part that makes environments.
+    python3 -c 'import ensurepip' 2>/dev/null || Tests/support/install-packages.sh python3-venv
+    echo "installing $requirements into $venv"
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/python" -m pip install --quiet --no-deps --requirement "$requirements"
+    cp "$requirements" "$venv/installed.txt"
+fi
+python=$root/$venv/bin/python
+
+"$here/generate.sh" --check
+
+wheels=$(mktemp -d)
+trap 'rm -rf "$wheels"' EXIT
+"$python" -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$wheels" "$here"
+"$python" -m pip install --quiet --no-deps --force-reinstall "$wheels"/feedbackd-*.whl
+
+cd "$here"
+"$python" -m mypy
+"$python" -m mypy --strict samples
+"$python" -m pytest -p no:cacheprovider "$@"
