@@ -89,7 +89,7 @@ def stopped_daemon(folder):
     """One that keeps what it has stored, not started yet."""
     daemon = Daemon(folder, f"sqlite:{folder}/feedback.db")
     yield daemon
-    daemon.stop()
+    daemon.stop(signal.SIGKILL)
 
 
 @pytest.fixture
@@ -103,7 +103,8 @@ def daemon(folder):
     daemon = Daemon(folder, "memory:")
     daemon.start()
     yield daemon
-    daemon.stop()
+    # At once: a memory has nothing to lose, and clients that are still connected would be waited for.
+    daemon.stop(signal.SIGKILL)
 
 
 @pytest.fixture
