@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the Python messages of src/feedbackd/_proto from the .proto files of ../../Proto.
+# Makes the Python messages of src/feedbackd/_proto from the .proto files of ../../Proto and
+# replies.proto.
 #
 #   generate.sh           writes the generated files in place
 #   generate.sh --check   writes nothing; fails if the committed files differ
@@ -14,8 +15,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 protos=(
-    feedback/v1/feedback.proto feedback/v1/session.proto ttrpc/ttrpc.proto
-    google/rpc/status.proto google/rpc/error_details.proto grpc/health/v1/health.proto
+    ../../Proto/feedback/v1/{feedback,session}.proto ../../Proto/ttrpc/ttrpc.proto
+    ../../Proto/google/rpc/{status,error_details}.proto ../../Proto/grpc/health/v1/health.proto
+    replies.proto
 )
 package=feedbackd/_proto
 
@@ -28,7 +30,7 @@ for proto in "${protos[@]}"; do
         -e 's|^import "(.*/)?([a-z_]+)\.proto";|import "'"$package"'/\2.proto";|' \
         -e 's|"'"$package"'/(any\|struct\|timestamp)\.proto"|"google/protobuf/\1.proto"|' \
         -e '/^import/!s|\bgoogle\.protobuf\.|.google.protobuf.|' \
-        "../../Proto/$proto" >"$work/in/$package/$(basename "$proto")"
+        "$proto" >"$work/in/$package/$(basename "$proto")"
 done
 protoc -I"$work/in" --python_out="$work/out" --pyi_out="$work/out" "$work/in/$package"/*.proto
 

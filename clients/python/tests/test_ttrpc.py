@@ -3,8 +3,10 @@
 import struct
 
 import pytest
-from feedbackd import _ttrpc, errors
+from feedbackd import _messages, _ttrpc, errors
 from feedbackd._proto import feedback_pb2, ttrpc_pb2
+
+METHOD = _messages.ADD_FEEDBACK
 
 
 def reply_frame(stream_id, data, kind=2):
@@ -41,8 +43,7 @@ def test_a_frame_above_the_limit_is_no_ttrpc():
 @pytest.mark.parametrize("size", [0, 1, 127, 128, 16_383, 16_384, 2_097_152])
 @pytest.mark.parametrize("timeout", [1e-12, 1e-9, 0.5, 10.0, 1e30])
 def test_requests_are_what_protobuf_makes_of_them(size, timeout):
-    method = _ttrpc.Method("feedback.v1.FeedbackService", "AddFeedback", None)
-    data = _ttrpc.request_data(method, b"p" * size, timeout)
+    data = _ttrpc.request_data(METHOD, b"p" * size, timeout)
     request = ttrpc_pb2.Request.FromString(data)
     assert request.service == "feedback.v1.FeedbackService"
     assert request.method == "AddFeedback"
@@ -57,7 +58,7 @@ def test_every_status_has_an_error(code):
     response.status.code = code
     response.status.message = "why"
     with pytest.raises(errors.FeedbackError, match="why") as caught:
-        _ttrpc.payload_of(response.SerializeToString())
+        _ttrpc.payload_of(METHOD, response.SerializeToString())
     assert caught.value.code == (code if code < 17 else errors.Code.UNKNOWN)
 
 
@@ -67,19 +68,22 @@ def test_details_of_other_kinds_and_broken_ones_are_passed_over():
     response.status.details.add(type_url="type.googleapis.com/google.rpc.DebugInfo", value=b"\xff")
     response.status.details.add(type_url="type.googleapis.com/google.rpc.BadRequest", value=b"\xff")
     with pytest.raises(errors.InvalidArgumentError) as caught:
-        _ttrpc.payload_of(response.SerializeToString())
+        _ttrpc.payload_of(METHOD, response.SerializeToString())
     assert caught.value.violations == ()
 
 
 def test_an_answer_that_cannot_be_decoded_is_an_internal_error():
     with pytest.raises(errors.InternalError):
-        _ttrpc.payload_of(b"\xff")
+        _ttrpc.payload_of(METHOD, b"\xff")
+    with pytest.raises(errors.InternalError):
+        _ttrpc.payload_of(METHOD, ttrpc_pb2.Response(payload=b"\xff").SerializeToString())
 
 
 def test_a_status_of_ok_is_no_error():
-    response = ttrpc_pb2.Response(payload=b"p")
+    payload = feedback_pb2.AddFeedbackResponse(replayed=True)
+    response = ttrpc_pb2.Response(payload=payload.SerializeToString())
     response.status.SetInParent()
-    assert _ttrpc.payload_of(response.SerializeToString()) == b"p"
+    assert _ttrpc.payload_of(METHOD, response.SerializeToString()) == payload
 
 
 def test_messages_are_registered_under_names_of_their_own():

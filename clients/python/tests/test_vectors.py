@@ -10,6 +10,7 @@ from feedbackd._proto import (
     error_details_pb2,
     feedback_pb2,
     health_pb2,
+    replies_pb2,
     session_pb2,
     status_pb2,
     ttrpc_pb2,
@@ -23,6 +24,16 @@ CLASSES = {
     message.full_name.removeprefix("feedbackd.private."): getattr(module, name)
     for module in MODULES
     for name, message in module.DESCRIPTOR.message_types_by_name.items()
+}
+#: By the type of the answer.
+METHODS = {
+    "feedback.v1.AddFeedbackResponse": _messages.ADD_FEEDBACK,
+    "feedback.v1.ListFeedbacksResponse": _messages.LIST_FEEDBACKS,
+    "feedback.v1.GetMetricsResponse": _messages.GET_METRICS,
+    "feedback.v1.UpdateMetadataResponse": _messages.UPDATE_METADATA,
+    "feedback.v1.GetMetadataResponse": _messages.GET_METADATA,
+    "feedback.v1.DeleteMetadataResponse": _messages.DELETE_METADATA,
+    "grpc.health.v1.HealthCheckResponse": _messages.CHECK_HEALTH,
 }
 
 
@@ -68,10 +79,10 @@ def test_statuses_become_errors(vector):
 
 def check_error(data, status):
     if not status.get("code"):
-        _ttrpc.payload_of(data)
+        _ttrpc.payload_of(_messages.ADD_FEEDBACK, data)
         return
     with pytest.raises(FeedbackError) as caught:
-        _ttrpc.payload_of(data)
+        _ttrpc.payload_of(_messages.ADD_FEEDBACK, data)
     assert caught.value.code == status["code"]
     assert str(caught.value) == status.get("message", "")
     violations = [
@@ -93,7 +104,7 @@ def test_request_frames(vector):
     # This client sends no metadata, but a deadline always, and says that nothing follows.
     if meaning["metadata"] or meaning["timeout_nano"] < 0 or meaning["flags"] != 1:
         return
-    method = _ttrpc.Method(meaning["service"], meaning["method"], None)
+    method = _ttrpc.Method(meaning["service"], meaning["method"], replies_pb2.CheckReply)
     written = _ttrpc.request_data(method, request.payload, 10.0)
     assert _ttrpc.frame(meaning["stream_id"], written)[4:10] == data[4:10]
     ours = ttrpc_pb2.Request.FromString(written)
@@ -112,10 +123,9 @@ def test_response_frames(vector):
     if status.get("code"):
         check_error(data, status)
         return
-    payload = _ttrpc.payload_of(data)
-    assert payload.hex() == meaning["payload_hex"]
-    message = CLASSES[meaning["payload_type"]].FromString(payload)
+    message = _ttrpc.payload_of(METHODS[meaning["payload_type"]], data)
     assert json_format.MessageToDict(message) == meaning["payload"]
+    assert message.SerializeToString(deterministic=True).hex() == meaning["payload_hex"]
 
 
 def test_feedback_is_read_as_it_is_meant():

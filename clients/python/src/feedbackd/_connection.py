@@ -19,17 +19,14 @@ _TIMEVAL_SECONDS_MIN, _TIMEVAL_SECONDS_MAX = 0.001, 1e9
 class _Call:
     """A call that waits for its reply. Guarded by the connection's lock."""
 
-    __slots__ = ("is_done", "leads", "reply", "stream_id", "waiter")
-
-    def __init__(self) -> None:
-        self.stream_id = 0
-        #: The reply is there, or never will be.
-        self.is_done = False
-        #: It reads for all.
-        self.leads = False
-        self.reply: bytes | None = None
-        #: Held by the call; whoever releases it wakes it up, once.
-        self.waiter: threading.Lock | None = None
+    stream_id = 0
+    #: The reply is there, or never will be.
+    is_done = False
+    #: It reads for all.
+    leads = False
+    reply: bytes | None = None
+    #: Held by the call; whoever releases it wakes it up, once.
+    waiter: threading.Lock | None = None
 
 
 class Connection:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ._proto import feedback_pb2, health_pb2, session_pb2
+from ._proto import feedback_pb2, health_pb2, replies_pb2, session_pb2
 from ._ttrpc import Method
 from .errors import invalid
 from .values import (
@@ -30,13 +30,13 @@ from .values import (
 
 _FEEDBACK_SERVICE = "feedback.v1.FeedbackService"
 _SESSION_SERVICE = "feedback.v1.SessionService"
-ADD_FEEDBACK = Method(_FEEDBACK_SERVICE, "AddFeedback", feedback_pb2.AddFeedbackResponse)
-LIST_FEEDBACKS = Method(_FEEDBACK_SERVICE, "ListFeedbacks", feedback_pb2.ListFeedbacksResponse)
-GET_METRICS = Method(_FEEDBACK_SERVICE, "GetMetrics", feedback_pb2.GetMetricsResponse)
-UPDATE_METADATA = Method(_SESSION_SERVICE, "UpdateMetadata", session_pb2.UpdateMetadataResponse)
-GET_METADATA = Method(_SESSION_SERVICE, "GetMetadata", session_pb2.GetMetadataResponse)
-DELETE_METADATA = Method(_SESSION_SERVICE, "DeleteMetadata", session_pb2.DeleteMetadataResponse)
-CHECK_HEALTH = Method("grpc.health.v1.Health", "Check", health_pb2.HealthCheckResponse)
+ADD_FEEDBACK = Method(_FEEDBACK_SERVICE, "AddFeedback", replies_pb2.AddFeedbackReply)
+LIST_FEEDBACKS = Method(_FEEDBACK_SERVICE, "ListFeedbacks", replies_pb2.ListFeedbacksReply)
+GET_METRICS = Method(_FEEDBACK_SERVICE, "GetMetrics", replies_pb2.GetMetricsReply)
+UPDATE_METADATA = Method(_SESSION_SERVICE, "UpdateMetadata", replies_pb2.UpdateMetadataReply)
+GET_METADATA = Method(_SESSION_SERVICE, "GetMetadata", replies_pb2.GetMetadataReply)
+DELETE_METADATA = Method(_SESSION_SERVICE, "DeleteMetadata", replies_pb2.DeleteMetadataReply)
+CHECK_HEALTH = Method("grpc.health.v1.Health", "Check", replies_pb2.CheckReply)
 
 _RATINGS_MEANT: dict[object, int] = {
     Rating.NONE: feedback_pb2.RATING_UNSPECIFIED,

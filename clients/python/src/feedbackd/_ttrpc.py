@@ -38,13 +38,13 @@ class ProtocolError(Exception):
 class Method:
     """A method's name, with the beginning of all its requests."""
 
-    __slots__ = ("prefix", "reply")
+    __slots__ = ("decode", "prefix")
 
     def __init__(self, service: str, name: str, reply: Any) -> None:
+        """The reply is a class of replies.proto."""
         request = ttrpc_pb2.Request(service=service, method=name)
         self.prefix = request.SerializeToString() + _PAYLOAD_TAG
-        #: The class of its answers.
-        self.reply = reply
+        self.decode = reply.FromString
 
 
 def request_data(method: Method, payload: bytes, timeout_seconds: float) -> bytes:
@@ -67,15 +67,15 @@ def frame(stream_id: int, data: bytes) -> bytes:
     return _HEADER.pack(len(data), stream_id, _REQUEST, _REMOTE_CLOSED) + data
 
 
-def payload_of(data: bytes) -> bytes:
-    """The payload of a reply's data; raises what the status says."""
+def payload_of(method: Method, data: bytes) -> Any:
+    """The message in a reply's data; raises what the status says."""
     try:
-        response = ttrpc_pb2.Response.FromString(data)
+        reply = method.decode(data)
     except DecodeError:
-        raise errors.InternalError("the answer is not a ttrpc response") from None
-    if response.HasField("status") and response.status.code != 0:
-        raise _error_of(response.status)
-    return response.payload
+        raise errors.InternalError("the answer cannot be decoded") from None
+    if reply.HasField("status") and reply.status.code != 0:
+        raise _error_of(reply.status)
+    return reply.payload
 
 
 def _error_of(status: status_pb2.Status) -> errors.FeedbackError:

@@ -13,8 +13,8 @@ from typing import Any
 from . import _messages as messages
 from ._address import checked_path, connect
 from ._async_connection import AsyncConnection
-from ._ttrpc import Method, request_data
-from .client import DEFAULT_TIMEOUT, Backoff, checked_timeout, reply_of
+from ._ttrpc import Method, payload_of, request_data
+from .client import DEFAULT_TIMEOUT, Backoff, checked_timeout
 from .errors import UnavailableError, closed, too_late
 from .values import (
     AddedFeedback,
@@ -237,7 +237,7 @@ class AsyncFeedbackClient:
         while True:
             try:
                 data = request_data(method, request, timeout)
-                return reply_of(method, await self._connected().call(data, timeout))
+                return payload_of(method, await self._connected().call(data, timeout))
             except UnavailableError as error:
                 backoff = backoff or Backoff(deadline)
                 pause = backoff.pause(error)

@@ -11,13 +11,11 @@ from datetime import datetime
 from time import monotonic
 from typing import Any
 
-from google.protobuf.message import DecodeError
-
 from . import _messages as messages
 from ._address import checked_path, connect
 from ._connection import Connection
 from ._ttrpc import Method, payload_of, request_data
-from .errors import InternalError, UnavailableError, closed, too_late
+from .errors import UnavailableError, closed, too_late
 from .values import (
     AddedFeedback,
     Author,
@@ -49,15 +47,6 @@ class Backoff:
             raise error
         self._next = min(self._next * 2, _BACKOFF_MAX)
         return pause
-
-
-def reply_of(method: Method, data: bytes) -> Any:
-    """The message in a reply's data."""
-    payload = payload_of(data)
-    try:
-        return method.reply.FromString(payload)
-    except DecodeError:
-        raise InternalError("the answer cannot be decoded") from None
 
 
 def checked_timeout(timeout: float) -> float:
@@ -281,7 +270,7 @@ class FeedbackClient:
                 connection = self._connection
                 if connection is None or not connection.is_usable:
                     connection = self._connect(timeout)
-                return reply_of(method, connection.call(data, timeout, deadline))
+                return payload_of(method, connection.call(data, timeout, deadline))
             except UnavailableError as error:
                 backoff = backoff or Backoff(deadline)
                 pause = backoff.pause(error)
