@@ -187,8 +187,8 @@ def test_metadata_is_merged_and_deleted_by_key(client):
     assert client.delete_metadata("s", ["a", "unknown"]) == {"b": {"y": 2}}
 
 
-def cyclic():
-    value = {}
+def cyclic(**items):
+    value = dict(items)
     value["again"] = value
     return value
 
@@ -205,6 +205,7 @@ def cyclic():
         {"$a": 1},
         {"a": "x" * 70_000},
         cyclic(),
+        cyclic(a="\ud800"),
     ],
 )
 def test_metadata_that_cannot_be_stored_is_refused(client, metadata):

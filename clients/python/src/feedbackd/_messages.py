@@ -14,7 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from ._proto import feedback_pb2, health_pb2, replies_pb2, session_pb2
 from ._ttrpc import Method
-from .errors import invalid
+from .errors import InvalidArgumentError, invalid
 from .values import (
     AddedFeedback,
     Author,
@@ -173,10 +173,10 @@ def update_metadata_request(session_id: str, metadata: Mapping[str, Any]) -> byt
         # Present also when it has no keys.
         request.metadata.SetInParent()
         return request.SerializeToString()
-    except UnicodeError as error:
-        _explain(error, session_id=session_id, metadata=_texts(metadata))
+    except InvalidArgumentError:
+        raise
     except (TypeError, ValueError) as error:
-        _explain(error, session_id=session_id)
+        _explain(error, session_id=session_id, metadata=_texts(metadata, depth=1))
 
 
 def get_metadata_request(session_id: str) -> bytes:
@@ -362,15 +362,19 @@ def _plain(message: Value) -> Any:
     return None
 
 
-def _texts(value: Any) -> list[str]:
-    """All strings in a metadata value."""
+def _texts(value: Any, depth: int) -> list[str]:
+    """All strings in a metadata value, which may contain itself."""
     if isinstance(value, str):
         return [value]
+    if depth > _METADATA_DEPTH_MAX:
+        return []
     if isinstance(value, Mapping):
-        return [*value, *(text for item in value.values() for text in _texts(item))]
-    if isinstance(value, (list, tuple)):
-        return [text for item in value for text in _texts(item)]
-    return []
+        values = [*value, *value.values()]
+    elif isinstance(value, (list, tuple)):
+        values = list(value)
+    else:
+        return []
+    return [text for item in values for text in _texts(item, depth + 1)]
 
 
 def _explain(error: Exception, **fields: Any) -> NoReturn:
