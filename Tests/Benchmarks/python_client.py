@@ -10,7 +10,7 @@ from mongodb import PYMONGO_LOOP, SESSIONS, replica_set, run_loop
 from mongodb import PYTHON as PYMONGO_PYTHON
 from programs import ROOT, LeftOut, Running, Server, feedbackd, peer, run_json
 
-#: What clients/python/test.sh makes; has protobuf.
+#: What clients/python/make-environment.sh makes; has protobuf.
 PYTHON = ROOT / ".build/venv-clients-python/bin/python"
 CALLS = Path(__file__).parent / "peers/python-calls/python_calls.py"
 PYTHON_ECHO = Server("echo in Python", [str(PYTHON), str(CALLS), "server", "--socket", "SOCKET"])
@@ -24,7 +24,7 @@ def python_client(settings: Settings) -> Section:
     """The Python client, one call in flight."""
     section = Section("python_client", "The Python client, one call in flight")
     if not PYTHON.exists():
-        raise LeftOut("there is no environment of clients/python/test.sh")
+        raise LeftOut("clients/python/make-environment.sh has not been run")
     cpu = last_cpu()
     section.notes.append(
         "On the memory store and with the echoes, server and client are on the same core."

@@ -10,8 +10,6 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 cd "$root"
 
-requirements=$here/requirements-test.txt
-venv=.build/venv-clients-python
 export FEEDBACKD_PROGRAM=${FEEDBACKD_PROGRAM:-$root/.build/release/feedbackd}
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
@@ -20,16 +18,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1
     exit 1
 }
 
-if ! cmp -s "$requirements" "$venv/installed.txt"; then
-    # Debian's python3 comes without the part that makes environments.
-    python3 -c 'import ensurepip' 2>/dev/null || Tests/support/install-packages.sh python3-venv
-    echo "installing $requirements into $venv"
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/python" -m pip install --quiet --no-deps --requirement "$requirements"
-    cp "$requirements" "$venv/installed.txt"
-fi
-python=$root/$venv/bin/python
+"$here/make-environment.sh"
+python=$root/.build/venv-clients-python/bin/python
 
 "$here/generate.sh" --check
 
