@@ -5,12 +5,12 @@
 #   generate.sh           writes the generated files in place
 #   generate.sh --check   writes nothing; fails if the committed files differ
 #
-# Needs protoc 3.21 (Debian: protobuf-compiler): what a newer one writes asks for a newer protobuf at
-# run time.
+# Needs protoc 3.21 (Debian: protobuf-compiler): what a newer one writes asks for a newer protobuf
+# at run time.
 #
-# The messages are registered under names of our own: a program that makes stubs from the same .proto
-# files, of another version maybe, or has googleapis-common-protos or grpcio-health-checking, would
-# else have two files of one name. On the wire there are no names.
+# The messages are registered under names of our own: a program that makes stubs from the same
+# .proto files, of another version maybe, or has googleapis-common-protos or grpcio-health-checking,
+# would else have two files of one name. On the wire there are no names.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -36,7 +36,7 @@ protoc -I"$work/in" --python_out="$work/out" --pyi_out="$work/out" "$work/in/$pa
 
 if [ "${1:-}" = --check ]; then
     diff -r --exclude=__init__.py --exclude=__pycache__ "src/$package" "$work/out/$package" || {
-        echo "src/$package differs from what the .proto files give: run clients/python/generate.sh" >&2
+        echo "src/$package differs from what the .proto files give: run $0" >&2
         exit 1
     }
     echo "generated Python messages are up to date"

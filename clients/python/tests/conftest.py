@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,8 +59,7 @@ class Daemon:
         """Returns when none of its threads runs any more."""
         os.kill(self.pid, signal.SIGSTOP)
         tasks = Path(f"/proc/{self.pid}/task")
-        while any(_state(task) != "T" for task in tasks.iterdir()):
-            time.sleep(0.001)
+        eventually(lambda: all(_state(task) == "T" for task in tasks.iterdir()))
 
     def thaw(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
@@ -69,6 +69,14 @@ class Daemon:
         rows = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
         # The fifth column is the socket's state (3: connected), the last its path.
         return sum(row[-1] == self.socket and row[5] == "03" for row in rows)
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Waits until it holds; for what nobody tells."""
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.005)
 
 
 def _state(task: Path) -> str:
@@ -103,11 +111,12 @@ def daemon(folder):
     daemon = Daemon(folder, "memory:")
     daemon.start()
     yield daemon
-    # At once: a memory has nothing to lose, and clients that are still connected would be waited for.
+    # At once: a memory has nothing to lose, and connected clients would be waited for.
     daemon.stop(signal.SIGKILL)
 
 
 @pytest.fixture
 def client(daemon):
-    with FeedbackClient(daemon.socket) as client:
+    # Long, since the machine may be busy; what tests deadlines has its own.
+    with FeedbackClient(daemon.socket, timeout=60) as client:
         yield client

@@ -1,6 +1,7 @@
 """The client of asyncio."""
 
 import asyncio
+import os
 import signal
 import time
 
@@ -137,7 +138,7 @@ def test_a_call_ends_at_its_deadline(daemon):
             with pytest.raises(DeadlineExceededError):
                 await client.add_feedback("s", "up", timeout=0.2)
             daemon.thaw()
-            await client.add_feedback("s", "up")
+            await client.add_feedback("s", "up", timeout=60)
             assert daemon.connections() == 1
 
     asyncio.run(main())
@@ -160,7 +161,7 @@ def test_the_daemon_may_be_killed_and_restarted(durable_daemon):
 
 def test_a_cut_connection_is_retried_with_the_same_request_id(daemon, folder):
     async def main():
-        async with AsyncFeedbackClient(relay.path) as client:
+        async with AsyncFeedbackClient(relay.path, timeout=60) as client:
             assert (await client.add_feedback("s", "up", "once")).replayed
             assert (await client.get_metrics("s")).metrics.total == 1
 
@@ -207,6 +208,25 @@ def test_a_client_refuses_a_second_event_loop_at_the_same_time(daemon):
     loop.run_until_complete(client.health())
     with pytest.raises(RuntimeError, match="one event loop"):
         asyncio.run(client.health())
+    client.close()
+    loop.close()
+
+
+def test_a_forked_child_makes_a_connection_of_its_own(daemon):
+    client = AsyncFeedbackClient(daemon.socket, timeout=60)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(client.add_feedback("parent", "up"))
+    child = os.fork()
+    if child == 0:
+        try:
+            asyncio.run(client.add_feedback("child", "up", str(daemon.connections())))
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    # The loop's own descriptors are shared by both; the parent's still works.
+    metrics = loop.run_until_complete(client.get_metrics("child")).metrics
+    assert metrics.total == 1
+    assert daemon.connections() == 1
     client.close()
     loop.close()
 

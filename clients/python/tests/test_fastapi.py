@@ -5,6 +5,7 @@ import threading
 
 import httpx2
 import pytest
+from conftest import eventually
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from feedbackd.fastapi import feedback_router
@@ -202,5 +203,4 @@ def test_the_application_may_be_started_again_and_leaves_no_connection(daemon, a
     for _ in range(2):
         with TestClient(app) as http:
             assert http.post(URL, json={"rating": "up"}).status_code == 200
-    while daemon.connections():
-        pass
+    eventually(lambda: daemon.connections() == 0)

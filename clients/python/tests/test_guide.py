@@ -192,9 +192,7 @@ def test_13_real_time_alerts(reader):
 def test_14_ab_testing(reader, client):
     reader.run(1, 14)
     assert reader["session_manager"].get_metadata() == {"experiment": "prompt_v2", "variant": "B"}
-    groups = client.get_metrics(
-        group_by=feedbackd.GroupBy.METADATA, metadata_key="variant"
-    ).groups
+    groups = client.get_metrics(group_by=feedbackd.GroupBy.METADATA, metadata_key="variant").groups
     assert groups["B"].positive == 3
 
 

@@ -112,8 +112,7 @@ def test_the_agent_takes_thumbs_from_the_terminal(daemon, client):
         terminal.read_until("you> ")
         terminal.type("\n")
         terminal.read_until(
-            "3 answers: 1 up, 1 down, 1 without a thumb; approval 50 %\n"
-            "wrong: no answer at all é\n"
+            "3 answers: 1 up, 1 down, 1 without a thumb; approval 50 %\nwrong: no answer at all é\n"
         )
         assert terminal.wait() == 0
     stored = [(one.rating.value, one.comment, one.agent_id) for one in client.list_feedbacks()]
@@ -155,15 +154,14 @@ def test_it_depends_on_protobuf_alone(fresh_environment):
     assert names - {"pip", "setuptools"} == {"feedbackd", "protobuf"}
 
 
-def readme_block(language):
-    """The first block in that language."""
-    text = (CLIENT / "README.md").read_text()
-    return re.search(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[1]
+README = re.findall(
+    r"^```python\n(.*?)^```$", (CLIENT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+)
 
 
 def test_the_readmes_ten_lines_work_as_printed(fresh_environment, durable_daemon):
     """Only the daemon's address is told, as FEEDBACKD_SOCKET."""
-    program = readme_block("python")
+    program = README[0]
     assert len(program.splitlines()) <= 10
     environment = os.environ | {"FEEDBACKD_SOCKET": durable_daemon.socket}
     command = [fresh_environment / "python", "-c", program]
@@ -172,3 +170,11 @@ def test_the_readmes_ten_lines_work_as_printed(fresh_environment, durable_daemon
         line.partition("# ")[2] for line in program.splitlines() if "print" in line and "# " in line
     ]
     assert output.splitlines() == promised
+
+
+@pytest.mark.parametrize("program", README, ids=lambda program: program.splitlines()[0])
+def test_the_readmes_other_programs_run(daemon, program):
+    """With this daemon's socket instead of the usual one."""
+    program = program.replace("/run/feedbackd/feedbackd.sock", daemon.socket)
+    environment = os.environ | {"FEEDBACKD_SOCKET": daemon.socket}
+    run([sys.executable, "-W", "error", "-c", program], env=environment)

@@ -42,7 +42,8 @@ def vectors(kind, **wanted):
     chosen = [
         vector
         for vector in VECTORS
-        if vector["kind"] == kind and vector.get("valid", True)
+        if vector["kind"] == kind
+        and vector.get("valid", True)
         # Its details are of a type that has another name here; test_statuses has them.
         and not (kind == "message" and vector["type"] == "google.rpc.Status")
         and all(vector["meaning"].get(key) == value for key, value in wanted.items())

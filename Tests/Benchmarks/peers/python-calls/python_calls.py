@@ -44,9 +44,7 @@ def client_call(path: str, sessions: int) -> Callable[[], bool]:
 def socket_call(path: str) -> Callable[[], bool]:
     from feedbackd import _messages, _ttrpc
 
-    payload = _messages.add_request(
-        SESSION.format(0), RATING, COMMENT, "", "", "", None, (), None
-    )
+    payload = _messages.add_request(SESSION.format(0), RATING, COMMENT, "", "", "", None, (), None)
     frame = _ttrpc.frame(1, _ttrpc.request_data(_messages.ADD_FEEDBACK, payload, 10.0))
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.connect(path)

@@ -15,8 +15,9 @@ _RECEIVE_BYTES = 65_536
 class AsyncConnection:
     """Sends requests and hands out replies, whatever order they come in.
 
-    Used by its loop's thread only. The socket is its own rather than a transport's, so that a forked
-    child can let go of it without touching the epoll descriptor that it shares with its parent.
+    Used by its loop's thread only. The socket is its own rather than a transport's, so that a
+    forked child can let go of it without touching the epoll descriptor that it shares with its
+    parent.
     """
 
     def __init__(self, connected: socket.socket) -> None:
@@ -41,8 +42,8 @@ class AsyncConnection:
     async def call(self, data: bytes, timeout: float) -> bytes:
         """Sends a request's data and returns its reply's; the timeout is in seconds.
 
-        Raises UNAVAILABLE if the connection breaks, CANCELLED if it is closed, DEADLINE_EXCEEDED. If
-        the task is cancelled, the reply will be thrown away.
+        Raises UNAVAILABLE if the connection breaks, CANCELLED if it is closed, DEADLINE_EXCEEDED.
+        If the task is cancelled, the reply will be thrown away.
         """
         stream_id = self._next_id
         self._next_id += 2

@@ -36,8 +36,8 @@ class Connection:
     and passes that on to another when its own reply is there. So a caller that is alone sends and
     receives by itself, without a change of threads.
 
-    The descriptor of a connection that has ended is closed by the last who uses it: closing it under
-    a thread that reads could make that thread read from somebody else's file.
+    The descriptor of a connection that has ended is closed by the last who uses it: closing it
+    under a thread that reads could make that thread read from somebody else's file.
     """
 
     def __init__(self, connected: socket.socket) -> None:
@@ -144,9 +144,14 @@ class Connection:
         """Reads until the call's own reply is there."""
         try:
             while True:
-                if timeout != self._receive_timeout:
-                    self._limit(socket.SO_RCVTIMEO, timeout)
-                    self._receive_timeout = timeout
+                left = deadline - monotonic()
+                if left <= 0:
+                    raise too_late()
+                # A hundredth more does no harm, and spares nearly every call a system call.
+                limit = timeout if left > 0.99 * timeout else left
+                if limit != self._receive_timeout:
+                    self._limit(socket.SO_RCVTIMEO, limit)
+                    self._receive_timeout = limit
                 try:
                     received = self._receive(_RECEIVE_BYTES)
                 except BlockingIOError:
@@ -158,9 +163,6 @@ class Connection:
                     self._deliver(call, self._decoder.decode(received))
                     if call.is_done:
                         return
-                timeout = deadline - monotonic()
-                if timeout <= 0:
-                    raise too_late()
         except FeedbackError:
             raise
         except OSError as error:

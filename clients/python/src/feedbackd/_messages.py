@@ -38,13 +38,15 @@ GET_METADATA = Method(_SESSION_SERVICE, "GetMetadata", replies_pb2.GetMetadataRe
 DELETE_METADATA = Method(_SESSION_SERVICE, "DeleteMetadata", replies_pb2.DeleteMetadataReply)
 CHECK_HEALTH = Method("grpc.health.v1.Health", "Check", replies_pb2.CheckReply)
 
-_RATINGS_MEANT: dict[object, int] = {
-    Rating.NONE: feedback_pb2.RATING_UNSPECIFIED,
-    Rating.UP: feedback_pb2.RATING_UP,
-    Rating.DOWN: feedback_pb2.RATING_DOWN,
+_RATINGS: dict[int, Rating] = {
+    feedback_pb2.RATING_UNSPECIFIED: Rating.NONE,
+    feedback_pb2.RATING_UP: Rating.UP,
+    feedback_pb2.RATING_DOWN: Rating.DOWN,
 }
-_NUMBERS = _RATINGS_MEANT | {rating.value: n for rating, n in _RATINGS_MEANT.items()}  # type: ignore[attr-defined]
-_RATINGS: dict[int, Rating] = {number: rating for rating, number in _RATINGS_MEANT.items()}  # type: ignore[misc]
+#: By the rating and by its value, as callers give it.
+_RATING_NUMBERS: dict[Rating | str | None, int] = {
+    key: number for number, rating in _RATINGS.items() for key in (rating, rating.value)
+}
 
 # A frozen dataclass's own __init__ takes twice as long as this, which shows in every call.
 _new = object.__new__
@@ -268,7 +270,7 @@ def _metrics(message: feedback_pb2.Metrics) -> Metrics:
 
 def _rating_number(field: str, rating: Rating | str | None) -> Any:
     try:
-        return _NUMBERS[rating]
+        return _RATING_NUMBERS[rating]
     except (KeyError, TypeError):
         raise invalid(field, 'must be "up", "down" or None') from None
 
@@ -285,9 +287,7 @@ def _timestamp(field: str, instant: datetime | None) -> Timestamp | None:
     if instant.tzinfo is None:
         raise invalid(field, "must have a time zone, like datetime.now(timezone.utc)")
     since = instant - _EPOCH
-    return Timestamp(
-        seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000
-    )
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
 
 
 def _items(field: str, items: Iterable[Any]) -> list[Any]:

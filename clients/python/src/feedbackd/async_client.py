@@ -15,7 +15,7 @@ from ._address import checked_path, connect
 from ._async_connection import AsyncConnection
 from ._ttrpc import Method, payload_of, request_data
 from .client import DEFAULT_TIMEOUT, Backoff, checked_timeout
-from .errors import UnavailableError, closed, too_late
+from .errors import UnavailableError, closed
 from .values import (
     AddedFeedback,
     Author,
@@ -35,8 +35,8 @@ class AsyncFeedbackClient:
             await client.add_feedback("user-123", "up", "Very helpful response!")
 
     It does what `FeedbackClient` does, with the same methods; ``list_feedbacks`` is for ``async
-    for``. It belongs to the event loop that uses it first, until that loop is closed. A task that is
-    cancelled gives up its call; the server may carry it out all the same.
+    for``. It belongs to the event loop that uses it first, until that loop is closed. A task that
+    is cancelled gives up its call; the server may carry it out all the same.
     """
 
     def __init__(
@@ -240,11 +240,10 @@ class AsyncFeedbackClient:
                 return payload_of(method, await self._connected().call(data, timeout))
             except UnavailableError as error:
                 backoff = backoff or Backoff(deadline)
-                pause = backoff.pause(error)
-            await asyncio.sleep(pause)
-            timeout = deadline - monotonic()
-            if timeout <= 0:
-                raise too_late()
+                await asyncio.sleep(backoff.pause(error))
+                timeout = deadline - monotonic()
+                if timeout <= 0:
+                    raise
 
     def _connected(self) -> AsyncConnection:
         """The connection, made anew if there is none that works."""

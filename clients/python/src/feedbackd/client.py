@@ -29,6 +29,8 @@ from .values import (
 
 #: How long a call may take with all its attempts, in seconds, unless it says otherwise.
 DEFAULT_TIMEOUT = 10.0
+#: About 30 years; what the system's calls take without overflowing is not much more.
+_TIMEOUT_MAX = 1e9
 #: The first pause between attempts, in seconds; each further one is twice as long, to a limit.
 _BACKOFF, _BACKOFF_MAX = 0.05, 1.0
 
@@ -50,8 +52,8 @@ class Backoff:
 
 
 def checked_timeout(timeout: float) -> float:
-    if not timeout > 0:
-        raise ValueError("timeout must be above 0 seconds")
+    if not 0 < timeout <= _TIMEOUT_MAX:
+        raise ValueError(f"timeout must be above 0 and at most {_TIMEOUT_MAX:g} seconds")
     return timeout
 
 
@@ -61,8 +63,8 @@ class FeedbackClient:
         with FeedbackClient() as client:
             client.add_feedback("user-123", "up", "Very helpful response!")
 
-    It may be used from many threads at once; their calls share one connection, which is made when it
-    is first needed and again after it was lost. After a fork the child makes one of its own.
+    It may be used from many threads at once; their calls share one connection, which is made when
+    it is first needed and again after it was lost. After a fork the child makes one of its own.
 
     Every call has a deadline, 10 seconds ahead unless ``timeout`` says otherwise, and is repeated
     with the same request_id while the server is UNAVAILABLE and time is left: nothing is stored
@@ -273,12 +275,11 @@ class FeedbackClient:
                 return payload_of(method, connection.call(data, timeout, deadline))
             except UnavailableError as error:
                 backoff = backoff or Backoff(deadline)
-                pause = backoff.pause(error)
-            if self._closed.wait(pause):
-                raise closed()
-            timeout = deadline - monotonic()
-            if timeout <= 0:
-                raise too_late()
+                if self._closed.wait(backoff.pause(error)):
+                    raise closed() from None
+                timeout = deadline - monotonic()
+                if timeout <= 0:
+                    raise
 
     def _connect(self, timeout: float) -> Connection:
         """The connection, made anew if there is none that works."""

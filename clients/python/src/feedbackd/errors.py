@@ -86,7 +86,7 @@ class PermissionDeniedError(FeedbackError, PermissionError):
 
 
 class ResourceExhaustedError(FeedbackError):
-    """A limit is reached: of a message, of the server's queues, of a session, or the disk is full."""
+    """A limit is reached: a message's, a queue's, a session's, the disk's."""
 
     _code = Code.RESOURCE_EXHAUSTED
 
@@ -132,9 +132,7 @@ _CLASSES: dict[int, type[FeedbackError]] = {
 }
 
 
-def error_of(
-    code: int, message: str, violations: Sequence[FieldViolation] = ()
-) -> FeedbackError:
+def error_of(code: int, message: str, violations: Sequence[FieldViolation] = ()) -> FeedbackError:
     """The error of a status; a code that gRPC does not have is UNKNOWN."""
     if code in _CLASSES:
         return _CLASSES[code](message, violations)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query
 from fastapi.concurrency import run_in_threadpool
@@ -93,8 +93,8 @@ def feedback_router(
 
     What breaks a rule, and what the hook refuses with a ValueError, is answered with 400 and its
     message; a hook's PermissionError with 403; a body of another shape with 422; 503 means that the
-    daemon, or its store, is away, 504 that it took longer than ``timeout`` seconds. Other errors are
-    500, without any detail.
+    daemon, or its store, is away, 504 that it took longer than ``timeout`` seconds. Other errors
+    are 500, without any detail.
     """
     path = path_of(connection_string)
     client = AsyncFeedbackClient(path, timeout=timeout)
@@ -129,9 +129,7 @@ def feedback_router(
         limit: int = Query(PAGE_SIZE_MAX, ge=1, le=PAGE_SIZE_MAX),
         page_token: str = "",
     ) -> FeedbackList:
-        page = await _answered(
-            client.list_page(session_id, page_size=limit, page_token=page_token)
-        )
+        page = await _answered(client.list_page(session_id, page_size=limit, page_token=page_token))
         answer = FeedbackList(
             session_id=session_id,
             feedbacks=[StoredFeedback(**to_dict(feedback)) for feedback in page.feedbacks],

@@ -40,11 +40,11 @@ class MongoDBSessionManager:
         feedback_hook: FeedbackHook | None = None,
         feedbackHook: FeedbackHook | None = None,
     ) -> None:
-        """Names a session; connection_string is ``unix:PATH``, by default the daemon's usual socket.
+        """Names a session; connection_string is ``unix:PATH``, by default the daemon's own.
 
         The names of the database and the collection are the daemon's affair and ignored here. The
-        hook may be given under either name. Raises INVALID_ARGUMENT, which is also a ValueError, for
-        any other connection string, such as ``mongodb://…``.
+        hook may be given under either name. Raises INVALID_ARGUMENT, which is also a ValueError,
+        for any other connection string, such as ``mongodb://…``.
         """
         if feedback_hook is not None and feedbackHook is not None:
             raise TypeError("feedback_hook and feedbackHook are the same: give one of them")
@@ -234,7 +234,8 @@ def arguments_of(feedback: Mapping[str, Any]) -> dict[str, Any]:
     )
     if unknown:
         raise invalid(
-            "feedback", f"has unknown keys; known are {', '.join(_KEYS)}, and those that begin with _"
+            "feedback",
+            f"has unknown keys; known are {', '.join(_KEYS)}, and those that begin with _",
         )
     comment = feedback.get("comment")
     arguments = {"rating": feedback.get("rating"), "comment": "" if comment is None else comment}

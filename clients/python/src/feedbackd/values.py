@@ -69,7 +69,7 @@ class Feedback:
     agent_id: str = ""
     author: Author | None = None
     tags: tuple[str, ...] = ()
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 class AddedFeedback:
