@@ -212,23 +212,29 @@ def test_a_client_refuses_a_second_event_loop_at_the_same_time(daemon):
     loop.close()
 
 
-def test_a_forked_child_makes_a_connection_of_its_own(daemon):
-    client = AsyncFeedbackClient(daemon.socket, timeout=60)
+def test_a_forked_child_makes_a_connection_of_its_own(daemon, client):
+    async def add_in_child():
+        await forked.add_feedback("child", "up")
+        # The parent's, this one, and that of the fixture.
+        await forked.add_feedback("child", "up", str(daemon.connections()))
+
+    client.health()
+    forked = AsyncFeedbackClient(daemon.socket, timeout=60)
     loop = asyncio.new_event_loop()
-    loop.run_until_complete(client.add_feedback("parent", "up"))
+    loop.run_until_complete(forked.add_feedback("parent", "up"))
     child = os.fork()
     if child == 0:
         try:
-            asyncio.run(client.add_feedback("child", "up", str(daemon.connections())))
+            asyncio.run(add_in_child())
         finally:
             os._exit(0)
     os.waitpid(child, 0)
-    # The loop's own descriptors are shared by both; the parent's still works.
-    metrics = loop.run_until_complete(client.get_metrics("child")).metrics
-    assert metrics.total == 1
-    assert daemon.connections() == 1
-    client.close()
+    # The parent's connection and its event loop are what they were.
+    loop.run_until_complete(forked.add_feedback("parent", "up"))
+    forked.close()
     loop.close()
+    assert [feedback.comment for feedback in client.list_feedbacks("child")] == ["", "3"]
+    assert client.get_metrics("parent").metrics.total == 2
 
 
 def test_other_tasks_run_while_a_call_waits(daemon):
