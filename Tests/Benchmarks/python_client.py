@@ -6,7 +6,7 @@ from pathlib import Path
 from dataset import scratch_folder
 from durable import new_file
 from measure import P50, Sample, Section, Settings, at_most, in_turn, last_cpu
-from mongodb import PYMONGO_LOOP, SESSIONS, replica_set, run_loop
+from mongodb import PYMONGO_LOOP, replica_set, run_loop
 from mongodb import PYTHON as PYMONGO_PYTHON
 from programs import ROOT, LeftOut, Running, Server, feedbackd, peer, run_json
 
@@ -41,13 +41,14 @@ def python_client(settings: Settings) -> Section:
         section.compare("", "Python add, memory, p50", P50, MEMORY, SOCKETS)
 
     with scratch_folder() as folder, replica_set() as uri:
-        loop = [str(PYMONGO_PYTHON), str(PYMONGO_LOOP), "--uri", uri]
+        # Enough that no document grows large, and soon made.
+        loop = [str(PYMONGO_PYTHON), str(PYMONGO_LOOP), "--uri", uri, "--sessions", "1000"]
         section.samples |= in_turn(
             {
                 SQLITE: lambda: _load(
                     feedbackd(f"sqlite:{new_file(folder)}"), "client", settings
                 )(),
-                PYMONGO: lambda: run_loop([*loop, "--sessions", str(SESSIONS)], settings),
+                PYMONGO: lambda: run_loop(loop, settings),
             },
             settings.rounds,
         )

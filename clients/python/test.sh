@@ -8,9 +8,10 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
+FEEDBACKD_PROGRAM=$(realpath --no-symlinks "${FEEDBACKD_PROGRAM:-$root/.build/release/feedbackd}")
+export FEEDBACKD_PROGRAM
 cd "$root"
 
-export FEEDBACKD_PROGRAM=${FEEDBACKD_PROGRAM:-$root/.build/release/feedbackd}
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
 [ -x "$FEEDBACKD_PROGRAM" ] || {

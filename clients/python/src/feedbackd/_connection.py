@@ -49,6 +49,8 @@ class Connection:
         self._pending: dict[int, _Call] = {}
         self._next_id = 1
         self._has_leader = False
+        #: Whether further calls may use it.
+        self.is_usable = True
         #: Why it is of no use any more.
         self._failure: FeedbackError | None = None
         #: How long the kernel lets a send or a receive wait now.
@@ -56,10 +58,6 @@ class Connection:
 
     def __del__(self) -> None:
         self._socket.close()
-
-    @property
-    def is_usable(self) -> bool:
-        return self._failure is None and self._next_id <= STREAM_ID_MAX
 
     def call(self, data: bytes, timeout: float, deadline: float) -> bytes:
         """Sends a request's data and returns its reply's.
@@ -100,10 +98,12 @@ class Connection:
             raise too_late()
         try:
             with self._lock:
-                stream_id = call.stream_id = self._next_id
-                if self._failure is not None or stream_id > STREAM_ID_MAX:
+                if not self.is_usable:
                     raise self._error()
+                stream_id = call.stream_id = self._next_id
                 self._next_id = stream_id + 2
+                if stream_id >= STREAM_ID_MAX:
+                    self.is_usable = False
                 # Who is alone reads its own reply. With others there, to lead before the request is
                 # sent would leave nobody to read while the server reads no more.
                 if not self._pending and not self._has_leader:
@@ -213,6 +213,7 @@ class Connection:
     def _fail(self, error: FeedbackError) -> None:
         """Ends all calls, and wakes up whoever reads or writes."""
         with self._lock:
+            self.is_usable = False
             if self._failure is None:
                 self._failure = error
             for call in self._pending.values():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime, timedelta, timezone
+from os import urandom
 from typing import Any, NoReturn
 
 from google.protobuf.struct_pb2 import Struct, Value
@@ -48,6 +48,8 @@ _RATING_NUMBERS: dict[Rating | str | None, int] = {
     key: number for number, rating in _RATINGS.items() for key in (rating, rating.value)
 }
 
+_AddFeedbackRequest = feedback_pb2.AddFeedbackRequest
+
 # A frozen dataclass's own __init__ takes twice as long as this, which shows in every call.
 _new = object.__new__
 (
@@ -71,10 +73,6 @@ _INTEGER_MAX = 1 << 53
 _METADATA_DEPTH_MAX = 16
 
 
-def make_request_id() -> str:
-    return os.urandom(16).hex()
-
-
 def add_request(
     session_id: str,
     rating: Rating | str | None,
@@ -86,13 +84,12 @@ def add_request(
     tags: Iterable[str],
     attributes: Mapping[str, str] | None,
 ) -> bytes:
-    number = _rating_number("rating", rating)
     try:
-        request = feedback_pb2.AddFeedbackRequest(
+        request = _AddFeedbackRequest(
             session_id=session_id,
-            rating=number,
+            rating=_RATING_NUMBERS[rating],  # type: ignore[arg-type]
             comment=comment,
-            request_id=request_id or make_request_id(),
+            request_id=request_id or urandom(16).hex(),
         )
         # What is mostly empty costs nothing when it is.
         if message_id:
@@ -107,7 +104,8 @@ def add_request(
         if attributes:
             request.attributes.update(attributes)
         return request.SerializeToString()
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
+        _rating_number("rating", rating)
         _explain(
             error,
             session_id=session_id,

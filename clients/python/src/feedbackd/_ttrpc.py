@@ -54,7 +54,9 @@ def request_data(method: Method, payload: bytes, timeout_seconds: float) -> byte
 
     Raises RESOURCE_EXHAUSTED if it is too large for the server.
     """
-    data = b"".join((method.prefix, _varint(len(payload)), payload, _timeout(timeout_seconds)))
+    size = len(payload)
+    length = _LENGTHS[size] if size < _LENGTHS_COUNT else _varint(size)
+    data = b"".join((method.prefix, length, payload, _timeout(timeout_seconds)))
     if len(data) > DATA_BYTES_MAX:
         raise errors.ResourceExhaustedError(
             f"the message has {len(data)} bytes, at most {DATA_BYTES_MAX} are accepted"
@@ -103,14 +105,17 @@ def _timeout(seconds: float) -> bytes:
 def _varint(value: int) -> bytes:
     if value < 0x80:
         return value.to_bytes(1, "big")
-    if value < 0x4000:
-        return bytes((value & 0x7F | 0x80, value >> 7))
     digits = bytearray()
     while value > 0x7F:
         digits.append(value & 0x7F | 0x80)
         value >>= 7
     digits.append(value)
     return bytes(digits)
+
+
+#: The lengths of nearly all payloads.
+_LENGTHS_COUNT = 1024
+_LENGTHS = [_varint(size) for size in range(_LENGTHS_COUNT)]
 
 
 class FrameDecoder:
