@@ -17,6 +17,7 @@ from footprint import footprint
 from measure import Section, Settings
 from mongodb import mongodb
 from programs import WORK, Failed, LeftOut
+from python_client import python_client
 from scale import scale
 from speed import grpc, one_call, pay_as_you_go, throughput
 
@@ -30,6 +31,7 @@ SECTIONS: list[Callable[[Settings], Section]] = [
     pay_as_you_go,
     grpc,
     mongodb,
+    python_client,
     counts,
 ]
 

@@ -62,17 +62,17 @@ def durable(settings: Settings) -> Section:
 
 def _daemon(folder: Path, shape: tuple[int, int], settings: Settings) -> Sample:
     """Loads a daemon with a new database."""
-    server = feedbackd(f"sqlite:{_new_file(folder)}")
+    server = feedbackd(f"sqlite:{new_file(folder)}")
     return fresh(server, ttrpc_load, shape, settings)()
 
 
 def _loop(folder: Path, settings: Settings, name: str, *options: str) -> Sample:
     """Runs a program of one thread; the last option is the one that names its new file."""
-    command = [program(name), *options, str(_new_file(folder))]
+    command = [program(name), *options, str(new_file(folder))]
     return Sample(run_json([*command, "--seconds", str(settings.seconds)]))
 
 
-def _new_file(folder: Path) -> Path:
+def new_file(folder: Path) -> Path:
     """A file that is not there, nor any rest of the former run."""
     for rest in folder.glob("file*"):
         rest.unlink()
@@ -83,6 +83,6 @@ def _new_file(folder: Path) -> Path:
 
 def _batch_size(folder: Path) -> float:
     """How many adds feedbackd stores in one transaction, in the mean."""
-    server = feedbackd(f"sqlite:{_new_file(folder)}")
+    server = feedbackd(f"sqlite:{new_file(folder)}")
     calls, counts = counted(server, (8, 8), "--duration", "1")
     return calls / counts["transactions"]

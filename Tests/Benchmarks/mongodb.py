@@ -49,19 +49,19 @@ def mongodb(settings: Settings) -> Section:
     section = Section("mongodb", "MongoDB, a replica set of one member on this machine")
     if "mongodb://" not in run([program("feedbackd"), "--help"]):
         raise LeftOut("this build of feedbackd has no MongoDB store")
-    with _replica_set() as uri:
+    with replica_set() as uri:
         loop = [program("mongoc-loop"), "--uri", uri]
         many = f"{BATCH} adds in flight"
         contenders = {
             "feedbackd, 8 x 8": lambda: _daemon(uri, (8, 8), settings),
-            "pymongo, one caller": lambda: _loop(
+            "pymongo, one caller": lambda: run_loop(
                 [str(PYTHON), str(PYMONGO_LOOP), "--uri", uri], settings
             ),
-            "libmongoc, bulk": lambda: _loop(
+            "libmongoc, bulk": lambda: run_loop(
                 [*loop, "--mode", "bulk", "--batch", str(BATCH)], settings
             ),
             "feedbackd, 1 x 1": lambda: _daemon(uri, (1, 1), settings),
-            "libmongoc, update": lambda: _loop([*loop, "--mode", "update"], settings),
+            "libmongoc, update": lambda: run_loop([*loop, "--mode", "update"], settings),
         }
         section.samples = in_turn(contenders, settings.rounds)
     for other, limit in {"pymongo, one caller": 10, "libmongoc, bulk": 0.8}.items():
@@ -85,13 +85,13 @@ def _daemon(uri: str, shape: tuple[int, int], settings: Settings) -> Sample:
         return under_load(running, command, settings)
 
 
-def _loop(command: list[str], settings: Settings) -> Sample:
+def run_loop(command: list[str], settings: Settings) -> Sample:
     times = ["--warmup", str(settings.warm_up_seconds), "--seconds", str(settings.seconds)]
     return Sample(run_json([*command, *times]))
 
 
 @contextmanager
-def _replica_set() -> Iterator[str]:
+def replica_set() -> Iterator[str]:
     """A mongod of our own, for the length of a `with` block."""
     mongod = shutil.which("mongod") or str(MONGOD)
     if not Path(mongod).exists() or not PYTHON.exists():

@@ -1,0 +1,65 @@
+from feedbackd._proto import feedback_pb2 as _feedback_pb2
+from feedbackd._proto import session_pb2 as _session_pb2
+from feedbackd._proto import status_pb2 as _status_pb2
+from feedbackd._proto import health_pb2 as _health_pb2
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class AddFeedbackReply(_message.Message):
+    __slots__ = ["payload", "status"]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    payload: _feedback_pb2.AddFeedbackResponse
+    status: _status_pb2.Status
+    def __init__(self, status: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., payload: _Optional[_Union[_feedback_pb2.AddFeedbackResponse, _Mapping]] = ...) -> None: ...
+
+class CheckReply(_message.Message):
+    __slots__ = ["payload", "status"]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    payload: _health_pb2.HealthCheckResponse
+    status: _status_pb2.Status
+    def __init__(self, status: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., payload: _Optional[_Union[_health_pb2.HealthCheckResponse, _Mapping]] = ...) -> None: ...
+
+class DeleteMetadataReply(_message.Message):
+    __slots__ = ["payload", "status"]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    payload: _session_pb2.DeleteMetadataResponse
+    status: _status_pb2.Status
+    def __init__(self, status: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., payload: _Optional[_Union[_session_pb2.DeleteMetadataResponse, _Mapping]] = ...) -> None: ...
+
+class GetMetadataReply(_message.Message):
+    __slots__ = ["payload", "status"]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    payload: _session_pb2.GetMetadataResponse
+    status: _status_pb2.Status
+    def __init__(self, status: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., payload: _Optional[_Union[_session_pb2.GetMetadataResponse, _Mapping]] = ...) -> None: ...
+
+class GetMetricsReply(_message.Message):
+    __slots__ = ["payload", "status"]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    payload: _feedback_pb2.GetMetricsResponse
+    status: _status_pb2.Status
+    def __init__(self, status: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., payload: _Optional[_Union[_feedback_pb2.GetMetricsResponse, _Mapping]] = ...) -> None: ...
+
+class ListFeedbacksReply(_message.Message):
+    __slots__ = ["payload", "status"]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    payload: _feedback_pb2.ListFeedbacksResponse
+    status: _status_pb2.Status
+    def __init__(self, status: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., payload: _Optional[_Union[_feedback_pb2.ListFeedbacksResponse, _Mapping]] = ...) -> None: ...
+
+class UpdateMetadataReply(_message.Message):
+    __slots__ = ["payload", "status"]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    payload: _session_pb2.UpdateMetadataResponse
+    status: _status_pb2.Status
+    def __init__(self, status: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., payload: _Optional[_Union[_session_pb2.UpdateMetadataResponse, _Mapping]] = ...) -> None: ...

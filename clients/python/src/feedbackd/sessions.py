@@ -1,0 +1,303 @@
+"""The API of the Python package mongodb-session-manager, as far as it is about feedback.
+
+Names, arguments and hooks are that package's, so that its programs run with another import line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ._address import path_of
+from .client import FeedbackClient
+from .errors import NotFoundError, invalid
+from .values import AddedFeedback, Author, AuthorSource, Feedback, Metadata
+
+#: Called as ``hook(original_func, action, session_id, feedback=…, session_manager=…)``; stores by
+#: ``original_func(feedback)`` and returns what that returns, or raises to refuse.
+FeedbackHook = Callable[..., Any]
+
+_TEXT_KEYS = ("message_id", "agent_id", "request_id")
+_KEYS = ("rating", "comment", *_TEXT_KEYS, "author", "tags", "attributes")
+
+
+class MongoDBSessionManager:
+    """One session's feedback and metadata.
+
+    It may be used from many threads. Managers without a `client` of their own share one connection
+    per socket; nothing is connected, and no session is made, before the first call.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        connection_string: str | None = None,
+        database_name: str | None = None,
+        collection_name: str | None = None,
+        client: FeedbackClient | None = None,
+        *,
+        feedback_hook: FeedbackHook | None = None,
+        feedbackHook: FeedbackHook | None = None,
+    ) -> None:
+        """Names a session; connection_string is ``unix:PATH``, by default the daemon's own.
+
+        The names of the database and the collection are the daemon's affair and ignored here. The
+        hook may be given under either name. Raises INVALID_ARGUMENT, which is also a ValueError,
+        for any other connection string, such as ``mongodb://…``.
+        """
+        if feedback_hook is not None and feedbackHook is not None:
+            raise TypeError("feedback_hook and feedbackHook are the same: give one of them")
+        self.session_id = session_id
+        self._client = client or _shared_client(path_of(connection_string))
+        self._hook = feedback_hook or feedbackHook
+
+    def add_feedback(self, feedback: Mapping[str, Any]) -> Any:
+        """Stores a feedback, through the hook if there is one.
+
+        Its keys are "rating" ("up", "down" or None) and "comment", and, beyond that package,
+        "message_id", "agent_id", "request_id", "author" ({"source", "id"}), "tags", "attributes".
+        Keys that begin with "_", as hooks add them, are stored as attributes: strings as they are,
+        other values as JSON. Any other key, and any other rating, raises INVALID_ARGUMENT, which is
+        also a ValueError.
+
+        Returns what the hook returns; without one the `AddedFeedback`.
+        """
+        if not isinstance(feedback, Mapping):
+            raise TypeError(f"feedback must be a dict, not {type(feedback).__name__}")
+        if self._hook is None:
+            return self._store(feedback)
+        return self._hook(
+            self._store, "add", self.session_id, feedback=feedback, session_manager=self
+        )
+
+    def get_feedbacks(self) -> list[dict[str, Any]]:
+        """All feedback of the session, in the order of insertion; an unknown session has none.
+
+        The keys are "rating" ("up", "down" or None), "comment", "created_at" (an aware datetime),
+        "feedback_id", whatever else is not empty, and the attributes that begin with "_".
+        """
+        return [to_dict(stored) for stored in self._client.list_feedbacks(self.session_id)]
+
+    def update_metadata(self, metadata: Mapping[str, Any]) -> None:
+        """Merges top-level keys into the session's metadata."""
+        self._client.update_metadata(self.session_id, metadata)
+
+    def get_metadata(self) -> Metadata:
+        """The session's metadata; a session that nothing was written to yet has none."""
+        try:
+            return self._client.get_metadata(self.session_id)
+        except NotFoundError:
+            return {}
+
+    def delete_metadata(self, metadata_keys: Iterable[str]) -> None:
+        """Removes top-level keys; those that are not there are passed over."""
+        try:
+            self._client.delete_metadata(self.session_id, metadata_keys)
+        except NotFoundError:
+            pass
+
+    def close(self) -> None:
+        """Does nothing: the connection is shared with other managers."""
+
+    def _store(self, feedback: Mapping[str, Any]) -> AddedFeedback:
+        return self._client.add_feedback(self.session_id, **arguments_of(feedback))
+
+
+def create_mongodb_session_manager(
+    session_id: str,
+    connection_string: str | None = None,
+    database_name: str | None = None,
+    collection_name: str | None = None,
+    client: FeedbackClient | None = None,
+    *,
+    feedback_hook: FeedbackHook | None = None,
+    feedbackHook: FeedbackHook | None = None,
+) -> MongoDBSessionManager:
+    """Makes a `MongoDBSessionManager`; the arguments are its own."""
+    return MongoDBSessionManager(
+        session_id,
+        connection_string,
+        database_name,
+        collection_name,
+        client,
+        feedback_hook=feedback_hook,
+        feedbackHook=feedbackHook,
+    )
+
+
+class MongoDBSessionManagerFactory:
+    """Makes managers that share one client."""
+
+    def __init__(
+        self,
+        connection_string: str | None = None,
+        database_name: str | None = None,
+        collection_name: str | None = None,
+        client: FeedbackClient | None = None,
+    ) -> None:
+        """Takes the arguments of `MongoDBSessionManager` that all its managers have in common."""
+        self._owns_client = client is None
+        self._client = client or FeedbackClient(path_of(connection_string))
+
+    def create_session_manager(
+        self,
+        session_id: str,
+        *,
+        feedback_hook: FeedbackHook | None = None,
+        feedbackHook: FeedbackHook | None = None,
+    ) -> MongoDBSessionManager:
+        """A manager of that session."""
+        return MongoDBSessionManager(
+            session_id,
+            client=self._client,
+            feedback_hook=feedback_hook,
+            feedbackHook=feedbackHook,
+        )
+
+    def close(self) -> None:
+        """Closes the connection, unless the client was given."""
+        if self._owns_client:
+            self._client.close()
+
+
+_factory: MongoDBSessionManagerFactory | None = None
+
+
+def initialize_global_factory(
+    connection_string: str | None = None,
+    database_name: str | None = None,
+    collection_name: str | None = None,
+    client: FeedbackClient | None = None,
+) -> MongoDBSessionManagerFactory:
+    """Makes the factory that `get_global_factory` returns; closes the one before it."""
+    global _factory
+    factory = MongoDBSessionManagerFactory(
+        connection_string, database_name, collection_name, client
+    )
+    close_global_factory()
+    _factory = factory
+    return factory
+
+
+def get_global_factory() -> MongoDBSessionManagerFactory:
+    """The factory of `initialize_global_factory`; raises RuntimeError if there is none."""
+    if _factory is None:
+        raise RuntimeError("there is no global factory: call initialize_global_factory() first")
+    return _factory
+
+
+def close_global_factory() -> None:
+    """Closes the global factory, if there is one."""
+    global _factory
+    factory, _factory = _factory, None
+    if factory is not None:
+        factory.close()
+
+
+def create_combined_hook(*hooks: FeedbackHook) -> FeedbackHook:
+    """One hook of many: the first is outermost, and all of them get all keyword arguments."""
+
+    def combined(
+        original_func: Callable[[Mapping[str, Any]], Any],
+        action: str,
+        session_id: str,
+        **kwargs: Any,
+    ) -> Any:
+        following = original_func
+        for hook in reversed(hooks):
+            following = _around(hook, following, action, session_id, kwargs)
+        return following(kwargs["feedback"])
+
+    return combined
+
+
+def _around(
+    hook: FeedbackHook,
+    following: Callable[[Mapping[str, Any]], Any],
+    action: str,
+    session_id: str,
+    kwargs: Mapping[str, Any],
+) -> Callable[[Mapping[str, Any]], Any]:
+    def call(feedback: Mapping[str, Any]) -> Any:
+        return hook(following, action, session_id, **{**kwargs, "feedback": feedback})
+
+    return call
+
+
+def arguments_of(feedback: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `FeedbackClient.add_feedback` for a feedback as a dict."""
+    unknown = sorted(
+        str(key)
+        for key in feedback
+        if not (isinstance(key, str) and (key in _KEYS or key.startswith("_")))
+    )
+    if unknown:
+        raise invalid(
+            "feedback",
+            f"has unknown keys; known are {', '.join(_KEYS)}, and those that begin with _",
+        )
+    comment = feedback.get("comment")
+    arguments = {"rating": feedback.get("rating"), "comment": "" if comment is None else comment}
+    arguments |= {key: feedback[key] for key in _TEXT_KEYS if feedback.get(key)}
+    if feedback.get("tags"):
+        arguments["tags"] = feedback["tags"]
+    if feedback.get("author") is not None:
+        arguments["author"] = _author(feedback["author"])
+    attributes = dict(feedback.get("attributes") or {})
+    attributes |= {key: value for key, value in feedback.items() if key.startswith("_")}
+    arguments["attributes"] = {key: _attribute(value) for key, value in attributes.items()}
+    return arguments
+
+
+def to_dict(feedback: Feedback) -> dict[str, Any]:
+    """A feedback as `MongoDBSessionManager.get_feedbacks` has it."""
+    result: dict[str, Any] = {
+        "rating": feedback.rating.value,
+        "comment": feedback.comment,
+        "created_at": feedback.created_at,
+    }
+    if feedback.updated_at != feedback.created_at:
+        result["updated_at"] = feedback.updated_at
+    for key in ("feedback_id", "message_id", "agent_id"):
+        if value := getattr(feedback, key):
+            result[key] = value
+    if feedback.author is not None:
+        result["author"] = {
+            "source": feedback.author.source.name.lower(),
+            "id": feedback.author.id,
+        }
+    if feedback.tags:
+        result["tags"] = list(feedback.tags)
+    named = {key: value for key, value in feedback.attributes.items() if not key.startswith("_")}
+    if named:
+        result["attributes"] = named
+    return result | {k: value for k, value in feedback.attributes.items() if k.startswith("_")}
+
+
+def _author(value: Author | Mapping[str, Any]) -> Author:
+    if isinstance(value, Author):
+        return value
+    try:
+        source = AuthorSource[str(value.get("source", "unspecified")).upper()]
+    except KeyError:
+        raise invalid("author.source", 'must be "human", "model" or "code"') from None
+    return Author(source, value.get("id", ""))
+
+
+def _attribute(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError):
+        raise invalid("attributes.value", "must be a string or a JSON value") from None
+
+
+_clients: dict[str, FeedbackClient] = {}
+
+
+def _shared_client(path: str) -> FeedbackClient:
+    """The client of that socket. It is never closed: its connection ends with the process."""
+    # Without a lock, which a forked child might find held: a client too many connects nothing.
+    return _clients.get(path) or _clients.setdefault(path, FeedbackClient(path))

@@ -1,0 +1,206 @@
+"""The routes of feedbackd.fastapi."""
+
+import asyncio
+import threading
+
+import httpx2
+import pytest
+from conftest import eventually
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from feedbackd.fastapi import feedback_router
+
+URL = "/api/sessions/s/feedback"
+
+
+def application(address, **options):
+    app = FastAPI()
+    app.include_router(feedback_router(address, **options))
+    return app
+
+
+@pytest.fixture
+def address(daemon):
+    return f"unix:{daemon.socket}"
+
+
+@pytest.fixture
+def http(address):
+    with TestClient(application(address)) as http:
+        yield http
+
+
+def test_feedback_is_recorded_and_listed(http):
+    answer = http.post(URL, json={"rating": "up", "comment": "é"})
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "success", "message": "Feedback recorded"}
+    http.post(URL, json={"comment": "neutral"})
+    http.post(URL, json={"rating": None})
+    body = http.get(URL).json()
+    assert (body["session_id"], body["total"]) == ("s", 3)
+    stored = [(feedback["rating"], feedback["comment"]) for feedback in body["feedbacks"]]
+    assert stored == [("up", "é"), (None, "neutral"), (None, "")]
+    assert set(body) == {"session_id", "feedbacks", "total"}
+    assert set(body["feedbacks"][0]) == {"rating", "comment", "created_at", "feedback_id"}
+
+
+def test_long_lists_come_in_parts(http):
+    for index in range(5):
+        http.post(URL, json={"comment": str(index)})
+    body = http.get(URL, params={"limit": 2}).json()
+    assert len(body["feedbacks"]) == 2
+    assert body["total"] == 5
+    rest = http.get(URL, params={"page_token": body["next_page_token"]}).json()
+    assert [feedback["comment"] for feedback in rest["feedbacks"]] == ["2", "3", "4"]
+    assert "next_page_token" not in rest
+
+
+def test_metrics_are_of_all_sessions(http):
+    for session, rating in [("a", "up"), ("a", "up"), ("b", "down"), ("b", None)]:
+        http.post(f"/api/sessions/{session}/feedback", json={"rating": rating, "comment": "four"})
+    assert http.get("/api/metrics/feedback").json() == {
+        "total": 4,
+        "positive": 2,
+        "negative": 1,
+        "neutral": 1,
+        "avg_comment_length": 4.0,
+        "satisfaction_rate": 50.0,
+        "approval_rate": pytest.approx(200 / 3),
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"rating": "maybe"}, "rating"),
+        ({"comment": "x" * 10_001}, "10000 code points"),
+        ({"comment": "\0"}, "comment"),
+    ],
+)
+def test_what_breaks_a_rule_is_400_with_its_message(http, body, message):
+    answer = http.post(URL, json=body)
+    assert answer.status_code == 400
+    assert message in answer.json()["detail"]
+
+
+def test_a_session_id_that_is_too_long_is_400(http):
+    long = "s" * 256
+    assert http.post(f"/api/sessions/{long}/feedback", json={}).status_code == 400
+    assert http.get(f"/api/sessions/{long}/feedback").status_code == 400
+
+
+@pytest.mark.parametrize("body", [{"rating": 5}, {"comment": ["a"]}, [], "up"])
+def test_another_shape_is_422(http, body):
+    assert http.post(URL, json=body).status_code == 422
+    assert http.get(URL, params={"limit": 0}).status_code == 422
+
+
+def test_a_page_token_that_is_none_is_400(http):
+    assert http.get(URL, params={"page_token": "none"}).status_code == 400
+
+
+def test_what_is_too_large_is_429(http):
+    assert http.post(URL, json={"comment": "x" * (4 << 20)}).status_code == 429
+
+
+def test_without_a_daemon_it_is_503_and_says_nothing_of_the_inside(folder):
+    with TestClient(application(f"unix:{folder}/nothing", timeout=0.2)) as http:
+        for answer in (
+            http.post(URL, json={"rating": "up"}),
+            http.get(URL),
+            http.get("/api/metrics/feedback"),
+        ):
+            assert answer.status_code == 503
+            assert str(folder) not in answer.text
+
+
+def test_it_goes_on_when_the_daemon_is_back(durable_daemon):
+    with TestClient(application(f"unix:{durable_daemon.socket}")) as http:
+        http.post(URL, json={"rating": "up"})
+        durable_daemon.stop()
+        durable_daemon.start()
+        assert http.get(URL).json()["total"] == 1
+
+
+def test_a_daemon_that_does_not_answer_is_504(daemon, address):
+    with TestClient(application(address, timeout=0.2)) as http:
+        http.get(URL)
+        daemon.freeze()
+        assert http.get(URL).status_code == 504
+
+
+def test_a_hook_stands_around_every_post(address, client):
+    def hook(original_func, action, session_id, **kwargs):
+        feedback = kwargs["feedback"]
+        assert kwargs["session_manager"].session_id == session_id
+        if feedback["rating"] == "down" and not feedback["comment"]:
+            raise ValueError("say why")
+        if feedback["comment"] == "secret":
+            raise PermissionError("the reason is not told")
+        if feedback["comment"] == "bug":
+            raise KeyError("the inside")
+        return original_func({**feedback, "_checked": "yes"})
+
+    app = application(address, feedback_hook=hook)
+    with TestClient(app, raise_server_exceptions=False) as http:
+        assert http.post(URL, json={"rating": "up"}).status_code == 200
+        answer = http.post(URL, json={"rating": "down"})
+        assert (answer.status_code, answer.json()) == (400, {"detail": "say why"})
+        answer = http.post(URL, json={"comment": "secret"})
+        assert (answer.status_code, answer.json()) == (403, {"detail": "not permitted"})
+        answer = http.post(URL, json={"comment": "bug"})
+        assert answer.status_code == 500
+        assert "inside" not in answer.text
+        (stored,) = client.list_feedbacks("s")
+        assert stored.attributes == {"_checked": "yes"}
+
+
+def test_handlers_do_not_block_the_event_loop(daemon, address):
+    """While posts wait for a server that stands still, another route answers."""
+    app = application(address, timeout=60)
+
+    @app.get("/alive")
+    async def alive():
+        return {}
+
+    async def main():
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
+            await http.get(URL)
+            daemon.freeze()
+            posts = [asyncio.create_task(http.post(URL, json={})) for _ in range(20)]
+            assert (await http.get("/alive")).status_code == 200
+            assert not any(post.done() for post in posts)
+            daemon.thaw()
+            assert {answer.status_code for answer in await asyncio.gather(*posts)} == {200}
+            assert (await http.get(URL)).json()["total"] == 20
+
+    asyncio.run(main())
+
+
+def test_a_hook_that_waits_does_not_block_the_event_loop(address):
+    released = threading.Event()
+
+    def hook(original_func, action, session_id, **kwargs):
+        released.wait()
+        return original_func(kwargs["feedback"])
+
+    app = application(address, feedback_hook=hook)
+
+    async def main():
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
+            post = asyncio.create_task(http.post(URL, json={}))
+            assert (await http.get(URL)).json()["total"] == 0
+            released.set()
+            assert (await post).status_code == 200
+
+    asyncio.run(main())
+
+
+def test_the_application_may_be_started_again_and_leaves_no_connection(daemon, address):
+    app = application(address)
+    for _ in range(2):
+        with TestClient(app) as http:
+            assert http.post(URL, json={"rating": "up"}).status_code == 200
+    eventually(lambda: daemon.connections() == 0)

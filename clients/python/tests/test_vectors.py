@@ -1,0 +1,151 @@
+"""The golden messages and frames that all clients agree on: Proto/vectors."""
+
+import json
+from datetime import timezone
+
+import pytest
+from conftest import ROOT
+from feedbackd import FeedbackError, _messages, _ttrpc
+from feedbackd._proto import (
+    error_details_pb2,
+    feedback_pb2,
+    health_pb2,
+    replies_pb2,
+    session_pb2,
+    status_pb2,
+    ttrpc_pb2,
+)
+from google.protobuf import json_format
+from google.protobuf.timestamp_pb2 import Timestamp
+
+VECTORS = json.loads((ROOT / "Proto/vectors/vectors.json").read_text())
+MODULES = [error_details_pb2, feedback_pb2, health_pb2, session_pb2, status_pb2, ttrpc_pb2]
+CLASSES = {
+    message.full_name.removeprefix("feedbackd.private."): getattr(module, name)
+    for module in MODULES
+    for name, message in module.DESCRIPTOR.message_types_by_name.items()
+}
+#: By the type of the answer.
+METHODS = {
+    "feedback.v1.AddFeedbackResponse": _messages.ADD_FEEDBACK,
+    "feedback.v1.ListFeedbacksResponse": _messages.LIST_FEEDBACKS,
+    "feedback.v1.GetMetricsResponse": _messages.GET_METRICS,
+    "feedback.v1.UpdateMetadataResponse": _messages.UPDATE_METADATA,
+    "feedback.v1.GetMetadataResponse": _messages.GET_METADATA,
+    "feedback.v1.DeleteMetadataResponse": _messages.DELETE_METADATA,
+    "grpc.health.v1.HealthCheckResponse": _messages.CHECK_HEALTH,
+}
+
+
+def vectors(kind, **wanted):
+    """Those that a client has to do with; what a server has to refuse is not among them."""
+    chosen = [
+        vector
+        for vector in VECTORS
+        if vector["kind"] == kind
+        and vector.get("valid", True)
+        # Its details are of a type that has another name here; test_statuses has them.
+        and not (kind == "message" and vector["type"] == "google.rpc.Status")
+        and all(vector["meaning"].get(key) == value for key, value in wanted.items())
+    ]
+    assert chosen
+    return pytest.mark.parametrize("vector", chosen, ids=[vector["name"] for vector in chosen])
+
+
+@vectors("message")
+def test_messages_mean_what_they_should(vector):
+    message = CLASSES[vector["type"]].FromString(bytes.fromhex(vector["hex"]))
+    message.DiscardUnknownFields()
+    assert json_format.MessageToDict(message) == vector["meaning"]
+
+
+@vectors("message")
+def test_messages_are_written_as_they_should_be(vector):
+    if vector.get("decode_only"):
+        return
+    message = json_format.ParseDict(vector["meaning"], CLASSES[vector["type"]]())
+    assert message.SerializeToString(deterministic=True).hex() == vector["hex"]
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [v for v in VECTORS if v["kind"] == "message" and v["type"] == "google.rpc.Status"],
+    ids=lambda vector: vector["name"],
+)
+def test_statuses_become_errors(vector):
+    response = ttrpc_pb2.Response()
+    response.status.ParseFromString(bytes.fromhex(vector["hex"]))
+    check_error(response.SerializeToString(), vector["meaning"])
+
+
+def check_error(data, status):
+    if not status.get("code"):
+        _ttrpc.payload_of(_messages.ADD_FEEDBACK, data)
+        return
+    with pytest.raises(FeedbackError) as caught:
+        _ttrpc.payload_of(_messages.ADD_FEEDBACK, data)
+    assert caught.value.code == status["code"]
+    assert str(caught.value) == status.get("message", "")
+    violations = [
+        (violation.get("field", ""), violation.get("description", ""))
+        for detail in status.get("details", [])
+        for violation in detail.get("fieldViolations", [])
+    ]
+    assert [(one.field, one.description) for one in caught.value.violations] == violations
+
+
+@vectors("frame", frame_type=1)
+def test_request_frames(vector):
+    meaning, data = vector["meaning"], bytes.fromhex(vector["hex"])
+    assert len(data) == _ttrpc.HEADER_BYTES + meaning["length"]
+    request = ttrpc_pb2.Request.FromString(data[_ttrpc.HEADER_BYTES :])
+    assert request.payload.hex() == meaning["payload_hex"]
+    assert (request.service, request.method) == (meaning["service"], meaning["method"])
+    assert request.timeout_nano == meaning["timeout_nano"]
+    # This client sends no metadata, but a deadline always, and says that nothing follows.
+    if meaning["metadata"] or meaning["timeout_nano"] < 0 or meaning["flags"] != 1:
+        return
+    method = _ttrpc.Method(meaning["service"], meaning["method"], replies_pb2.CheckReply)
+    written = _ttrpc.request_data(method, request.payload, 10.0)
+    assert _ttrpc.frame(meaning["stream_id"], written)[4:10] == data[4:10]
+    ours = ttrpc_pb2.Request.FromString(written)
+    assert ours.timeout_nano == 10_000_000_000
+    ours.timeout_nano = meaning["timeout_nano"]
+    assert ours.SerializeToString() == data[_ttrpc.HEADER_BYTES :]
+
+
+@vectors("frame", frame_type=2)
+def test_response_frames(vector):
+    meaning = vector["meaning"]
+    ((stream_id, data),) = _ttrpc.FrameDecoder().decode(bytes.fromhex(vector["hex"]))
+    assert stream_id == meaning["stream_id"]
+    assert len(data) == meaning["length"]
+    status = meaning.get("status") or {}
+    if status.get("code"):
+        check_error(data, status)
+        return
+    message = _ttrpc.payload_of(METHODS[meaning["payload_type"]], data)
+    assert json_format.MessageToDict(message) == meaning["payload"]
+    assert message.SerializeToString(deterministic=True).hex() == meaning["payload_hex"]
+
+
+def test_feedback_is_read_as_it_is_meant():
+    """The conversion to values, against protobuf's own JSON."""
+    responses = [
+        vector
+        for vector in VECTORS
+        if vector.get("type") == "feedback.v1.AddFeedbackResponse" and vector.get("valid", True)
+    ]
+    assert responses
+    for vector in responses:
+        message = feedback_pb2.AddFeedbackResponse.FromString(bytes.fromhex(vector["hex"]))
+        added, meaning = _messages.added(message), vector["meaning"]
+        stored = meaning.get("feedback", {})
+        assert added.replayed == meaning.get("replayed", False)
+        assert added.feedback.comment == stored.get("comment", "")
+        assert added.feedback.attributes == stored.get("attributes", {})
+        assert list(added.feedback.tags) == stored.get("tags", [])
+        if "createdAt" in stored:
+            created_at = Timestamp()
+            created_at.FromJsonString(stored["createdAt"])
+            assert added.feedback.created_at == created_at.ToDatetime(timezone.utc)
