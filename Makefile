@@ -7,7 +7,7 @@ TEST_PACKAGES = $(BUILD_PACKAGES) protobuf-compiler protobuf-c-compiler sqlite3 
 	golang-google-grpc-dev golang-goprotobuf-dev g++ libgrpc++-dev protobuf-compiler-grpc \
 	ruby-grpc nghttp2-client $(MONGODB_PACKAGES) $(CLIENT_PACKAGES)
 # What clients/*/test.sh build with besides. Debian's cargo is large: another one will do.
-CLIENT_PACKAGES = cmake libprotobuf-dev librust-ttrpc-dev \
+CLIENT_PACKAGES = cmake libprotobuf-dev librust-ttrpc-dev protobuf-compiler python3-venv \
 	$(if $(shell command -v cargo),,cargo)
 # What the benchmark's peers are built from (Tests/Benchmarks/build-peers.sh), and its own tools.
 BENCH_PACKAGES = $(BUILD_PACKAGES) gcc g++ protobuf-compiler protobuf-compiler-grpc libprotobuf-dev \

@@ -28,7 +28,7 @@ for proto in "${protos[@]}"; do
     sed -E \
         -e 's|^package (.*);|package feedbackd.private.\1;|' \
         -e 's|^import "(.*/)?([a-z_]+)\.proto";|import "'"$package"'/\2.proto";|' \
-        -e 's|"'"$package"'/(any\|struct\|timestamp)\.proto"|"google/protobuf/\1.proto"|' \
+        -e 's|"'"$package"'/(any\|duration\|struct\|timestamp)\.proto"|"google/protobuf/\1.proto"|' \
         -e '/^import/!s|\bgoogle\.protobuf\.|.google.protobuf.|' \
         "$proto" >"$work/in/$package/$(basename "$proto")"
 done

@@ -20,10 +20,10 @@ PROGRAM = os.environ.get("FEEDBACKD_PROGRAM", str(ROOT / ".build/release/feedbac
 class Daemon:
     """A feedbackd with its socket and its database in a folder of its own."""
 
-    def __init__(self, folder: Path, store: str) -> None:
+    def __init__(self, folder: Path, store: str, *options: str) -> None:
         self.socket = str(folder / "feedbackd.sock")
         self.log = folder / "log"
-        self._store = store
+        self._options = ["--store", store, *options]
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -33,7 +33,7 @@ class Daemon:
 
     def start(self) -> None:
         """Returns when it listens."""
-        command = [PROGRAM, "--socket", self.socket, "--store", self._store]
+        command = [PROGRAM, "--socket", self.socket, *self._options]
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )

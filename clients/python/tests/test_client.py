@@ -20,6 +20,8 @@ from feedbackd import (
     UnavailableError,
 )
 
+from conftest import Daemon
+
 
 def test_a_feedback_comes_back_with_all_its_fields(client):
     before = datetime.now(timezone.utc) - timedelta(seconds=1)
@@ -321,6 +323,24 @@ def test_a_message_above_the_limit_is_refused_and_the_next_is_not(client):
     with pytest.raises(InvalidArgumentError, match="10000"):
         client.add_feedback("s", "up", "x" * (3 << 20))
     client.add_feedback("s", "up")
+
+
+def test_a_rate_limit_says_when_to_try_again(folder):
+    configuration = folder / "feedbackd.yaml"
+    configuration.write_text(
+        "hooks: {order: [limit], limit: {kind: validation, adds_per_minute_per_session: 1}}"
+    )
+    daemon = Daemon(folder, "memory:", "--config", str(configuration))
+    daemon.start()
+    try:
+        with FeedbackClient(daemon.socket) as client:
+            client.add_feedback("a")
+            with pytest.raises(ResourceExhaustedError) as caught:
+                client.add_feedback("a")
+            assert 0 < caught.value.retry_after <= 70
+            client.add_feedback("b")
+    finally:
+        daemon.stop()
 
 
 def test_no_daemon_is_unavailable_when_the_deadline_has_passed(folder):

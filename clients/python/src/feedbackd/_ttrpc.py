@@ -82,18 +82,22 @@ def payload_of(method: Method, data: bytes) -> Any:
 
 def _error_of(status: status_pb2.Status) -> errors.FeedbackError:
     violations: list[errors.FieldViolation] = []
+    retry_after: float | None = None
     for detail in status.details[:_DETAILS_MAX]:
-        if detail.type_url.rpartition("/")[2] != "google.rpc.BadRequest":
-            continue
         try:
-            bad_request = error_details_pb2.BadRequest.FromString(detail.value)
+            match detail.type_url.rpartition("/")[2]:
+                case "google.rpc.BadRequest":
+                    bad_request = error_details_pb2.BadRequest.FromString(detail.value)
+                    violations += [
+                        errors.FieldViolation(violation.field, violation.description)
+                        for violation in bad_request.field_violations[:_DETAILS_MAX]
+                    ]
+                case "google.rpc.RetryInfo":
+                    delay = error_details_pb2.RetryInfo.FromString(detail.value).retry_delay
+                    retry_after = delay.seconds + delay.nanos / 1e9
         except DecodeError:
             continue
-        violations += [
-            errors.FieldViolation(violation.field, violation.description)
-            for violation in bad_request.field_violations[:_DETAILS_MAX]
-        ]
-    return errors.error_of(status.code, status.message, violations)
+    return errors.error_of(status.code, status.message, violations, retry_after)
 
 
 @lru_cache(maxsize=64)

@@ -52,6 +52,7 @@ class FeedbackError(Exception):
         message: str,
         violations: Sequence[FieldViolation] = (),
         code: Code | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         #: What kind of error.
@@ -59,12 +60,15 @@ class FeedbackError(Exception):
         self.message = message
         #: The fields at fault, with INVALID_ARGUMENT.
         self.violations = tuple(violations)
+        #: After how many seconds to try again, if the server says so (RESOURCE_EXHAUSTED of a rate
+        #: limit).
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
         return self.message
 
     def __reduce__(self) -> tuple[type[FeedbackError], tuple[object, ...]]:
-        return type(self), (self.message, self.violations, self.code)
+        return type(self), (self.message, self.violations, self.code, self.retry_after)
 
 
 class InvalidArgumentError(FeedbackError, ValueError):
@@ -132,12 +136,17 @@ _CLASSES: dict[int, type[FeedbackError]] = {
 }
 
 
-def error_of(code: int, message: str, violations: Sequence[FieldViolation] = ()) -> FeedbackError:
+def error_of(
+    code: int,
+    message: str,
+    violations: Sequence[FieldViolation] = (),
+    retry_after: float | None = None,
+) -> FeedbackError:
     """The error of a status; a code that gRPC does not have is UNKNOWN."""
     if code in _CLASSES:
-        return _CLASSES[code](message, violations)
+        return _CLASSES[code](message, violations, retry_after=retry_after)
     known = Code(code) if code in Code._value2member_map_ else Code.UNKNOWN
-    return FeedbackError(message, violations, known)
+    return FeedbackError(message, violations, known, retry_after)
 
 
 def invalid(field: str, description: str) -> InvalidArgumentError:

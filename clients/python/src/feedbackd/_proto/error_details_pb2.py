@@ -11,17 +11,20 @@ from google.protobuf import symbol_database as _symbol_database
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$feedbackd/_proto/error_details.proto\x12\x1c\x66\x65\x65\x64\x62\x61\x63kd.private.google.rpc\"\x95\x01\n\nBadRequest\x12Q\n\x10\x66ield_violations\x18\x01 \x03(\x0b\x32\x37.feedbackd.private.google.rpc.BadRequest.FieldViolation\x1a\x34\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$feedbackd/_proto/error_details.proto\x12\x1c\x66\x65\x65\x64\x62\x61\x63kd.private.google.rpc\x1a\x1egoogle/protobuf/duration.proto\"\x95\x01\n\nBadRequest\x12Q\n\x10\x66ield_violations\x18\x01 \x03(\x0b\x32\x37.feedbackd.private.google.rpc.BadRequest.FieldViolation\x1a\x34\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\";\n\tRetryInfo\x12.\n\x0bretry_delay\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Durationb\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'feedbackd._proto.error_details_pb2', globals())
 if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
-  _BADREQUEST._serialized_start=71
-  _BADREQUEST._serialized_end=220
-  _BADREQUEST_FIELDVIOLATION._serialized_start=168
-  _BADREQUEST_FIELDVIOLATION._serialized_end=220
+  _BADREQUEST._serialized_start=103
+  _BADREQUEST._serialized_end=252
+  _BADREQUEST_FIELDVIOLATION._serialized_start=200
+  _BADREQUEST_FIELDVIOLATION._serialized_end=252
+  _RETRYINFO._serialized_start=254
+  _RETRYINFO._serialized_end=313
 # @@protoc_insertion_point(module_scope)
