@@ -275,8 +275,8 @@ let package = Package(
         .testTarget(
             name: "MongoStoreTests",
             dependencies: [
-                "FeedbackCore", "FeedbackModel", "MongoServers", "MongoStore", "StoreContract",
-                "TestSupport", logging,
+                "FeedbackCore", "FeedbackModel", "MongoServers", "MongoStore", "SQLiteStore",
+                "StoreContract", "TestSupport", logging,
             ],
             swiftSettings: settings
         ),

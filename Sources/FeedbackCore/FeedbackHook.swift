@@ -56,11 +56,13 @@ public protocol FeedbackHook: Sendable {
 
 /// A hook that also works between the calls, on the alerts that the store has queued.
 public protocol BackgroundHook: FeedbackHook {
-    /// Begins the work; called once, before the first call comes through the hook.
+    /// Begins the work; called once.
     func start(_ outbox: any AlertOutbox)
+    /// Looks into the outbox soon: dead letters have become pending.
+    func outboxChanged()
     /// Ends the work, though calls may still come through the hook.
     ///
-    /// What is left is done by the next start.
+    /// What is left is done by the next hook of that name.
     func stop() async
 }
 
@@ -96,7 +98,8 @@ public struct ClosureHook: FeedbackHook {
 /// The first hook is the outermost.
 public struct HookChain: Sendable {
     /// What the innermost hook's `next` does.
-    typealias Storage = @Sendable (FeedbackDraft, HookContext) async throws -> AddedFeedback
+    typealias Storage =
+        @Sendable (FeedbackDraft, [AlertRule], HookContext) async throws -> AddedFeedback
 
     private let hooks: [any FeedbackHook]
     private let storage: Storage
@@ -107,7 +110,7 @@ public struct HookChain: Sendable {
     }
 
     func run(_ feedback: FeedbackDraft, context: HookContext) async throws -> AddedFeedback {
-        try await Next(chain: self, index: 0, context: context)(feedback)
+        try await Next(chain: self, index: 0, context: context, rules: [])(feedback)
     }
 
     /// The rest of a chain.
@@ -115,16 +118,27 @@ public struct HookChain: Sendable {
         fileprivate let chain: HookChain
         fileprivate let index: Int
         fileprivate let context: HookContext
+        fileprivate let rules: [AlertRule]
 
         /// Passes the feedback on.
         ///
         /// What it throws, a hook usually lets through.
         public func callAsFunction(_ feedback: FeedbackDraft) async throws -> AddedFeedback {
             guard index < chain.hooks.count else {
-                return try await chain.storage(feedback, context)
+                return try await chain.storage(feedback, rules, context)
             }
-            let next = Next(chain: chain, index: index + 1, context: context)
+            let next = Next(chain: chain, index: index + 1, context: context, rules: rules)
             return try await chain.hooks[index].intercept(feedback, context: context, next: next)
+        }
+
+        /// Passes the feedback on, and has an alert queued in the transaction that stores it, if the
+        /// rule says so then.
+        public func callAsFunction(
+            _ feedback: FeedbackDraft,
+            alerting rule: AlertRule
+        ) async throws -> AddedFeedback {
+            let next = Next(chain: chain, index: index, context: context, rules: rules + [rule])
+            return try await next(feedback)
         }
     }
 }

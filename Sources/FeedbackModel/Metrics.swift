@@ -31,6 +31,15 @@ public struct Metrics: Sendable, Hashable {
     /// 100 · positive / (positive + negative); 0 when none is rated.
     public var approvalRate: Double { 100 * ratio(positive, positive + negative) }
 
+    /// How many have that rating.
+    public func count(of rating: Rating) -> Int64 {
+        switch rating {
+        case .up: positive
+        case .down: negative
+        case .none: neutral
+        }
+    }
+
     /// Counts one more feedback.
     public mutating func count(_ rating: Rating, commentCodePoints: Int64) {
         switch rating {

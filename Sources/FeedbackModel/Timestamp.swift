@@ -34,6 +34,16 @@ public struct Timestamp: Sendable, Hashable, Comparable {
         a.millisecondsSinceEpoch < b.millisecondsSinceEpoch
     }
 
+    /// The moment so much later, or earlier.
+    package func advanced(byMilliseconds milliseconds: Int64) -> Timestamp {
+        Timestamp(millisecondsSinceEpoch: millisecondsSinceEpoch + milliseconds)
+    }
+
+    /// How much later it is than the other moment.
+    package func milliseconds(since other: Timestamp) -> Int64 {
+        millisecondsSinceEpoch - other.millisecondsSinceEpoch
+    }
+
     /// The calendar day, like `2024-01-22`.
     public var day: String { String(decoding: description.utf8.prefix(10), as: UTF8.self) }
 

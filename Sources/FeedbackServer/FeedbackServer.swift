@@ -4,7 +4,6 @@ public import Logging
 internal import MongoStore
 internal import RPC
 internal import SQLiteStore
-internal import Synchronization
 
 /// The daemon as a library: a store, the service with its hooks, and the socket.
 ///
@@ -24,9 +23,10 @@ public final class FeedbackServer: Sendable {
     private let store: any Store
     private let rpc: RPCServer
     private let logger: Logger
-    /// Those that calls go through.
-    private let hooks: Mutex<[any FeedbackHook]>
 
+    /// How long deliveries that have begun may take after the last call; later they are repeated by
+    /// the next start.
+    private static let deliveryTimeout = Duration.seconds(2)
     /// How long the store may take to close after the last call.
     private static let storeCloseTimeout = Duration.seconds(5)
 
@@ -71,12 +71,12 @@ public final class FeedbackServer: Sendable {
         self.configuration = configuration
         self.store = store
         self.logger = logger
-        self.hooks = Mutex(hooks)
         storeLocation = location
         address =
             try configuration.socketPath.map { try UnixSocketAddress(path: $0) }
             ?? .conventional(program: "feedbackd")
         socketPath = address.path
+        try Self.prepare(store, for: hooks)
         service = FeedbackService(
             store: store,
             hooks: hooks,
@@ -107,6 +107,7 @@ public final class FeedbackServer: Sendable {
             try RPCServer.makeFolder(of: address, permissions: permissions)
         }
         try rpc.start(at: address, permissions: permissions)
+        service.start()
     }
 
     /// Stops accepting, lets running calls finish within the drain timeout, closes the store.
@@ -115,8 +116,8 @@ public final class FeedbackServer: Sendable {
     ///   acknowledged may or may not be stored.
     public func stop() async throws {
         await rpc.stop(within: configuration.drainTimeout)
-        for case let hook as any BackgroundHook in hooks.withLock({ $0 }) { await hook.stop() }
-        let store = self.store
+        let (service, store) = (service, store)
+        _ = await finishes(within: Self.deliveryTimeout) { await service.stop() }
         let isClosed = await finishes(within: Self.storeCloseTimeout) { await store.close() }
         if !isClosed {
             throw FeedbackError(.deadlineExceeded, "the store did not close in time")
@@ -128,15 +129,12 @@ public final class FeedbackServer: Sendable {
     /// Calls that have begun end with those that they began with. Not to be called again before it
     /// has returned.
     ///
-    /// - Parameter new: none of those that the server has had.
-    public func replaceHooks(_ new: [any FeedbackHook]) async {
-        let old = hooks.withLock { hooks in
-            defer { hooks = new }
-            return hooks
-        }
-        // First the end of the old ones' work: two on the same queue would both deliver an alert.
-        for case let hook as any BackgroundHook in old { await hook.stop() }
-        service.replaceHooks(new)
+    /// - Parameter hooks: none of those that the server has had.
+    /// - Throws: an error whose description is one clear line for people, if the store cannot be made
+    ///   ready for them; the present ones are then kept.
+    public func replaceHooks(_ hooks: [any FeedbackHook]) async throws {
+        try Self.prepare(store, for: hooks)
+        await service.replaceHooks(hooks)
     }
 
     /// Serves until SIGTERM or SIGINT, then stops.
@@ -170,6 +168,13 @@ public final class FeedbackServer: Sendable {
         }
     }
 
+    /// Opens what only hooks with a queue need.
+    private static func prepare(_ store: any Store, for hooks: [any FeedbackHook]) throws {
+        if hooks.contains(where: { $0 is any BackgroundHook }) {
+            try (store as? AlertFileStore)?.open()
+        }
+    }
+
     private static func openStore(
         _ location: StoreLocation,
         isConventional: Bool,
@@ -179,26 +184,36 @@ public final class FeedbackServer: Sendable {
         switch location {
         case .memory: return MemoryStore()
         case .sqlite(let path):
-            if isConventional {
-                let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
-                try FileManager.default.createDirectory(
-                    at: folder,
-                    withIntermediateDirectories: true,
-                    attributes: [.posixPermissions: 0o700]
-                )
-            }
+            if isConventional { try makeConventionalFolder() }
             var limits = SQLiteStoreLimits()
             limits.writes = configuration.writeLimits
             return try SQLiteStore(path: path, limits: limits, logger: logger)
         case .mongodb(let uri):
-            return try MongoStore(
+            let store = try MongoStore(
                 uri: uri,
                 database: configuration.mongoDatabase,
                 collection: configuration.mongoCollection,
                 limits: MongoStoreLimits(writes: configuration.writeLimits),
                 logger: logger
             )
+            let file = configuration.alertsFile
+            return AlertFileStore(store, logger: logger) {
+                if let file { return file }
+                return "\(try makeConventionalFolder())/alerts.db"
+            }
         }
+    }
+
+    /// Makes the folder of files whose place nobody names, and returns its path.
+    @discardableResult
+    private static func makeConventionalFolder() throws -> String {
+        let folder = try StoreLocation.conventionalFolder()
+        try FileManager.default.createDirectory(
+            atPath: folder,
+            withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o700]
+        )
+        return folder
     }
 
     private static func groupID(_ name: String) throws -> UInt32 {

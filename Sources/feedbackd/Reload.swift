@@ -18,7 +18,7 @@ struct Reload {
     mutating func run(_ server: FeedbackServer) async {
         do {
             let new = try Settings(try SettingSources(options: options.given))
-            await server.replaceHooks(try new.hooks.map { hook in try hook.make(logger) })
+            try await server.replaceHooks(try new.hooks.map { hook in try hook.make(logger) })
             tellChanges(in: new)
             settings = new
             logger.notice("hooks are reloaded: \(names)")
@@ -31,7 +31,7 @@ struct Reload {
     /// What the hooks write to may have been moved away, whatever the file is like.
     private func renew(on server: FeedbackServer) async {
         do {
-            await server.replaceHooks(try settings.hooks.map { hook in try hook.make(logger) })
+            try await server.replaceHooks(try settings.hooks.map { hook in try hook.make(logger) })
         } catch {
             logger.error("the hooks stay as they were: \(Feedbackd.line(error))")
         }

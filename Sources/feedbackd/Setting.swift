@@ -43,7 +43,7 @@ struct Setting: Sendable {
         Setting(
             "metrics_listen",
             .text,
-            "Where Prometheus reads metrics: a Unix socket's path or a loopback HOST:PORT."
+            "Where Prometheus reads metrics: unix:PATH or 127.0.0.1:PORT. (default: nowhere)"
         ),
         Setting(
             "log_level",
