@@ -179,6 +179,8 @@ struct ConfigurationTests {
         BadFile("allow_uid: root", ":1: allow_uid must be a whole number from 0 to 4294967294"),
         BadFile("allow_uid: [0, -1]", ":1: allow_uid must be a whole number"),
         BadFile("allow_uid: [4294967295]", ":1: allow_uid must be a whole number"),
+        BadFile("store: mysql:hunter2", ":1: store cannot be used: the store must be memory:"),
+        BadFile("store: mongodb://h/?tls=hunter2", ":1: store cannot be used: the store's MongoDB"),
         BadFile("socket_mode: 999", ":1: socket_mode must be octal"),
         BadFile("socket_mode: 0x1b0", ":1: socket_mode must be octal"),
         BadFile("socket_mode: 0060", ":1: socket_mode must be octal, from 0600 to 0777"),
