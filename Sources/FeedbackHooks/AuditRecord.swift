@@ -74,7 +74,7 @@ struct AuditRecord {
             line.put(",\"rating\":")
             line.put(quoted: feedback.rating.name)
             line.put(",\"comment_length\":")
-            line.put(Int64(feedback.comment.unicodeScalars.count))
+            line.put(Int64(feedback.comment.codePointCount))
             if includesComment {
                 line.put(",\"comment\":")
                 line.put(quoted: feedback.comment)
@@ -111,7 +111,7 @@ struct AuditRecord {
         var metadata: Logger.Metadata = [
             "hook": "\(hook)", "call": "\(call)", "session_id": "\(feedback.sessionID)",
             "rating": "\(feedback.rating.name)",
-            "comment_length": "\(feedback.comment.unicodeScalars.count)",
+            "comment_length": "\(feedback.comment.codePointCount)",
         ]
         if !feedback.requestID.isEmpty { metadata["request_id"] = "\(feedback.requestID)" }
         if includesComment { metadata["comment"] = "\(feedback.comment)" }
@@ -161,7 +161,7 @@ private struct JSONLine {
     }
 
     mutating func put(_ text: StaticString) {
-        for index in 0..<text.utf8CodeUnitCount { put(text.utf8Start[index]) }
+        put(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
     mutating func put(_ moment: Timestamp) {
@@ -185,6 +185,13 @@ private struct JSONLine {
     mutating func put(quoted text: String) {
         put(UInt8(ascii: "\""))
         text.withUTF8Bytes { utf8 in
+            // Most texts need no escape, which a look at all bytes at once finds out.
+            let isPlain = utf8.reduce(true) { isPlain, byte in
+                isPlain
+                    && !(byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
+                        || byte == 0x7F || byte == 0xC2 || byte == 0xE2)
+            }
+            if isPlain { return put(utf8) }
             var index = 0
             while index < utf8.count {
                 let byte = utf8[index]
@@ -213,6 +220,12 @@ private struct JSONLine {
             let digit = UInt8(unit >> shift & 0xF)
             put(digit + (digit < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10))
         }
+    }
+
+    private mutating func put(_ text: UnsafeRawBufferPointer) {
+        guard let start = text.baseAddress, let end = bytes.baseAddress else { return }
+        memcpy(end + count, start, text.count)
+        count += text.count
     }
 
     private mutating func put(_ byte: UInt8) {

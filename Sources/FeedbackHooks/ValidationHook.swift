@@ -102,7 +102,7 @@ public final class ValidationHook: FeedbackHook {
         }
         // A code point has at least one byte: most comments need no counting.
         if feedback.comment.utf8.count > options.commentMax {
-            let length = feedback.comment.unicodeScalars.count
+            let length = feedback.comment.codePointCount
             guard length <= options.commentMax else {
                 throw Self.veto(
                     "Comment too long: \(length) chars (max: \(options.commentMax))",

@@ -35,6 +35,14 @@ extension String {
             ?? Array(utf8).withUnsafeBytes(body)
     }
 
+    /// How many code points it has; a faster `unicodeScalars.count`.
+    package var codePointCount: Int {
+        withUTF8Bytes { bytes in
+            // All but the continuation bytes, 10xxxxxx, begin one.
+            bytes.reduce(0) { $0 &+ (Int8(bitPattern: $1) >= -64 ? 1 : 0) }
+        }
+    }
+
     /// Whether the text has the NUL character.
     package var containsNUL: Bool {
         withUTF8Bytes { bytes in

@@ -130,17 +130,11 @@ public final class FeedbackServer: Sendable {
     /// has returned.
     ///
     /// - Parameter hooks: none of those that the server has had.
-    /// - Throws: if the file of the alerts, which the hooks need, cannot be opened; the present hooks
-    ///   then stay.
+    /// - Throws: an error whose description is one clear line for people, if the store cannot be made
+    ///   ready for them; the present ones are then kept.
     public func replaceHooks(_ hooks: [any FeedbackHook]) async throws {
         try Self.prepare(store, for: hooks)
         await service.replaceHooks(hooks)
-    }
-
-    /// Opens what only some hooks need.
-    private static func prepare(_ store: any Store, for hooks: [any FeedbackHook]) throws {
-        guard hooks.contains(where: { $0 is any BackgroundHook }) else { return }
-        try (store as? AlertFileStore)?.open()
     }
 
     /// Serves until SIGTERM or SIGINT, then stops.
@@ -171,6 +165,13 @@ public final class FeedbackServer: Sendable {
                 logger.info("stopping on \(name)")
                 return try await stop()
             }
+        }
+    }
+
+    /// Opens what only hooks with a queue need.
+    private static func prepare(_ store: any Store, for hooks: [any FeedbackHook]) throws {
+        if hooks.contains(where: { $0 is any BackgroundHook }) {
+            try (store as? AlertFileStore)?.open()
         }
     }
 

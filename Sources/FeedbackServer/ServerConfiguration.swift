@@ -81,8 +81,7 @@ public struct ServerConfiguration: Sendable {
     /// The SQLite file for alerts beside a MongoDB store; nil for `alerts.db` in the conventional
     /// place, whose folder is made if missing.
     public var alertsFile: String?
-    /// Where Prometheus reads metrics: a Unix socket's path or a loopback `HOST:PORT`; nil for
-    /// nowhere.
+    /// Where Prometheus reads metrics, `unix:PATH` or a loopback `HOST:PORT`; nil for nowhere.
     public var metricsListen: String?
     /// What happens on a write to an unknown session.
     public var missingSession = MissingSessionPolicy.create

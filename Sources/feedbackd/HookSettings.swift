@@ -11,75 +11,41 @@ enum HookKind: String, CaseIterable {
         max: Rating.names.count
     )
 
-    /// The keys of its section, besides `kind`.
+    private static let addsPerMinute = SettingKind.number(1...ValidationHook.addsPerMinuteMax)
+
+    /// The keys of its section, besides `kind`; what they mean stands in feedbackd.example.yaml.
     var settings: [Setting] {
         switch self {
         case .validation:
             [
-                Setting("require_comment_on", Self.ratings, "Ratings that need a comment."),
-                Setting(
-                    "comment_max",
-                    .number(1...FieldLimits.commentCodePointsMax),
-                    "The longest comment, in code points."
-                ),
-                Setting(
-                    "refused_words",
-                    .list(.text, max: RefusedText.wordsMax),
-                    "Words that no comment may have."
-                ),
-                Setting(
-                    "refused_patterns",
-                    .list(.text, max: RefusedText.patternsMax),
-                    "Regular expressions that no comment may match."
-                ),
-                Setting(
-                    "adds_per_minute_per_session",
-                    .number(1...ValidationHook.addsPerMinuteMax),
-                    "How many adds of one session may pass within a minute."
-                ),
-                Setting(
-                    "adds_per_minute_per_peer",
-                    .number(1...ValidationHook.addsPerMinuteMax),
-                    "How many adds of one process may pass within a minute."
-                ),
+                Setting("require_comment_on", Self.ratings),
+                Setting("comment_max", .number(1...FieldLimits.commentCodePointsMax)),
+                Setting("refused_words", .list(.text, max: RefusedText.wordsMax)),
+                Setting("refused_patterns", .list(.text, max: RefusedText.patternsMax)),
+                Setting("adds_per_minute_per_session", Self.addsPerMinute),
+                Setting("adds_per_minute_per_peer", Self.addsPerMinute),
             ]
         case .audit:
             [
-                Setting("file", .text, "The file that lines of JSON are appended to."),
-                Setting("log", .flag, "Whether to write log lines."),
-                Setting("include_comment", .flag, "Whether to write the comment itself."),
-                Setting("required", .flag, "Whether an add needs its lines to succeed."),
+                Setting("file", .text),
+                Setting("log", .flag),
+                Setting("include_comment", .flag),
+                Setting("required", .flag),
             ]
         case .notification:
             [
-                Setting("on", Self.ratings, "Ratings to tell of."),
-                Setting(
-                    "in_a_row",
-                    .number(2...AlertRule.windowMax),
-                    "To tell only of so many of them in a row in a session."
-                ),
-                Setting(
-                    "share_above",
-                    .share,
-                    "To tell only when their share in all sessions passes this."
-                ),
-                Setting(
-                    "share_of_last",
-                    .number(2...AlertRule.windowMax),
-                    "How many of the last the share is of."
-                ),
-                Setting("webhook_url", .text, "Where to POST to."),
-                Setting("headers", .pairs(max: 32), "Headers of the POST."),
-                Setting("command", .list(.text, max: 64), "A program to run, and its arguments."),
-                Setting("subject", .text, "The template of the title."),
-                Setting("body", .text, "The template of what is sent."),
-                Setting("include_comment", .flag, "Whether the comment is told."),
-                Setting("timeout", .number(1...300), "How long an attempt may take, in seconds."),
-                Setting(
-                    "give_up_after",
-                    .number(1...2_592_000),
-                    "How long to try again, in seconds."
-                ),
+                Setting("on", Self.ratings),
+                Setting("in_a_row", .number(2...AlertRule.windowMax)),
+                Setting("share_above", .share),
+                Setting("share_of_last", .number(2...AlertRule.windowMax)),
+                Setting("webhook_url", .text),
+                Setting("headers", .pairs(max: 32)),
+                Setting("command", .list(.text, max: 64)),
+                Setting("subject", .text),
+                Setting("body", .text),
+                Setting("include_comment", .flag),
+                Setting("timeout", .number(1...300)),
+                Setting("give_up_after", .number(1...2_592_000)),
             ]
         case .analytics: []
         }
@@ -97,12 +63,8 @@ struct HookSettings {
     }
 
     static let hooksMax = 32
-    static let order = Setting("order", .list(.text, max: hooksMax), "The hooks, outermost first.")
-    static let kind = Setting(
-        "kind",
-        .choice(HookKind.allCases.map(\.rawValue)),
-        "What the hook does."
-    )
+    static let order = Setting("order", .list(.text, max: hooksMax))
+    static let kind = Setting("kind", .choice(HookKind.allCases.map(\.rawValue)))
     static let nameRule =
         "must be 1 to 64 of a-z, 0-9, - and _, begin with a letter, and not be order"
 
@@ -259,16 +221,9 @@ private struct HookSection {
         guard let url = try text("webhook_url", kind) else {
             guard headers == nil else { throw fault("headers", "needs webhook_url beside it") }
             guard let command else { return .log }
-            guard !command.isEmpty else { throw fault("command", "must name a program") }
             return .command(command)
         }
         guard command == nil else { throw fault("command", "cannot stand beside webhook_url") }
-        let scheme = url.prefix { $0 != ":" }.lowercased()
-        guard scheme == "http" || scheme == "https", url.contains("://"),
-            url.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
-        else {
-            throw fault("webhook_url", "must begin with http:// or https://, without blanks")
-        }
         return .webhook(url: url, headers: headers ?? [:])
     }
 
@@ -276,8 +231,10 @@ private struct HookSection {
         guard let entries = try list("headers", .notification) else { return nil }
         var headers: [String: String] = [:]
         for entry in entries {
-            let parts = entry.split(separator: ":", maxSplits: 1)
-            guard parts.count == 2 else { throw fault("headers", "must be names with a text each") }
+            let parts = entry.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2 else {
+                throw fault("headers", "must be header names with a text each")
+            }
             headers[String(parts[0])] = String(parts[1].drop { $0 == " " })
         }
         return headers

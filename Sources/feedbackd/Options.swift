@@ -58,14 +58,6 @@ struct Options: ParsableArguments {
 extension ArgumentHelp {
     fileprivate static func of(_ key: String) -> ArgumentHelp {
         guard let setting = Setting.all.first(key) else { preconditionFailure(key) }
-        return ArgumentHelp("\(setting.help)\(setting.kind.choices)")
-    }
-}
-
-extension SettingKind {
-    /// Said besides a setting's help.
-    fileprivate var choices: String {
-        guard case .choice(let choices) = self else { return "" }
-        return " One of \(choices.joined(separator: ", "))."
+        return ArgumentHelp(stringLiteral: setting.help)
     }
 }

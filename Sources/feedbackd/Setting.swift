@@ -9,11 +9,17 @@ internal import RPC
 struct Setting: Sendable {
     let key: String
     let kind: SettingKind
+    /// What it does, in a sentence; with the choices and the default for those who need no more.
     let help: String
 
-    init(_ key: String, _ kind: SettingKind, _ help: String) {
+    init(_ key: String, _ kind: SettingKind, _ help: String = "", default standard: String? = nil) {
         self.key = key
         self.kind = kind
+        var help = help
+        if case .choice(let choices) = kind {
+            help += " One of \(choices.joined(separator: ", "))."
+        }
+        if let standard { help += " (default: \(standard))" }
         self.help = help
     }
 
@@ -21,8 +27,13 @@ struct Setting: Sendable {
     static let all: [Setting] = [
         Setting("socket", .text, "The socket's path."),
         Setting("store", .text, "Where the feedback is kept: memory:, sqlite:PATH or mongodb://…"),
-        Setting("mongodb_database", .text, "MongoDB's database. (default: the URI's or feedbackd)"),
-        Setting("mongodb_collection", .text, "MongoDB's collection. (default: sessions)"),
+        Setting(
+            "mongodb_database",
+            .text,
+            "MongoDB's database.",
+            default: "the URI's or feedbackd"
+        ),
+        Setting("mongodb_collection", .text, "MongoDB's collection.", default: "sessions"),
         Setting(
             "alerts_file",
             .text,
@@ -31,9 +42,10 @@ struct Setting: Sendable {
         Setting(
             "missing_session",
             .choice(MissingSessionPolicy.allCases.map(\.rawValue)),
-            "What a write to an unknown session does. (default: create)"
+            "What a write to an unknown session does.",
+            default: "create"
         ),
-        Setting("socket_mode", .mode, "The socket's permission bits, octal. (default: 0600)"),
+        Setting("socket_mode", .mode, "The socket's permission bits, octal.", default: "0600"),
         Setting("socket_group", .text, "The name of the socket's group."),
         Setting(
             "allow_uid",
@@ -43,47 +55,56 @@ struct Setting: Sendable {
         Setting(
             "metrics_listen",
             .text,
-            "Where Prometheus reads metrics: a Unix socket's path or a loopback HOST:PORT."
+            "Where Prometheus reads metrics: unix:PATH or 127.0.0.1:PORT.",
+            default: "nowhere"
         ),
         Setting(
             "log_level",
             .choice(Logger.Level.allCases.map(\.rawValue)),
-            "What is logged. (default: info)"
+            "What is logged.",
+            default: "info"
         ),
         Setting(
             "connections_max",
             .number(1...1_000_000),
-            "How many connections are served at once. (default: 10000)"
+            "How many connections are served at once.",
+            default: "10000"
         ),
         Setting(
             "calls_in_flight_max",
             .number(1...1_000_000),
-            "How many calls of one connection are worked on at once. (default: 1024)"
+            "How many calls of one connection are worked on at once.",
+            default: "1024"
         ),
         Setting(
             "frame_bytes_max",
             .number(1_024...RPCLimits().frameBytesMax),
-            "The largest message, in bytes; at most 4194304, the default."
+            "The largest message, in bytes.",
+            default: "4194304, the most"
         ),
         Setting(
             "output_queue_bytes_max",
             .number(65_536...1 << 30),
-            "What may wait to be written to one connection, in bytes. (default: 8388608)"
+            "What may wait to be written to one connection, in bytes.",
+            default: "8388608"
         ),
         Setting(
             "handshake_timeout",
             .number(1...3_600),
-            "How long the beginning of a connection may take, in seconds. (default: 5)"
+            "How long the beginning of a connection may take, in seconds.",
+            default: "5"
         ),
         Setting(
             "write_queue_max",
             .number(1...1_000_000),
-            "How many writes may wait for the store. (default: 16384)"
+            "How many writes may wait for the store.",
+            default: "16384"
         ),
         Setting(
             "drain_timeout",
             .number(0...3_600),
-            "How long running calls may take when the daemon stops, in seconds. (default: 10)"
+            "How long running calls may take when the daemon stops, in seconds.",
+            default: "10"
         ),
     ]
 }

@@ -41,8 +41,8 @@ struct Settings {
             do {
                 server.store = try StoreLocation(store)
             } catch {
-                // Its own text says all; it repeats no secret.
-                throw error as? FeedbackError ?? sources.fault("store", "cannot be read")
+                // What it says repeats no secret.
+                throw sources.fault("store", "cannot be used: \(Feedbackd.line(error))")
             }
         }
         server.mongoDatabase = try text("mongodb_database")

@@ -64,7 +64,7 @@ final class LogLines: Sendable {
 private struct LineHandler: LogHandler {
     let lines: LogLines
     var metadata: Logger.Metadata = [:]
-    var logLevel = Logger.Level.info
+    var logLevel = Logger.Level.trace
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }

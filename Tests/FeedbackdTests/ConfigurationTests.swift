@@ -179,6 +179,8 @@ struct ConfigurationTests {
         BadFile("allow_uid: root", ":1: allow_uid must be a whole number from 0 to 4294967294"),
         BadFile("allow_uid: [0, -1]", ":1: allow_uid must be a whole number"),
         BadFile("allow_uid: [4294967295]", ":1: allow_uid must be a whole number"),
+        BadFile("store: mysql:hunter2", ":1: store cannot be used: the store must be memory:"),
+        BadFile("store: mongodb://h/?tls=hunter2", ":1: store cannot be used: the store's MongoDB"),
         BadFile("socket_mode: 999", ":1: socket_mode must be octal"),
         BadFile("socket_mode: 0x1b0", ":1: socket_mode must be octal"),
         BadFile("socket_mode: 0060", ":1: socket_mode must be octal, from 0600 to 0777"),
@@ -272,10 +274,10 @@ struct ConfigurationTests {
             ":5: hooks.alarm.in_a_row cannot stand beside"
         ),
         BadFile(
-            alarm + "    command: [a]\n    webhook_url: http://a",
+            alarm + "    command: [/a]\n    webhook_url: http://a",
             ":5: hooks.alarm.command cannot stand beside webhook_url"
         ),
-        BadFile(alarm + "    command: []", ":5: hooks.alarm.command must name a program"),
+        BadFile(alarm + "    command: []", ":5: hooks.alarm.command must begin with"),
         BadFile(alarm + "    headers: {A: b}", ":5: hooks.alarm.headers needs webhook_url"),
         BadFile(
             alarm + "    headers: hunter2",
@@ -285,16 +287,16 @@ struct ConfigurationTests {
         BadFile(alarm + "    headers: {A: [hunter2]}", "headers.A must be a text"),
         BadFile(
             alarm + "    webhook_url: http://a\n    headers: {A b: hunter2}",
-            ":6: hooks.alarm.headers names must be"
+            ":6: hooks.alarm.headers names must be tokens"
         ),
         BadFile(
             alarm + "    webhook_url: http://a\n    headers: {A: \"hunter2\\r\\nB: c\"}",
-            ":6: hooks.alarm.headers values must be"
+            ":6: hooks.alarm.headers values must be without control"
         ),
-        BadFile(alarm + "    webhook_url: ftp://hunter2", ":5: hooks.alarm.webhook_url must begin"),
+        BadFile(alarm + "    webhook_url: ftp://hunter2", ":5: hooks.alarm.webhook_url must be an"),
         BadFile(
-            alarm + "    webhook_url: http://hun ter2",
-            ":5: hooks.alarm.webhook_url must begin"
+            alarm + "    webhook_url: hunter2",
+            ":5: hooks.alarm.webhook_url must be an"
         ),
     ]
 

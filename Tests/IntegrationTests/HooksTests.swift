@@ -175,6 +175,39 @@ struct HooksTests {
         #expect(daemon.terminate() == 0)
     }
 
+    @Test("a notification's command has each alert once, before and after SIGHUP")
+    func notification() async throws {
+        let told = folder.path("told")
+        let daemon = try await daemon(
+            """
+            hooks:
+              order: [page]
+              page:
+                kind: notification
+                on: [down]
+                command: [/bin/sh, -c, "cat >> \(told); echo >> \(told)"]
+                body: '{"text": "Down ({count}) in {session_id}: {comment}"}'
+            """
+        )
+        func lines() -> [String] {
+            ((try? Programs.text(told)) ?? "").split(separator: "\n").map(String.init)
+        }
+        #expect(try daemon.control("add", "s", "--rating", "up").code == 0)
+        #expect(
+            try daemon.control("add", "s", "--rating", "down", "--comment", "a \"b\"").code == 0
+        )
+        #expect(await eventually { lines().count == 1 })
+        try await reload(daemon, until: "hooks are reloaded: page")
+        #expect(try daemon.control("add", "s", "--rating", "down", "--comment", "c").code == 0)
+        #expect(await eventually { lines().count == 2 })
+        #expect(daemon.terminate() == 0)
+        #expect(
+            lines() == [
+                #"{"text": "Down (1) in s: a \"b\""}"#, #"{"text": "Down (2) in s: c"}"#,
+            ]
+        )
+    }
+
     @Test("without a file SIGHUP changes nothing, and hooks of the environment are made anew")
     func noFile() async throws {
         let daemon = try await Daemon(

@@ -100,7 +100,7 @@ struct MongoDaemonTests {
             (["mongodb://ann:s3cret@host/?journal=false"], "the option journal must be true"),
             (["mongodb://ann:s3cret@a,b/?directConnection=true"], "do not exclude each other"),
             (["mongodb://host", "--mongodb-collection", "a$b"], "the MongoDB collection's name"),
-            (["mongodb://host", "--mongodb-collection", ""], "the MongoDB collection's name"),
+            (["mongodb://host", "--mongodb-collection", ""], "mongodb_collection must be a text"),
             (["mongodb://host", "--mongodb-database", "a b"], "the MongoDB database's name"),
             (["mongo://host"], "the store must be memory:, sqlite:PATH or mongodb://"),
         ]

@@ -64,7 +64,10 @@ enum Programs {
         process.arguments = arguments
         let inherited = ProcessInfo.processInfo.environment
             .filter { !$0.key.hasPrefix("FEEDBACKD_") }
-        process.environment = inherited.merging(environment) { _, new in new }
+        // libmongoc would leave a file of counters behind each process that is killed, and print a
+        // line when it finds one of its own number.
+        process.environment = inherited.merging(["MONGOC_DISABLE_SHM": "1"]) { _, new in new }
+            .merging(environment) { _, new in new }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = try appending(output)
         process.standardError = try appending(errors)
