@@ -20,6 +20,9 @@ struct Feedbackd: AsyncParsableCommand {
     @OptionGroup var options: Options
 
     func run() async throws {
+        // Counters for one of libmongoc's tools, made as the program is loaded: a daemon that is
+        // killed would leave them in shared memory.
+        shm_unlink("/mongoc-\(getpid())")
         do {
             let settings = try Settings(try SettingSources(options: options.given))
             LoggingSystem.bootstrap { label in StreamLogHandler.standardError(label: label) }

@@ -11,6 +11,7 @@ from checks import CALL_TIMEOUT, expect, new_session, run_steps
 
 METHODS = {
     "feedback.v1.FeedbackService": ["AddFeedback", "ListFeedbacks", "GetMetrics"],
+    "feedback.v1.AlertService": ["ListAlerts", "RetryAlerts"],
     "feedback.v1.SessionService": ["UpdateMetadata", "GetMetadata", "DeleteMetadata"],
     "grpc.health.v1.Health": ["Check", "Watch"],
     "grpc.reflection.v1.ServerReflection": ["ServerReflectionInfo"],
