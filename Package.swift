@@ -100,17 +100,19 @@ let package = Package(
         .target(name: "FeedbackModel", swiftSettings: settings),
         .target(
             name: "FeedbackCore",
-            dependencies: ["FeedbackModel", .product(name: "Crypto", package: "swift-crypto")],
+            dependencies: [
+                "FeedbackModel", .product(name: "Crypto", package: "swift-crypto"), metrics,
+            ],
             swiftSettings: settings
         ),
         .target(
             name: "SQLiteStore",
-            dependencies: ["FeedbackCore", "FeedbackModel", grdb, grdbSQLite, logging],
+            dependencies: ["FeedbackCore", "FeedbackModel", grdb, grdbSQLite, logging, metrics],
             swiftSettings: settings
         ),
         .target(
             name: "MongoStore",
-            dependencies: ["CMongoC", "FeedbackCore", "FeedbackModel", logging],
+            dependencies: ["CMongoC", "FeedbackCore", "FeedbackModel", logging, metrics],
             swiftSettings: settings
         ),
         .target(
@@ -125,7 +127,7 @@ let package = Package(
             name: "RPC",
             dependencies: [
                 "CLinux", "CNGHTTP2", "CProtobufC", "CRPCProto", "CZlib", "ProtoCodec", logging,
-                .product(name: "DequeModule", package: "swift-collections"),
+                metrics, .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "HeapModule", package: "swift-collections"),
             ],
             swiftSettings: settings
@@ -136,12 +138,20 @@ let package = Package(
             swiftSettings: settings
         ),
 
+        // What is recorded of both, as Prometheus reads it
+        .target(
+            name: "PrometheusMetrics",
+            dependencies: ["CLinux", metrics],
+            swiftSettings: settings
+        ),
+
         // Both together
         .target(
             name: "FeedbackServer",
             dependencies: [
                 "CFeedbackDescriptors", "FeedbackCore", "FeedbackHooks", "FeedbackMessages",
-                "FeedbackModel", "MongoStore", "RPC", "SQLiteStore", logging,
+                "FeedbackModel", "MongoStore", "PrometheusMetrics", "RPC", "SQLiteStore", logging,
+                metrics,
             ],
             swiftSettings: settings
         ),
@@ -194,6 +204,11 @@ let package = Package(
                 "CFeedbackDescriptors", "CLinux", "CNGHTTP2", "CProtobufC", "CRPCProto", "CZlib",
                 "ProtoCodec", "RPC", "TestSupport", logging,
             ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "PrometheusMetricsTests",
+            dependencies: ["PrometheusMetrics", metrics],
             swiftSettings: settings
         ),
         .testTarget(
