@@ -1,3 +1,4 @@
+import CoreMetrics
 import Dispatch
 import FeedbackCore
 import FeedbackModel
@@ -24,6 +25,7 @@ final class SQLiteDatabase: Sendable {
     private let readQueueLengthMax: Int
     /// The reads that run or wait.
     private let readCount = Atomic(0)
+    private let readQueueLength = Meter(label: InstrumentName.readQueueLength.rawValue)
     private let logger: Logger
     private let status = Mutex(Status.serving)
     /// Closing waits for reads under way, so it happens on a thread of its own.
@@ -70,7 +72,11 @@ final class SQLiteDatabase: Sendable {
     ) async throws -> T {
         if case .closed = status.withLock({ $0 }) { throw FeedbackError.storeIsClosed }
         let queued = readCount.add(1, ordering: .relaxed).newValue
-        defer { readCount.subtract(1, ordering: .relaxed) }
+        readQueueLength.increment()
+        defer {
+            readCount.subtract(1, ordering: .relaxed)
+            readQueueLength.decrement()
+        }
         guard queued <= readQueueLengthMax else {
             throw FeedbackError(
                 .resourceExhausted,
