@@ -1,8 +1,10 @@
+internal import CoreMetrics
 internal import Foundation
 internal import Glibc
 public import Logging
 internal import MongoStore
-internal import RPC
+internal import PrometheusMetrics
+public import RPC
 internal import SQLiteStore
 
 /// The daemon as a library: a store, the service with its hooks, and the socket.
@@ -22,6 +24,7 @@ public final class FeedbackServer: Sendable {
     private let address: UnixSocketAddress
     private let store: any Store
     private let rpc: RPCServer
+    private let metricsPage: PageServer?
     private let logger: Logger
 
     /// How long the store may take to close after the last call.
@@ -78,6 +81,9 @@ public final class FeedbackServer: Sendable {
             hooks: hooks,
             missingSession: configuration.missingSession
         )
+        metricsPage = try configuration.metricsListen.map { _ in
+            try Self.metricsPage(configuration.limits, logger)
+        }
         let allowed = configuration.allowedUIDs
         rpc = try RPCServer(
             router: ServiceBinding.router(
@@ -93,7 +99,22 @@ public final class FeedbackServer: Sendable {
         )
     }
 
-    /// Makes the socket and serves.
+    /// Has what this process records through swift-metrics collected for the page that
+    /// ``ServerConfiguration/metricsListen`` asks for.
+    ///
+    /// To be called once, and before hooks and servers are made: what is made earlier records
+    /// nothing. Programs that bootstrap swift-metrics themselves do not call it.
+    public static func collectMetrics() {
+        let help =
+            InstrumentName.allCases.map { ($0.rawValue, $0.help) }
+            + RPCInstrumentName.allCases.map { ($0.rawValue, $0.help) }
+        MetricsSystem.bootstrap(PrometheusMetrics(help: Dictionary(uniqueKeysWithValues: help)))
+    }
+
+    /// Where the page with metrics is served; nil if it is not.
+    public var metricsAddress: PageAddress? { metricsPage?.address }
+
+    /// Makes the sockets and serves.
     ///
     /// - Throws: an error whose description is one clear line for people.
     public func start() throws {
@@ -103,6 +124,9 @@ public final class FeedbackServer: Sendable {
             try RPCServer.makeFolder(of: address, permissions: permissions)
         }
         try rpc.start(at: address, permissions: permissions)
+        if let metricsPage, let address = configuration.metricsListen {
+            try metricsPage.start(at: address, permissions: permissions)
+        }
     }
 
     /// Stops accepting, lets running calls finish within the drain timeout, closes the store.
@@ -111,6 +135,7 @@ public final class FeedbackServer: Sendable {
     ///   acknowledged may or may not be stored.
     public func stop() async throws {
         await rpc.stop(within: configuration.drainTimeout)
+        await metricsPage?.stop()
         let store = self.store
         let isClosed = await finishes(within: Self.storeCloseTimeout) { await store.close() }
         if !isClosed {
@@ -129,7 +154,7 @@ public final class FeedbackServer: Sendable {
         do {
             try start()
         } catch {
-            await store.close()
+            try? await stop()
             throw error
         }
         onReady()
@@ -167,6 +192,21 @@ public final class FeedbackServer: Sendable {
                 logger: logger
             )
         }
+    }
+
+    private static func metricsPage(_ limits: RPCLimits, _ logger: Logger) throws -> PageServer {
+        guard let metrics = MetricsSystem.factory as? PrometheusMetrics else {
+            throw FeedbackError(
+                .failedPrecondition,
+                "nothing is collected for the page with metrics: call collectMetrics() first"
+            )
+        }
+        return try PageServer(
+            path: "/metrics",
+            contentType: PrometheusMetrics.contentType,
+            limits: limits,
+            logger: logger
+        ) { metrics.page }
     }
 
     private static func groupID(_ name: String) throws -> UInt32 {

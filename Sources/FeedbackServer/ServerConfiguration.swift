@@ -75,6 +75,10 @@ public struct ServerConfiguration: Sendable {
     public var mongoDatabase: String?
     /// MongoDB's collection; nil for `sessions`.
     public var mongoCollection: String?
+    /// Where the page with metrics for Prometheus is served, as `/metrics`; nil for nowhere.
+    ///
+    /// Needs ``FeedbackServer/collectMetrics()`` first.
+    public var metricsListen: PageAddress?
     /// What happens on a write to an unknown session.
     public var missingSession = MissingSessionPolicy.create
     /// How long running calls may take to finish when the server stops.

@@ -25,11 +25,13 @@ struct Feedbackd: AsyncParsableCommand {
             LoggingSystem.bootstrap { label in StreamLogHandler.standardError(label: label) }
             var logger = Logger(label: "feedbackd")
             logger.logLevel = settings.logLevel
+            if settings.server.metricsListen != nil { FeedbackServer.collectMetrics() }
             let server = try FeedbackServer(configuration: settings.server, logger: logger)
             let memory = FreedMemory.returnRegularly()
             defer { memory.cancel() }
             try await server.run {
                 ProgramPages.letGo()
+                if let address = server.metricsAddress { Self.say("metrics at \(address)") }
                 Self.say("listening on \(server.socketPath) (store \(server.storeLocation))")
             }
         } catch {

@@ -16,6 +16,12 @@ struct Options: ParsableArguments {
     @Option(help: "MongoDB's collection. (default: sessions)")
     var mongodbCollection: String?
 
+    @Option(
+        help:
+            "Where the metrics for Prometheus are served: unix:PATH or 127.0.0.1:PORT. (default: off)"
+    )
+    var metricsListen: String?
+
     @Option(help: "What a write to an unknown session does: create or reject.")
     var missingSession: String?
 

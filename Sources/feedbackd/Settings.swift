@@ -22,6 +22,13 @@ struct Settings {
         if let store = text(options.store, "store") { server.store = try StoreLocation(store) }
         server.mongoDatabase = text(options.mongodbDatabase, "mongodb_database")
         server.mongoCollection = text(options.mongodbCollection, "mongodb_collection")
+        if let address = text(options.metricsListen, "metrics_listen") {
+            do {
+                server.metricsListen = try PageAddress(address)
+            } catch {
+                throw Self.fault("metrics_listen", "\(error)")
+            }
+        }
         if let policy = text(options.missingSession, "missing_session") {
             guard let value = MissingSessionPolicy(rawValue: policy) else {
                 throw Self.fault("missing_session", "must be create or reject")
