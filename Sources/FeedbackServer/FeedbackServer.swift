@@ -23,12 +23,16 @@ public final class FeedbackServer: Sendable {
     private let configuration: ServerConfiguration
     private let address: UnixSocketAddress
     private let store: any Store
+    private let storeFailure: StoreFailure
     private let rpc: RPCServer
     private let metricsPage: PageServer?
     private let logger: Logger
 
     /// How long the store may take to close after the last call.
     private static let storeCloseTimeout = Duration.seconds(5)
+    /// How long health says NOT_SERVING before the end when the store has stopped for good; those
+    /// who watch it are told twice a second.
+    private static let failureNotice = Duration.seconds(1)
 
     /// Opens the store.
     ///
@@ -45,16 +49,19 @@ public final class FeedbackServer: Sendable {
         logger: Logger = Logger(label: "feedbackd")
     ) throws {
         let location = try configuration.store ?? .conventional()
+        let storeFailure = StoreFailure()
         let store = try Self.openStore(
             location,
             isConventional: configuration.store == nil,
             configuration,
+            storeFailure,
             logger
         )
         try self.init(
             configuration: configuration,
             store: store,
             location: location,
+            storeFailure: storeFailure,
             hooks: hooks,
             logger: logger
         )
@@ -65,11 +72,13 @@ public final class FeedbackServer: Sendable {
         configuration: ServerConfiguration,
         store: any Store,
         location: StoreLocation,
+        storeFailure: StoreFailure = StoreFailure(),
         hooks: [any FeedbackHook] = [],
         logger: Logger
     ) throws {
         self.configuration = configuration
         self.store = store
+        self.storeFailure = storeFailure
         self.logger = logger
         storeLocation = location
         address =
@@ -143,10 +152,11 @@ public final class FeedbackServer: Sendable {
         }
     }
 
-    /// Serves until SIGTERM or SIGINT, then stops.
+    /// Serves until SIGTERM or SIGINT, or until the store has stopped for good, then stops.
     ///
     /// - Parameter onReady: called when the server listens.
-    /// - Throws: what ``start()`` and ``stop()`` throw.
+    /// - Throws: what ``start()`` and ``stop()`` throw, or what stopped the store: only a new start
+    ///   can tell what of the data is on the disk.
     public func run(onReady: () -> Void = {}) async throws {
         // A reader of the log that goes away must not end the server.
         signal(SIGPIPE, SIG_IGN)
@@ -158,15 +168,19 @@ public final class FeedbackServer: Sendable {
             throw error
         }
         onReady()
+        storeFailure.whenReported { signals.receive("the store's failure") }
         let name = await signals.wait()
         logger.info("stopping on \(name)")
+        if storeFailure.error != nil { try? await Task.sleep(for: Self.failureNotice) }
         try await stop()
+        if let error = storeFailure.error { throw error }
     }
 
     private static func openStore(
         _ location: StoreLocation,
         isConventional: Bool,
         _ configuration: ServerConfiguration,
+        _ failure: StoreFailure,
         _ logger: Logger
     ) throws -> any Store {
         switch location {
@@ -182,7 +196,9 @@ public final class FeedbackServer: Sendable {
             }
             var limits = SQLiteStoreLimits()
             limits.writes = configuration.writeLimits
-            return try SQLiteStore(path: path, limits: limits, logger: logger)
+            return try SQLiteStore(path: path, limits: limits, logger: logger) {
+                failure.report($0)
+            }
         case .mongodb(let uri):
             return try MongoStore(
                 uri: uri,

@@ -2,7 +2,8 @@ internal import Dispatch
 internal import Glibc
 internal import Synchronization
 
-/// Waits for SIGTERM or SIGINT, which end the process no more from then on.
+/// Waits for SIGTERM or SIGINT, which end the process no more from then on, or for another reason to
+/// stop.
 final class TerminationSignals: @unchecked Sendable {
     // Unchecked: `sources` is set in init and used in deinit only; `state` has its lock.
 
@@ -35,7 +36,7 @@ final class TerminationSignals: @unchecked Sendable {
 
     deinit { for source in sources { source.cancel() } }
 
-    /// The name of the first signal that came, or comes.
+    /// The name of the first signal or reason that came, or comes.
     func wait() async -> String {
         await withCheckedContinuation { continuation in
             let received = state.withLock { state in
@@ -46,9 +47,10 @@ final class TerminationSignals: @unchecked Sendable {
         }
     }
 
-    private func receive(_ name: String) {
+    /// Takes note of a signal, or of another reason to stop.
+    func receive(_ name: String) {
         let waiter = state.withLock { state in
-            state.received = name
+            state.received = state.received ?? name
             defer { state.waiter = nil }
             return state.waiter
         }

@@ -27,15 +27,22 @@ final class SQLiteDatabase: Sendable {
     private let readCount = Atomic(0)
     private let readQueueLength = Meter(label: InstrumentName.readQueueLength.rawValue)
     private let logger: Logger
+    private let onStop: @Sendable (FeedbackError) -> Void
     private let status = Mutex(Status.serving)
     /// Closing waits for reads under way, so it happens on a thread of its own.
     private let closingQueue = DispatchQueue(label: "feedbackd.sqlite.close")
 
     /// - Throws: a FeedbackError with the path in its message.
-    init(path: String, limits: SQLiteStoreLimits, logger: Logger) throws {
+    init(
+        path: String,
+        limits: SQLiteStoreLimits,
+        logger: Logger,
+        onStop: @escaping @Sendable (FeedbackError) -> Void
+    ) throws {
         let path = URL(fileURLWithPath: path).path
         self.path = path
         self.logger = logger
+        self.onStop = onStop
         self.walPagesBeforeCheckpoint = limits.walPagesBeforeCheckpoint
         self.readQueueLengthMax = limits.readQueueLengthMax
         do {
@@ -198,6 +205,7 @@ final class SQLiteDatabase: Sendable {
                     "errno": "\(failure.systemErrno)",
                 ]
             )
+            onStop(error)
         }
         return error
     }
