@@ -3,8 +3,8 @@
 BUILD_PACKAGES = pkg-config libcurl4-openssl-dev libmongoc-dev libnghttp2-dev libprotobuf-c-dev libsqlite3-dev zlib1g-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) protobuf-compiler protobuf-c-compiler sqlite3 \
 	golang-go golang-github-containerd-ttrpc-dev gogottrpc \
-	golang-google-grpc-dev golang-goprotobuf-dev g++ libgrpc++-dev protobuf-compiler-grpc \
-	ruby-grpc nghttp2-client $(MONGODB_PACKAGES)
+	golang-google-grpc-dev golang-goprotobuf-dev gcc g++ libgrpc++-dev protobuf-compiler-grpc \
+	ruby-grpc nghttp2-client curl $(MONGODB_PACKAGES)
 # What the benchmark's peers are built from (Tests/Benchmarks/build-peers.sh), and its own tools.
 BENCH_PACKAGES = $(BUILD_PACKAGES) gcc g++ protobuf-compiler protobuf-compiler-grpc libprotobuf-dev \
 	libgrpc++-dev golang-go golang-github-containerd-ttrpc-dev gogottrpc strace sqlite3 \

@@ -238,7 +238,7 @@ let package = Package(
                 "FeedbackClient", "FeedbackModel", "FeedbackServer", "MongoServers", "TestSupport",
                 logging,
             ],
-            exclude: ["cpp", "go", "go-grpc", "python", "ruby"],
+            exclude: ["cpp", "fail-sync.c", "go", "go-grpc", "python", "ruby"],
             swiftSettings: settings
         ),
         .target(
@@ -254,14 +254,16 @@ let package = Package(
         ),
         .testTarget(
             name: "FeedbackCoreTests",
-            dependencies: ["FeedbackCore", "FeedbackModel", "StoreContract"],
+            dependencies: [
+                "FeedbackCore", "FeedbackModel", "PrometheusMetrics", "StoreContract", metrics,
+            ],
             swiftSettings: settings
         ),
         .testTarget(
             name: "FeedbackHooksTests",
             dependencies: [
-                "FeedbackCore", "FeedbackHooks", "FeedbackModel", "SQLiteStore", "TestSupport",
-                logging, metrics,
+                "FeedbackCore", "FeedbackHooks", "FeedbackModel", "PrometheusMetrics",
+                "SQLiteStore", "TestSupport", logging, metrics,
             ],
             swiftSettings: settings
         ),

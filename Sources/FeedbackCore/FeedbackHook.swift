@@ -173,6 +173,8 @@ private final class FailureTrace: Sendable {
 /// Counts by their codes what a hook refused.
 private final class VetoCounters: Sendable {
     private let hook: String
+    /// For counters that are made later, by whatever task.
+    private let factory: any MetricsFactory = MetricsSystem.factory
     private let counters = Mutex<[String: Counter]>([:])
 
     init(hook: String) { self.hook = hook }
@@ -189,7 +191,8 @@ private final class VetoCounters: Sendable {
                 counters[code]
                 ?? Counter(
                     label: InstrumentName.hookVetoes.rawValue,
-                    dimensions: [("hook", hook), ("code", code)]
+                    dimensions: [("hook", hook), ("code", code)],
+                    factory: factory
                 )
             counters[code] = counter
             counter.increment()

@@ -84,8 +84,7 @@ final class HistogramSeries: Series, TimerHandler, RecorderHandler {
             let middle = (low + high) / 2
             if value <= bounds[middle] { high = middle } else { low = middle + 1 }
         }
-        cells.add(1, to: low)
-        cells.addDouble(value, to: bounds.count + 1)
+        cells.addOne(to: low, andDouble: value, to: bounds.count + 1)
     }
 
     func write(_ name: String, _ labels: String, to page: inout String) {

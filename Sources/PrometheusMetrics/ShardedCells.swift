@@ -43,8 +43,16 @@ final class ShardedCells: @unchecked Sendable {
     }
 
     /// Adds to a number that is read with ``sumOfDoubles(_:)``.
-    func addDouble(_ amount: Double, to index: Int) {
+    func addDouble(_ amount: Double, to index: Int) { addDouble(amount, at: place(index)) }
+
+    /// Adds 1 to one number and something to another, which is read with ``sumOfDoubles(_:)``.
+    func addOne(to index: Int, andDouble amount: Double, to other: Int) {
         let cell = place(index)
+        cells[cell].wrappingAdd(1, ordering: .relaxed)
+        addDouble(amount, at: cell - index + other)
+    }
+
+    private func addDouble(_ amount: Double, at cell: Int) {
         var bits = cells[cell].load(ordering: .relaxed)
         while true {
             let (isDone, found) = cells[cell].weakCompareExchange(

@@ -158,6 +158,7 @@ extension GRPCServerSession {
             record: stream.head.method.flatMap { instruments?.begin($0) }
         )
         stream.call = call
+        call.waits()
         return call
     }
 

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// Where a ``PageServer`` listens: a Unix domain socket, or a port of the loopback interface.

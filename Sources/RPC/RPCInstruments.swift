@@ -1,3 +1,4 @@
+internal import CLinux
 internal import CoreMetrics
 internal import Glibc
 internal import Synchronization
@@ -83,6 +84,8 @@ private final class MethodInstruments: Sendable {
     let inFlight: Meter
     let time: Timer
     private let labels: [(String, String)]
+    /// For instruments that are made later, by whatever task.
+    private let factory: any MetricsFactory = MetricsSystem.factory
     private let successes: Counter
     private let failures = Mutex<[RPCStatus.Code: Counter]>([:])
 
@@ -90,21 +93,29 @@ private final class MethodInstruments: Sendable {
         labels = [("method", method), ("protocol", `protocol`)]
         inFlight = Meter(label: RPCInstrumentName.callsInFlight.rawValue, dimensions: labels)
         time = Timer(label: RPCInstrumentName.callTime.rawValue, dimensions: labels)
-        successes = Self.counter(labels, code: "OK")
+        successes = Self.counter(labels, code: "OK", factory)
     }
 
     /// `code` is nil for OK.
     func count(_ code: RPCStatus.Code?) {
         guard let code else { return successes.increment() }
         failures.withLock { failures in
-            let counter = failures[code] ?? Self.counter(labels, code: code.name)
+            let counter = failures[code] ?? Self.counter(labels, code: code.name, factory)
             failures[code] = counter
             counter.increment()
         }
     }
 
-    private static func counter(_ labels: [(String, String)], code: String) -> Counter {
-        Counter(label: RPCInstrumentName.calls.rawValue, dimensions: labels + [("code", code)])
+    private static func counter(
+        _ labels: [(String, String)],
+        code: String,
+        _ factory: any MetricsFactory
+    ) -> Counter {
+        Counter(
+            label: RPCInstrumentName.calls.rawValue,
+            dimensions: labels + [("code", code)],
+            factory: factory
+        )
     }
 }
 
@@ -112,16 +123,22 @@ private final class MethodInstruments: Sendable {
 struct CallRecord: Sendable {
     private let method: MethodInstruments
     private let begin: Int
+    private var isInFlight = false
 
     fileprivate init(_ method: MethodInstruments) {
         self.method = method
         begin = Self.nanoseconds()
+    }
+
+    /// The call has to wait for something: one that is answered at once nobody could see in flight.
+    mutating func waits() {
+        isInFlight = true
         method.inFlight.increment()
     }
 
     /// `code` is nil for OK.
     func end(_ code: RPCStatus.Code?) {
-        method.inFlight.decrement()
+        if isInFlight { method.inFlight.decrement() }
         method.time.recordNanoseconds(Self.nanoseconds() - begin)
         method.count(code)
     }

@@ -53,6 +53,9 @@ public final class ServerCall: @unchecked Sendable {
     // An answer that could not be sent any more.
     deinit { ended(.cancelled) }
 
+    /// The call was not answered at once.
+    func waits() { record?.waits() }
+
     /// The answer is in the output, or nobody waits for it any more; `code` is nil for OK.
     func ended(_ code: RPCStatus.Code?) {
         guard let record else { return }

@@ -217,6 +217,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
         }
         if !call.isAnswered {
             calls[streamID] = call
+            call.waits()
             if call.messages != nil {
                 streamingCalls += 1
                 count(call)
