@@ -1,10 +1,14 @@
 # The two commands of the README are `make run` and `make test`. Each installs what is missing.
 
-BUILD_PACKAGES = pkg-config libcurl4-openssl-dev libmongoc-dev libnghttp2-dev libprotobuf-c-dev libsqlite3-dev zlib1g-dev
+BUILD_PACKAGES = pkg-config libcurl4-openssl-dev libmongoc-dev libnghttp2-dev libprotobuf-c-dev \
+	libsqlite3-dev zlib1g-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) protobuf-compiler protobuf-c-compiler sqlite3 \
 	golang-go golang-github-containerd-ttrpc-dev gogottrpc \
 	golang-google-grpc-dev golang-goprotobuf-dev gcc g++ libgrpc++-dev protobuf-compiler-grpc \
-	ruby-grpc nghttp2-client curl $(MONGODB_PACKAGES)
+	ruby-grpc nghttp2-client curl $(MONGODB_PACKAGES) $(CLIENT_PACKAGES)
+# What clients/*/test.sh build with besides. Debian's cargo is large: another one will do.
+CLIENT_PACKAGES = cmake libprotobuf-dev librust-ttrpc-dev \
+	$(if $(shell command -v cargo),,cargo)
 # What the benchmark's peers are built from (Tests/Benchmarks/build-peers.sh), and its own tools.
 BENCH_PACKAGES = $(BUILD_PACKAGES) gcc g++ protobuf-compiler protobuf-compiler-grpc libprotobuf-dev \
 	libgrpc++-dev golang-go golang-github-containerd-ttrpc-dev gogottrpc strace sqlite3 \
@@ -44,6 +48,8 @@ test:
 	Proto/generate.sh --check
 	$(MAKE) lint
 	$(MAKE) build
+	.build/venv-grpc/bin/python Proto/vectors/make.py --check
+	clients/test.sh
 	swift build --build-tests
 	swift test --skip-build --no-parallel
 	$(MAKE) bench QUICK=1

@@ -41,11 +41,11 @@ let package = Package(
     dependencies: [
         // Arguments, help and exit codes of the programs.
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        // The configuration's precedence: environment, then the YAML file.
+        // The configuration's precedence: command line, environment, then the file.
         .package(
             url: "https://github.com/apple/swift-configuration",
             from: "1.4.0",
-            traits: ["YAML"]
+            traits: []
         ),
         // A heap, for deadlines, and queues.
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
@@ -55,13 +55,11 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         // Counters and latencies that a program which embeds the server can send elsewhere.
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
-        // File paths, as swift-configuration takes them.
-        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         // The benchmark's latencies.
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
         // SQLite connections, statements and migrations.
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
-        // What stands where in the configuration file, for errors that name the line.
+        // The configuration file, with lines for errors to name.
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
@@ -165,10 +163,12 @@ let package = Package(
         .executableTarget(
             name: "feedbackd",
             dependencies: [
-                "CLinux", "FeedbackServer", "RPC", argumentParser, logging,
+                "CLinux", "FeedbackCore", "FeedbackHooks", "FeedbackModel", "FeedbackServer", "RPC",
+                argumentParser, logging,
                 .product(name: "Configuration", package: "swift-configuration"),
-                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "Yams", package: "Yams"),
             ],
+            exclude: ["feedbackd.example.yaml"],
             swiftSettings: settings
         ),
         .executableTarget(
@@ -182,6 +182,14 @@ let package = Package(
                 "CLinux", argumentParser,
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
+            swiftSettings: settings
+        ),
+
+        // The README's "A daemon of your own".
+        .executableTarget(
+            name: "OwnDaemon",
+            dependencies: ["FeedbackHooks", "FeedbackServer"],
+            path: "Tests/Examples/OwnDaemon",
             swiftSettings: settings
         ),
 
@@ -233,6 +241,14 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "FeedbackdTests",
+            dependencies: [
+                "FeedbackHooks", "FeedbackModel", "FeedbackServer", "RPC", "TestSupport",
+                "feedbackd", logging,
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "IntegrationTests",
             dependencies: [
                 "FeedbackClient", "FeedbackModel", "FeedbackServer", "MongoServers", "TestSupport",
@@ -276,8 +292,8 @@ let package = Package(
         .testTarget(
             name: "MongoStoreTests",
             dependencies: [
-                "FeedbackCore", "FeedbackModel", "MongoServers", "MongoStore", "StoreContract",
-                "TestSupport", logging,
+                "FeedbackCore", "FeedbackModel", "MongoServers", "MongoStore", "SQLiteStore",
+                "StoreContract", "TestSupport", logging,
             ],
             swiftSettings: settings
         ),

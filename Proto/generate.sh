@@ -12,16 +12,17 @@ cd "$(dirname "$0")/.."
 
 # The well-known types and who uses them: each C symbol may exist in one module only.
 feedback_protos=(
-    feedback/v1/feedback.proto feedback/v1/session.proto
+    feedback/v1/feedback.proto feedback/v1/session.proto feedback/v1/alert.proto
     google/protobuf/timestamp.proto google/protobuf/struct.proto
 )
 rpc_protos=(
     ttrpc/ttrpc.proto google/rpc/status.proto google/rpc/error_details.proto
-    grpc/health/v1/health.proto grpc/reflection/v1/reflection.proto google/protobuf/any.proto
+    grpc/health/v1/health.proto grpc/reflection/v1/reflection.proto
+    google/protobuf/any.proto google/protobuf/duration.proto
 )
 # What reflection tells: all services that are served, and the messages inside their errors.
 described_protos=(
-    feedback/v1/feedback.proto feedback/v1/session.proto
+    feedback/v1/feedback.proto feedback/v1/session.proto feedback/v1/alert.proto
     grpc/health/v1/health.proto
     grpc/reflection/v1/reflection.proto grpc/reflection/v1alpha/reflection.proto
     google/rpc/status.proto google/rpc/error_details.proto

@@ -18,6 +18,11 @@ static inline CURLcode curl_set_write(CURL *curl, curl_write_callback function, 
     return code != CURLE_OK ? code : curl_easy_setopt(curl, CURLOPT_WRITEDATA, context);
 }
 
+static inline CURLcode curl_set_header(CURL *curl, curl_write_callback function, void *context) {
+    CURLcode code = curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, function);
+    return code != CURLE_OK ? code : curl_easy_setopt(curl, CURLOPT_HEADERDATA, context);
+}
+
 static inline CURLcode curl_get_number(CURL *curl, CURLINFO info, long *value) {
     return curl_easy_getinfo(curl, info, value);
 }

@@ -164,6 +164,25 @@ public final class FeedbackClient: Sendable {
         }
     }
 
+    // MARK: - Alerts
+
+    /// A page of the alerts that notification hooks could not deliver yet, or have given up.
+    public func listAlerts(
+        _ query: AlertQuery = AlertQuery(),
+        timeout: Duration? = nil
+    ) async throws -> AlertPage {
+        try await attempt(timeout) { try await self.transport.alerts(query, timeout: $0) }
+    }
+
+    /// Makes dead letters pending again and returns how many: those of the ids, or all if none is
+    /// given.
+    ///
+    /// Ids that are gone, or pending, are passed over.
+    @discardableResult
+    public func retryAlerts(_ ids: [Int64] = [], timeout: Duration? = nil) async throws -> Int64 {
+        try await attempt(timeout) { try await self.transport.retryAlerts(ids, timeout: $0) }
+    }
+
     // MARK: - Health
 
     /// Whether the server says that calls are served now.

@@ -39,6 +39,14 @@ struct InProcessTransport: Transport {
         }
     }
 
+    func alerts(_ query: AlertQuery, timeout: Duration) async throws -> AlertPage {
+        try await run(timeout) { [service] _ in try await service.alerts(query) }
+    }
+
+    func retryAlerts(_ ids: [Int64], timeout: Duration) async throws -> Int64 {
+        try await run(timeout) { [service] _ in Int64(try await service.retryAlerts(ids)) }
+    }
+
     func isServing(timeout: Duration) async throws -> Bool {
         try await run(timeout) { [service] _ in await service.health() == .serving }
     }

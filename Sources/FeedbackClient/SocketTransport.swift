@@ -45,6 +45,14 @@ struct SocketTransport: Transport {
         }
     }
 
+    func alerts(_ query: AlertQuery, timeout: Duration) async throws -> AlertPage {
+        try await call(AlertMethods.listAlerts, query, timeout)
+    }
+
+    func retryAlerts(_ ids: [Int64], timeout: Duration) async throws -> Int64 {
+        try await call(AlertMethods.retryAlerts, ids, timeout)
+    }
+
     func isServing(timeout: Duration) async throws -> Bool {
         do {
             return try await HealthService.check(with: rpc, timeout: timeout)
@@ -83,7 +91,8 @@ extension FeedbackError {
                 status.message,
                 violations: status.violations.map {
                     FieldViolation(field: $0.field, description: $0.description)
-                }
+                },
+                retryAfter: status.retryDelay
             )
         default: self.init(.internal, "the call failed", cause: error)
         }

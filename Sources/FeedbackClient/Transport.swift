@@ -15,5 +15,7 @@ protocol Transport: Sendable {
         _ change: MetadataChange,
         timeout: Duration
     ) async throws -> Metadata
+    func alerts(_ query: AlertQuery, timeout: Duration) async throws -> AlertPage
+    func retryAlerts(_ ids: [Int64], timeout: Duration) async throws -> Int64
     func isServing(timeout: Duration) async throws -> Bool
 }

@@ -66,11 +66,13 @@ extension FeedbackHook {
 
 /// A hook that also works between the calls, on the alerts that the store has queued.
 public protocol BackgroundHook: FeedbackHook {
-    /// Begins the work; called once, before the first call comes through the hook.
+    /// Begins the work; called once.
     func start(_ outbox: any AlertOutbox)
+    /// Looks into the outbox soon: dead letters have become pending.
+    func outboxChanged()
     /// Ends the work, though calls may still come through the hook.
     ///
-    /// What is left is done by the next start.
+    /// What is left is done by the next hook of that name.
     func stop() async
 }
 
@@ -111,7 +113,8 @@ public struct ClosureHook: FeedbackHook {
 /// The first hook is the outermost.
 public struct HookChain: Sendable {
     /// What the innermost hook's `next` does.
-    typealias Storage = @Sendable (FeedbackDraft, HookContext) async throws -> AddedFeedback
+    typealias Storage =
+        @Sendable (FeedbackDraft, [AlertRule], HookContext) async throws -> AddedFeedback
 
     private let hooks: [any FeedbackHook]
     private let storage: Storage
@@ -127,7 +130,8 @@ public struct HookChain: Sendable {
 
     func run(_ feedback: FeedbackDraft, context: HookContext) async throws -> AddedFeedback {
         let trace = vetoes.map { _ in FailureTrace() }
-        return try await Next(chain: self, index: 0, context: context, trace: trace)(feedback)
+        let next = Next(chain: self, index: 0, context: context, rules: [], trace: trace)
+        return try await next(feedback)
     }
 
     /// The rest of a chain.
@@ -135,6 +139,7 @@ public struct HookChain: Sendable {
         fileprivate let chain: HookChain
         fileprivate let index: Int
         fileprivate let context: HookContext
+        fileprivate let rules: [AlertRule]
         /// Tells whose error it is that comes out of the chain; nil if no vetoes are counted.
         fileprivate let trace: FailureTrace?
 
@@ -157,10 +162,32 @@ public struct HookChain: Sendable {
 
         private func pass(_ feedback: FeedbackDraft) async throws -> AddedFeedback {
             guard index < chain.hooks.count else {
-                return try await chain.storage(feedback, context)
+                return try await chain.storage(feedback, rules, context)
             }
-            let next = Next(chain: chain, index: index + 1, context: context, trace: trace)
+            let next = Next(
+                chain: chain,
+                index: index + 1,
+                context: context,
+                rules: rules,
+                trace: trace
+            )
             return try await chain.hooks[index].intercept(feedback, context: context, next: next)
+        }
+
+        /// Passes the feedback on, and has an alert queued in the transaction that stores it, if the
+        /// rule says so then.
+        public func callAsFunction(
+            _ feedback: FeedbackDraft,
+            alerting rule: AlertRule
+        ) async throws -> AddedFeedback {
+            let next = Next(
+                chain: chain,
+                index: index,
+                context: context,
+                rules: rules + [rule],
+                trace: trace
+            )
+            return try await next(feedback)
         }
     }
 }

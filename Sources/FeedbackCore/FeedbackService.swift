@@ -13,11 +13,19 @@ public final class FeedbackService: Sendable {
     private let store: any Store
     /// The store, if it never waits.
     private let immediateStore: (any ImmediateStore)?
+    /// The store, if it queues alerts.
+    private let alertingStore: (any AlertingStore)?
     private let missingSession: MissingSessionPolicy
     /// Gives what is to be stored its identifier and time.
     private let accept: @Sendable (consuming FeedbackDraft) -> Feedback
-    /// The chain, unless there are no hooks.
-    private let chain = Mutex<HookChain?>(nil)
+    private struct Hooks {
+        /// Nil if there are no hooks.
+        var chain: HookChain?
+        var inBackground: [any BackgroundHook] = []
+        var areStarted = false
+    }
+
+    private let hooks = Mutex(Hooks())
     private let hasHooks = Atomic(false)
 
     /// Makes a service.
@@ -36,29 +44,76 @@ public final class FeedbackService: Sendable {
         self.store = store
         self.missingSession = missingSession
         immediateStore = store as? any ImmediateStore
+        alertingStore = store as? any AlertingStore
         let ids = FeedbackIDGenerator()
         accept = { draft in
             let now = clock()
             return Feedback(id: ids.next(at: now), draft: draft, createdAt: now)
         }
-        replaceHooks(hooks)
+        _ = install(hooks)
+    }
+
+    /// Begins what hooks do between the calls.
+    public func start() {
+        let hooks = hooks.withLock { hooks in
+            hooks.areStarted = true
+            return hooks.inBackground
+        }
+        for hook in hooks { hook.start(outbox) }
+    }
+
+    /// Ends what hooks do between the calls.
+    public func stop() async {
+        let hooks = hooks.withLock { hooks in
+            hooks.areStarted = false
+            return hooks.inBackground
+        }
+        for hook in hooks { await hook.stop() }
     }
 
     /// Puts other hooks in the place of the present ones.
     ///
     /// Calls that have begun end with those that they began with.
-    public func replaceHooks(_ hooks: [any FeedbackHook]) {
-        let chain = HookChain(hooks) { [store, missingSession, accept] draft, context in
+    public func replaceHooks(_ hooks: [any FeedbackHook]) async {
+        let former = install(hooks)
+        guard former.areStarted else { return }
+        // One after the other: both might deliver the same alerts.
+        for hook in former.inBackground { await hook.stop() }
+        for case let hook as any BackgroundHook in hooks { hook.start(outbox) }
+    }
+
+    /// Puts the hooks into place and returns what was there.
+    private func install(_ hooks: [any FeedbackHook]) -> Hooks {
+        let chain = HookChain(hooks) {
+            [store, alertingStore, missingSession, accept] draft, rules, context in
             // What hooks made of the feedback has to keep the rules like everything else.
             try FieldRules.check(draft)
-            return try await store.append(
-                accept(draft),
+            let feedback = accept(draft)
+            guard !rules.isEmpty else {
+                return try await store.append(
+                    feedback,
+                    missingSession: missingSession,
+                    context: context.call
+                )
+            }
+            guard let alertingStore else {
+                throw FeedbackError(.failedPrecondition, "the store queues no alerts")
+            }
+            return try await alertingStore.append(
+                feedback,
+                alerting: rules,
                 missingSession: missingSession,
                 context: context.call
             )
         }
-        self.chain.withLock { $0 = hooks.isEmpty ? nil : chain }
+        let former = self.hooks.withLock { installed in
+            let former = installed
+            installed.chain = hooks.isEmpty ? nil : chain
+            installed.inBackground = hooks.compactMap { $0 as? any BackgroundHook }
+            return former
+        }
         hasHooks.store(!hooks.isEmpty, ordering: .releasing)
+        return former
     }
 
     /// Stores a feedback, through the hooks.
@@ -69,7 +124,7 @@ public final class FeedbackService: Sendable {
         context: CallContext = CallContext()
     ) async throws -> AddedFeedback {
         try FieldRules.check(draft)
-        guard hasHooks.load(ordering: .acquiring), let chain = chain.withLock({ $0 }) else {
+        guard hasHooks.load(ordering: .acquiring), let chain = hooks.withLock({ $0.chain }) else {
             return try await store.append(
                 accept(draft),
                 missingSession: missingSession,
@@ -115,7 +170,9 @@ public final class FeedbackService: Sendable {
         var query = try FieldRules.checked(query)
         while true {
             let page = try await store.list(query, context: context)
-            let fitting = page.feedbacks.countFitting(FieldLimits.pageBytesMax)
+            let fitting = page.feedbacks.countFitting(FieldLimits.pageBytesMax) {
+                $0.encodedBytes
+            }
             if fitting == page.feedbacks.count { return page }
             // Only the store can make the token of a shorter page.
             query.pageSize = fitting
@@ -170,16 +227,48 @@ public final class FeedbackService: Sendable {
         )
     }
 
+    /// A page of alerts.
+    ///
+    /// The page is shorter than asked for when its alerts would pass ``FieldLimits/pageBytesMax``.
+    public func alerts(_ query: AlertQuery) async throws -> AlertPage {
+        let (query, after) = try FieldRules.checked(query)
+        let (alerts, totalSize) = try await outbox.list(
+            dead: query.dead,
+            after: after,
+            limit: query.pageSize + 1
+        )
+        let fitting = alerts.prefix(query.pageSize).countFitting(FieldLimits.pageBytesMax) {
+            // Identifiers, times, counts, and the tags and lengths of all fields.
+            192 + $0.alert.sessionID.utf8.count + $0.alert.comment.utf8.count
+        }
+        let page = alerts.prefix(fitting)
+        return AlertPage(
+            alerts: Array(page),
+            nextPageToken: fitting < alerts.count ? page.last.map { "\($0.id)" } ?? "" : "",
+            totalSize: totalSize
+        )
+    }
+
+    /// Makes dead letters pending again and returns how many: those of the ids, or all.
+    public func retryAlerts(_ ids: [Int64]) async throws -> Int {
+        try FieldRules.check(alertIDs: ids)
+        let count = try await outbox.retry(ids, at: .now)
+        for hook in hooks.withLock({ $0.inBackground }) { hook.outboxChanged() }
+        return count
+    }
+
+    private var outbox: any AlertOutbox { alertingStore?.outbox ?? MemoryOutbox() }
+
     /// Whether calls would be served now.
     public func health() async -> StoreHealth { await store.health() }
 }
 
-extension [Feedback] {
+extension Collection {
     /// How many of the first take no more than that many bytes, at least one.
-    fileprivate func countFitting(_ bytesMax: Int) -> Int {
+    fileprivate func countFitting(_ bytesMax: Int, _ bytesOf: (Element) -> Int) -> Int {
         var bytes = 0
-        for (index, feedback) in enumerated() {
-            bytes += feedback.encodedBytes
+        for (index, element) in enumerated() {
+            bytes += bytesOf(element)
             if bytes > bytesMax { return Swift.max(1, index) }
         }
         return count

@@ -24,12 +24,7 @@ enum FieldRules {
         faults.checkID(query.sessionID, "session_id")
         faults.checkID(query.messageID, "message_id")
         faults.checkRange(query.created)
-        if !(0...FieldLimits.pageSizeMax).contains(query.pageSize) {
-            faults.add(
-                "page_size",
-                "must be 0 (for \(FieldLimits.pageSizeDefault)) to \(FieldLimits.pageSizeMax)"
-            )
-        }
+        faults.checkPageSize(query.pageSize)
         try faults.throwIfAny()
         var query = query
         if query.pageSize == 0 { query.pageSize = FieldLimits.pageSizeDefault }
@@ -43,6 +38,29 @@ enum FieldRules {
         faults.checkRange(query.created)
         if case .metadata(let key) = query.grouping { faults.checkMetadataKey(key, "metadata_key") }
         try faults.throwIfAny()
+    }
+
+    /// The query with its page size resolved, and the id in its token.
+    ///
+    /// - Throws: INVALID_ARGUMENT that names all fields at fault.
+    static func checked(
+        _ query: AlertQuery
+    ) throws(FeedbackError) -> (query: AlertQuery, after: Int64) {
+        var faults = Faults()
+        faults.checkPageSize(query.pageSize)
+        let after = query.pageToken.isEmpty ? 0 : Int64(query.pageToken)
+        if after == nil { faults.add("page_token", "must be a next_page_token") }
+        try faults.throwIfAny()
+        var query = query
+        if query.pageSize == 0 { query.pageSize = FieldLimits.pageSizeDefault }
+        return (query, after ?? 0)
+    }
+
+    /// - Throws: INVALID_ARGUMENT if there are too many.
+    static func check(alertIDs ids: [Int64]) throws(FeedbackError) {
+        guard ids.count <= FieldLimits.alertIDsMax else {
+            throw .invalid("alert_ids", "must be at most \(FieldLimits.alertIDsMax)")
+        }
     }
 
     /// - Throws: INVALID_ARGUMENT if it is not 1 to 255 bytes.
@@ -77,6 +95,14 @@ private struct Faults {
 
     func throwIfAny() throws(FeedbackError) {
         if !violations.isEmpty { throw .invalid(violations) }
+    }
+
+    mutating func checkPageSize(_ size: Int) {
+        guard !(0...FieldLimits.pageSizeMax).contains(size) else { return }
+        add(
+            "page_size",
+            "must be 0 (for \(FieldLimits.pageSizeDefault)) to \(FieldLimits.pageSizeMax)"
+        )
     }
 
     mutating func checkSessionID(_ id: String) {

@@ -28,7 +28,7 @@ public enum InstrumentName: String, Sendable, CaseIterable {
         case .feedback: "Feedback that was stored since the start, counted by analytics hooks."
         case .commentLength: "Length of the comments that were stored, in code points."
         case .hookVetoes: "Adds that a hook refused."
-        case .alertDeliveries: "Attempts to deliver an alert."
+        case .alertDeliveries: "Attempts to deliver an alert, and alerts that were given up."
         case .alertDeliveryTime: "How long the attempts took."
         case .writeQueueLength: "Writes that wait for the transaction under way to end."
         case .writeBatchSize: "Writes in one transaction."

@@ -4,7 +4,7 @@ internal import Synchronization
 /// Keeps feedback in memory, for tests and benchmarks: nothing survives the process.
 ///
 /// A call never waits. Lists and metrics look at every feedback, so that they are plainly right.
-public final class MemoryStore: ImmediateStore {
+public final class MemoryStore: ImmediateStore, AlertingStore {
     /// Used with the lock of the state only, not with its copies.
     private final class Session {
         /// Places in `feedbacks`.
@@ -59,10 +59,58 @@ public final class MemoryStore: ImmediateStore {
     }
 
     private let state = Mutex(State())
+    private let alerts = MemoryOutbox()
     private let tokens = PageTokenCodec(key: PageTokenCodec.makeKey())
 
     /// Makes an empty store.
     public init() {}
+
+    /// See ``AlertingStore``.
+    public var outbox: any AlertOutbox { alerts }
+
+    /// See ``AlertingStore``.
+    public func append(
+        _ feedback: Feedback,
+        alerting rules: [AlertRule],
+        missingSession: MissingSessionPolicy,
+        context: CallContext
+    ) async throws -> AddedFeedback {
+        let rules = rules.filter { $0.ratings.contains(feedback.rating) }
+        let added = try appendNow(feedback, missingSession: missingSession, context: context)
+        if added.replayed || rules.isEmpty { return added }
+        // What was stored up to this one, as a transaction would see it.
+        let stored = state.withLock { $0.feedbacks }
+        let end = stored.lastIndex { $0.id == feedback.id } ?? stored.endIndex - 1
+        let all = stored[...end]
+        let session = ExactText(feedback.sessionID)
+        let ofSession = all.filter { ExactText($0.sessionID) == session }
+        for rule in rules {
+            let history =
+                switch rule.condition {
+                case .every, .inARow: ofSession.suffix(rule.historyLength).map(\.rating)
+                case .share: all.suffix(rule.historyLength).map(\.rating)
+                }
+            guard rule.isMet(by: history.reversed()) else { continue }
+            alerts.queue(
+                Alert(
+                    rule: rule.name,
+                    feedback: feedback,
+                    sessionCount: Int64(ofSession.count { rule.ratings.contains($0.rating) }),
+                    totalCount: Int64(all.count { rule.ratings.contains($0.rating) })
+                )
+            )
+        }
+        return added
+    }
+
+    /// See ``Store``.
+    public func append(
+        _ feedback: Feedback,
+        missingSession: MissingSessionPolicy,
+        context: CallContext
+    ) async throws -> AddedFeedback {
+        try appendNow(feedback, missingSession: missingSession, context: context)
+    }
 
     /// See ``ImmediateStore``.
     public func appendNow(

@@ -72,11 +72,38 @@ public protocol Store: Sendable {
     func close() async
 }
 
+/// A store that queues alerts about its feedback.
+public protocol AlertingStore: Store {
+    /// Does what ``Store/append(_:missingSession:context:)`` does, and in the same transaction queues
+    /// an alert for each of the rules that the feedback meets; one that was stored before queues
+    /// none.
+    func append(
+        _ feedback: Feedback,
+        alerting rules: [AlertRule],
+        missingSession: MissingSessionPolicy,
+        context: CallContext
+    ) async throws -> AddedFeedback
+
+    /// The queued alerts.
+    var outbox: any AlertOutbox { get }
+}
+
+extension AlertingStore {
+    /// See ``Store``.
+    public func append(
+        _ feedback: Feedback,
+        missingSession: MissingSessionPolicy,
+        context: CallContext
+    ) async throws -> AddedFeedback {
+        try await append(feedback, alerting: [], missingSession: missingSession, context: context)
+    }
+}
+
 /// The durable queues of alerts, one for each rule's name.
 ///
 /// Errors are as those of ``Store``.
 public protocol AlertOutbox: Sendable {
-    /// The pending alerts of a rule that are due, in the order of their queueing.
+    /// The pending alerts of a rule that are due, those that are so longest first.
     func due(of rule: String, at now: Timestamp, limit: Int) async throws -> [QueuedAlert]
 
     /// When the next pending alert of a rule is due; nil if there is none.
@@ -85,15 +112,16 @@ public protocol AlertOutbox: Sendable {
     /// Notes durably what became of alerts; those that are gone are passed over.
     func settle(_ outcomes: [AlertOutcome]) async throws
 
-    /// Alerts of all rules, dead or pending, in the order of their queueing, from the one after the
-    /// given id; with how many there are in all.
-    func list(dead: Bool, after id: Int64, limit: Int) async throws -> (
-        alerts: [QueuedAlert], total: Int64
-    )
+    /// At most so many alerts of all rules, dead letters or pending ones, in the order of their ids,
+    /// beyond the given one; and how many there are in all.
+    func list(
+        dead: Bool,
+        after id: Int64,
+        limit: Int
+    ) async throws -> (alerts: [QueuedAlert], totalSize: Int64)
 
-    /// Makes dead alerts pending again and due at once; returns how many.
-    ///
-    /// - Parameter ids: which; empty for all.
+    /// Makes dead alerts pending again, due at that moment: those of the ids, or all if there are
+    /// none. Returns how many.
     func retry(_ ids: [Int64], at now: Timestamp) async throws -> Int
 }
 
@@ -105,17 +133,6 @@ public protocol ImmediateStore: Store {
         missingSession: MissingSessionPolicy,
         context: CallContext
     ) throws -> AddedFeedback
-}
-
-extension ImmediateStore {
-    /// See ``Store``.
-    public func append(
-        _ feedback: Feedback,
-        missingSession: MissingSessionPolicy,
-        context: CallContext
-    ) async throws -> AddedFeedback {
-        try appendNow(feedback, missingSession: missingSession, context: context)
-    }
 }
 
 extension Store {

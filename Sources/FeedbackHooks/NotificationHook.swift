@@ -1,14 +1,22 @@
+public import FeedbackCore
 public import FeedbackModel
+internal import Foundation
+public import Logging
+internal import Synchronization
 
-/// Tells somebody about feedback: a log line, a webhook, a command.
-public enum NotificationHook {
+/// Tells somebody about feedback: by a line in the log, a webhook, or a command.
+///
+/// The alert is queued in the transaction that stores the feedback, and delivered afterwards, at
+/// least once. No call waits for the delivery or fails with it; what cannot be delivered in time
+/// becomes a dead letter, which the service keeps, lists and tries again on demand.
+public final class NotificationHook: BackgroundHook {
     /// Where alerts go.
     public enum Sink: Sendable, Hashable {
-        /// A line in the log.
+        /// A line in the log, without the comment.
         case log
-        /// An HTTP POST; the headers besides Content-Type and Idempotency-Key.
+        /// An HTTP POST to an http or https URL, with further headers.
         case webhook(url: String, headers: [String: String])
-        /// A program and its arguments, with the body on its standard input; it is to exit with 0.
+        /// A program's path and its arguments; it is to exit with 0.
         case command([String])
     }
 
@@ -18,9 +26,15 @@ public enum NotificationHook {
         public var rule: AlertRule
         /// Where to.
         public var sink: Sink
-        /// The template of an alert's title, `{subject}` in the body; see ``AlertTemplate``.
+        /// The template of an alert's title: the log's line, and `{subject}` in the body.
+        ///
+        /// Its names are `{session_id} {rating} {timestamp} {count} {total_count} {comment}
+        /// {feedback_id} {hook}`; any other name stays as it is written.
         public var subject = "Negative feedback for session {session_id}"
-        /// The template of what is sent; nil for all fields as JSON.
+        /// The template of what is sent, with the same names and `{subject}`.
+        ///
+        /// Nil stands for all of them as a JSON object. In a body that begins with `{` or `[`, values
+        /// are escaped as JSON.
         public var body: String?
         /// Whether the comment is told.
         public var includesComment = true
@@ -33,6 +47,128 @@ public enum NotificationHook {
         public init(rule: AlertRule, sink: Sink) {
             self.rule = rule
             self.sink = sink
+        }
+    }
+
+    /// See ``FeedbackHook``: that of its rule.
+    public var name: String { options.rule.name }
+
+    private let options: Options
+    private let instruments: AlertInstruments
+    private let sink: any AlertSink
+    private let backoff: AlertDelivery.Backoff
+    private let logger: Logger
+    private let delivering = Mutex<Task<Void, Never>?>(nil)
+    private let wakeUp = WakeUp()
+
+    /// Makes a hook that delivers nothing before ``start(_:)``.
+    ///
+    /// - Throws: INVALID_ARGUMENT that names the option at fault, without its value.
+    public convenience init(_ options: Options, logger: Logger) throws {
+        try self.init(options, backoff: AlertDelivery.Backoff(), logger: logger)
+    }
+
+    init(_ options: Options, backoff: AlertDelivery.Backoff, logger: Logger) throws {
+        try options.check()
+        let body = try AlertBody(options)
+        sink =
+            switch options.sink {
+            case .log: LogSink(body: body, logger: logger)
+            case .webhook(let url, let headers):
+                WebhookSink(url: url, headers: headers, body: body, timeout: options.timeout)
+            case .command(let command):
+                CommandSink(command: command, body: body, timeout: options.timeout)
+            }
+        self.options = options
+        instruments = AlertInstruments(hook: options.rule.name)
+        self.backoff = backoff
+        self.logger = logger
+    }
+
+    /// See ``FeedbackHook``.
+    public func intercept(
+        _ feedback: FeedbackDraft,
+        context: HookContext,
+        next: HookChain.Next
+    ) async throws -> AddedFeedback {
+        let added = try await next(feedback, alerting: options.rule)
+        if !added.replayed, options.rule.ratings.contains(added.feedback.rating) { wakeUp.signal() }
+        return added
+    }
+
+    /// See ``BackgroundHook``.
+    public func start(_ outbox: any AlertOutbox) {
+        let delivery = AlertDelivery(
+            rule: options.rule.name,
+            sink: sink,
+            outbox: outbox,
+            giveUpAfter: options.giveUpAfter,
+            backoff: backoff,
+            instruments: instruments,
+            logger: logger
+        )
+        delivering.withLock { [wakeUp] in $0 = Task { await delivery.run(wakeUp) } }
+    }
+
+    /// See ``BackgroundHook``.
+    public func outboxChanged() { wakeUp.signal() }
+
+    /// See ``BackgroundHook``.
+    public func stop() async {
+        let task = delivering.withLock { $0 }
+        task?.cancel()
+        await task?.value
+    }
+}
+
+extension NotificationHook.Options {
+    /// - Throws: INVALID_ARGUMENT that names the option at fault, without its value.
+    fileprivate func check() throws(FeedbackError) {
+        switch rule.condition {
+        case .every: break
+        case .inARow(let length), .share(let length, _):
+            guard (2...AlertRule.windowMax).contains(length) else {
+                throw .invalid("condition", "must look at 2 to \(AlertRule.windowMax) feedbacks")
+            }
+        }
+        if case .share(_, let limit) = rule.condition, !(0..<1).contains(limit) {
+            throw .invalid("condition", "the share must be from 0 to less than 1")
+        }
+        guard !rule.ratings.isEmpty else { throw .invalid("ratings", "must not be empty") }
+        guard timeout >= .milliseconds(1), giveUpAfter >= .zero else {
+            throw .invalid("timeout", "must be positive")
+        }
+        switch sink {
+        case .log: break
+        case .webhook(let url, let headers):
+            let parts = URLComponents(string: url)
+            let scheme = parts?.scheme?.lowercased()
+            guard scheme == "http" || scheme == "https", parts?.host?.isEmpty == false else {
+                throw .invalid("webhook_url", "must be an http or https URL")
+            }
+            for (name, value) in headers {
+                guard !name.isEmpty, name.utf8.allSatisfy(\.isTokenCharacter) else {
+                    throw .invalid("headers", "names must be tokens, as RFC 9110 has them")
+                }
+                guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+                    throw .invalid("headers", "values must be without control characters")
+                }
+            }
+        case .command(let command):
+            guard command.first?.hasPrefix("/") == true else {
+                throw .invalid("command", "must begin with the absolute path of a program")
+            }
+        }
+    }
+}
+
+extension UInt8 {
+    fileprivate var isTokenCharacter: Bool {
+        switch self {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        default: "!#$%&'*+-.^_`|~".utf8.contains(self)
         }
     }
 }

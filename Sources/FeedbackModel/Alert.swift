@@ -2,9 +2,9 @@
 ///
 /// A hook passes it down the chain; the store decides by it, in the transaction that stores the
 /// feedback, and puts the alert into its queue there.
-public struct AlertRule: Sendable, Hashable {
+public struct AlertRule: Sendable, Hashable, Codable {
     /// How often to tell.
-    public enum Condition: Sendable, Hashable {
+    public enum Condition: Sendable, Hashable, Codable {
         /// Every feedback of these ratings.
         case every
         /// The feedback that makes so many of these ratings in a row in its session, 2 to
@@ -35,8 +35,8 @@ public struct AlertRule: Sendable, Hashable {
 
     /// Whether the newest of the ratings is worth telling.
     ///
-    /// - Parameter newest: the last ``historyLength`` ratings that the condition looks at, or all if
-    ///   there are fewer; newest first. The newest is one of ``ratings``.
+    /// Given are the last ``historyLength`` ratings that the condition looks at, newest first, or all
+    /// if there are fewer. The newest is one of ``ratings``.
     package func isMet(by newest: [Rating]) -> Bool {
         switch condition {
         case .every: true
@@ -85,19 +85,37 @@ public struct Alert: Sendable, Hashable {
     /// Makes an alert.
     public init(
         rule: String,
-        feedback: Feedback,
-        id: FeedbackID,
+        feedbackID: FeedbackID,
+        sessionID: String,
+        rating: Rating,
+        comment: String,
+        createdAt: Timestamp,
         sessionCount: Int64,
         totalCount: Int64
     ) {
         self.rule = rule
-        feedbackID = id
-        sessionID = feedback.sessionID
-        rating = feedback.rating
-        comment = feedback.comment
-        createdAt = feedback.createdAt
+        self.feedbackID = feedbackID
+        self.sessionID = sessionID
+        self.rating = rating
+        self.comment = comment
+        self.createdAt = createdAt
         self.sessionCount = sessionCount
         self.totalCount = totalCount
+    }
+
+    /// The alert about a feedback that a store is about to keep; nil if it has no id.
+    package init?(rule: String, feedback: Feedback, sessionCount: Int64, totalCount: Int64) {
+        guard let id = feedback.id else { return nil }
+        self.init(
+            rule: rule,
+            feedbackID: id,
+            sessionID: feedback.sessionID,
+            rating: feedback.rating,
+            comment: feedback.comment,
+            createdAt: feedback.createdAt,
+            sessionCount: sessionCount,
+            totalCount: totalCount
+        )
     }
 }
 
@@ -117,16 +135,26 @@ public struct QueuedAlert: Sendable, Hashable {
     public var alert: Alert
     /// Where it is on its way.
     public var state: State
-    /// How often it was tried.
+    /// When it was queued, or last made pending again.
+    public var queuedAt: Timestamp
+    /// How often it was tried since then.
     public var attempts: Int
     /// Why the last attempt failed, without anything of the alert; empty if none has.
     public var lastError: String
 
     /// Makes a queued alert.
-    public init(id: Int64, alert: Alert, state: State, attempts: Int = 0, lastError: String = "") {
+    public init(
+        id: Int64,
+        alert: Alert,
+        state: State,
+        queuedAt: Timestamp,
+        attempts: Int = 0,
+        lastError: String = ""
+    ) {
         self.id = id
         self.alert = alert
         self.state = state
+        self.queuedAt = queuedAt
         self.attempts = attempts
         self.lastError = lastError
     }
@@ -153,5 +181,43 @@ public struct AlertOutcome: Sendable, Hashable {
     public init(id: Int64, next: Next) {
         self.id = id
         self.next = next
+    }
+}
+
+/// Which alerts to list.
+public struct AlertQuery: Sendable, Hashable {
+    /// The dead letters, or those that are pending.
+    public var dead: Bool
+    /// How many on the page; 0 means ``FieldLimits/pageSizeDefault``.
+    public var pageSize: Int
+    /// The former page's ``AlertPage/nextPageToken``; empty for the first page.
+    public var pageToken: String
+
+    /// Makes a query; the default is the first page of the dead letters.
+    public init(dead: Bool = true, pageSize: Int = 0, pageToken: String = "") {
+        self.dead = dead
+        self.pageSize = pageSize
+        self.pageToken = pageToken
+    }
+}
+
+/// One page of alerts.
+public struct AlertPage: Sendable, Hashable {
+    /// In the order of their ids.
+    public var alerts: [QueuedAlert]
+    /// Empty at the end.
+    public var nextPageToken: String
+    /// How many there are, on all pages.
+    public var totalSize: Int64
+
+    /// Makes a page.
+    public init(
+        alerts: [QueuedAlert] = [],
+        nextPageToken: String = "",
+        totalSize: Int64 = 0
+    ) {
+        self.alerts = alerts
+        self.nextPageToken = nextPageToken
+        self.totalSize = totalSize
     }
 }

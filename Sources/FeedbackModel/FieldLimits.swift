@@ -24,6 +24,8 @@ public enum FieldLimits {
     public static let pageSizeDefault = 100
     /// Of a page at most.
     public static let pageSizeMax = 1_000
+    /// Of the ids in one request to retry alerts.
+    public static let alertIDsMax = 1_000
     /// Of the feedback on a page, in bytes: below the 4 MiB that a message may have.
     public static let pageBytesMax = 3 << 20
 }

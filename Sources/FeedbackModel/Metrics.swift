@@ -49,6 +49,15 @@ public struct Metrics: Sendable, Hashable {
         return max(0, (centre - spread) * scale)...min(100, (centre + spread) * scale)
     }
 
+    /// How many have that rating.
+    public func count(of rating: Rating) -> Int64 {
+        switch rating {
+        case .up: positive
+        case .down: negative
+        case .none: neutral
+        }
+    }
+
     /// Counts one more feedback.
     public mutating func count(_ rating: Rating, commentCodePoints: Int64) {
         switch rating {

@@ -1,7 +1,7 @@
 /// A verdict on an answer.
 ///
 /// The raw values are those of `feedback.v1.Rating`.
-public enum Rating: Int32, Sendable, Hashable, CaseIterable {
+public enum Rating: Int32, Sendable, Hashable, CaseIterable, Codable {
     /// No verdict: neutral.
     case none = 0
     /// Thumbs up.

@@ -34,14 +34,23 @@ public struct Timestamp: Sendable, Hashable, Comparable {
         a.millisecondsSinceEpoch < b.millisecondsSinceEpoch
     }
 
-    /// The calendar day, like `2024-01-22`.
-    public var day: String {
-        let (year, month, day) = civil
-        return "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))"
+    /// The moment so much later, or earlier.
+    package func advanced(byMilliseconds milliseconds: Int64) -> Timestamp {
+        Timestamp(millisecondsSinceEpoch: millisecondsSinceEpoch + milliseconds)
     }
 
+    /// How much later it is than the other moment.
+    package func milliseconds(since other: Timestamp) -> Int64 {
+        millisecondsSinceEpoch - other.millisecondsSinceEpoch
+    }
+
+    /// The calendar day, like `2024-01-22`.
+    public var day: String { String(decoding: description.utf8.prefix(10), as: UTF8.self) }
+
     /// The hour's beginning, like `2024-01-22T15:00:00Z`.
-    public var hour: String { "\(day)T\(padded(millisecondsOfDay / 3_600_000, 2)):00:00Z" }
+    public var hour: String {
+        String(decoding: description.utf8.prefix(13), as: UTF8.self) + ":00:00Z"
+    }
 
     private var millisecondsOfDay: Int64 {
         let rest = millisecondsSinceEpoch % Timestamp.dayMilliseconds
@@ -70,12 +79,40 @@ public struct Timestamp: Sendable, Hashable, Comparable {
 
 extension Timestamp: CustomStringConvertible {
     /// RFC 3339 with milliseconds, like `2024-01-22T15:00:00.000Z`.
+    ///
+    /// A moment outside of ``range`` is written as the nearest one within.
     public var description: String {
-        let rest = millisecondsOfDay
-        let minutes = padded(rest / 60_000 % 60, 2)
-        let seconds = padded(rest / 1_000 % 60, 2)
-        return
-            "\(day)T\(padded(rest / 3_600_000, 2)):\(minutes):\(seconds).\(padded(rest % 1_000, 3))Z"
+        String(unsafeUninitializedCapacity: Self.textBytes) { bytes in
+            write(to: bytes)
+            return Self.textBytes
+        }
+    }
+
+    /// How many bytes ``description`` has, all of them ASCII.
+    package static let textBytes = 24
+
+    /// Writes ``description`` to the first ``textBytes`` bytes.
+    package func write(to bytes: UnsafeMutableBufferPointer<UInt8>) {
+        let moment = Timestamp(clampingMilliseconds: millisecondsSinceEpoch)
+        let (year, month, day) = moment.civil
+        let rest = moment.millisecondsOfDay
+        var index = 0
+        func put(_ number: Int64, _ width: Int, _ end: Unicode.Scalar) {
+            var number = number
+            for place in (index..<index + width).reversed() {
+                bytes[place] = UInt8(ascii: "0") + UInt8(number % 10)
+                number /= 10
+            }
+            bytes[index + width] = UInt8(ascii: end)
+            index += width + 1
+        }
+        put(year, 4, "-")
+        put(month, 2, "-")
+        put(day, 2, "T")
+        put(rest / 3_600_000, 2, ":")
+        put(rest / 60_000 % 60, 2, ":")
+        put(rest / 1_000 % 60, 2, ".")
+        put(rest % 1_000, 3, "Z")
     }
 }
 
@@ -85,9 +122,4 @@ extension Int64 {
         let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
         return remainder < 0 ? quotient - 1 : quotient
     }
-}
-
-private func padded(_ number: Int64, _ width: Int) -> String {
-    let digits = String(number)
-    return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
 }

@@ -28,6 +28,9 @@ public final class FeedbackServer: Sendable {
     private let metricsPage: PageServer?
     private let logger: Logger
 
+    /// How long deliveries that have begun may take after the last call; later they are repeated by
+    /// the next start.
+    private static let deliveryTimeout = Duration.seconds(2)
     /// How long the store may take to close after the last call.
     private static let storeCloseTimeout = Duration.seconds(5)
     /// How long health says NOT_SERVING before the end when the store has stopped for good; those
@@ -85,6 +88,7 @@ public final class FeedbackServer: Sendable {
             try configuration.socketPath.map { try UnixSocketAddress(path: $0) }
             ?? .conventional(program: "feedbackd")
         socketPath = address.path
+        try Self.prepare(store, for: hooks)
         service = FeedbackService(
             store: store,
             hooks: hooks,
@@ -136,6 +140,7 @@ public final class FeedbackServer: Sendable {
         if let metricsPage, let address = configuration.metricsListen {
             try metricsPage.start(at: address, permissions: permissions)
         }
+        service.start()
     }
 
     /// Stops accepting, lets running calls finish within the drain timeout, closes the store.
@@ -144,23 +149,49 @@ public final class FeedbackServer: Sendable {
     ///   acknowledged may or may not be stored.
     public func stop() async throws {
         await rpc.stop(within: configuration.drainTimeout)
+        let (service, store) = (service, store)
+        _ = await finishes(within: Self.deliveryTimeout) { await service.stop() }
         await metricsPage?.stop()
-        let store = self.store
         let isClosed = await finishes(within: Self.storeCloseTimeout) { await store.close() }
         if !isClosed {
             throw FeedbackError(.deadlineExceeded, "the store did not close in time")
         }
     }
 
+    /// Puts other hooks in the place of the present ones, while calls run.
+    ///
+    /// Calls that have begun end with those that they began with. Not to be called again before it
+    /// has returned.
+    ///
+    /// - Parameter hooks: none of those that the server has had.
+    /// - Throws: if the file of the alerts, which the hooks need, cannot be opened; the present hooks
+    ///   then stay.
+    public func replaceHooks(_ hooks: [any FeedbackHook]) async throws {
+        try Self.prepare(store, for: hooks)
+        await service.replaceHooks(hooks)
+    }
+
+    /// Opens what only some hooks need.
+    private static func prepare(_ store: any Store, for hooks: [any FeedbackHook]) throws {
+        guard hooks.contains(where: { $0 is any BackgroundHook }) else { return }
+        try (store as? AlertFileStore)?.open()
+    }
+
     /// Serves until SIGTERM or SIGINT, or until the store has stopped for good, then stops.
     ///
-    /// - Parameter onReady: called when the server listens.
+    /// - Parameters:
+    ///   - onReady: called when the server listens.
+    ///   - onHangup: called on SIGHUP, to read the configuration again and the like, for instance
+    ///     with ``replaceHooks(_:)``. Without it, SIGHUP ends the process.
     /// - Throws: what ``start()`` and ``stop()`` throw, or what stopped the store: only a new start
     ///   can tell what of the data is on the disk.
-    public func run(onReady: () -> Void = {}) async throws {
+    public func run(
+        onReady: () -> Void = {},
+        onHangup: (() async -> Void)? = nil
+    ) async throws {
         // A reader of the log that goes away must not end the server.
         signal(SIGPIPE, SIG_IGN)
-        let signals = TerminationSignals()
+        let signals = ServerSignals(hangups: onHangup != nil)
         do {
             try start()
         } catch {
@@ -168,12 +199,18 @@ public final class FeedbackServer: Sendable {
             throw error
         }
         onReady()
-        storeFailure.whenReported { signals.receive("the store's failure") }
-        let name = await signals.wait()
-        logger.info("stopping on \(name)")
-        if storeFailure.error != nil { try? await Task.sleep(for: Self.failureNotice) }
-        try await stop()
-        if let error = storeFailure.error { throw error }
+        storeFailure.whenReported { signals.stop("the store's failure") }
+        while true {
+            switch await signals.next() {
+            case .hangup: await onHangup?()
+            case .stop(let name):
+                logger.info("stopping on \(name)")
+                if storeFailure.error != nil { try? await Task.sleep(for: Self.failureNotice) }
+                try await stop()
+                if let error = storeFailure.error { throw error }
+                return
+            }
+        }
     }
 
     private static func openStore(
@@ -186,27 +223,25 @@ public final class FeedbackServer: Sendable {
         switch location {
         case .memory: return MemoryStore()
         case .sqlite(let path):
-            if isConventional {
-                let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
-                try FileManager.default.createDirectory(
-                    at: folder,
-                    withIntermediateDirectories: true,
-                    attributes: [.posixPermissions: 0o700]
-                )
-            }
+            if isConventional { try makeConventionalFolder() }
             var limits = SQLiteStoreLimits()
             limits.writes = configuration.writeLimits
             return try SQLiteStore(path: path, limits: limits, logger: logger) {
                 failure.report($0)
             }
         case .mongodb(let uri):
-            return try MongoStore(
+            let store = try MongoStore(
                 uri: uri,
                 database: configuration.mongoDatabase,
                 collection: configuration.mongoCollection,
                 limits: MongoStoreLimits(writes: configuration.writeLimits),
                 logger: logger
             )
+            let file = configuration.alertsFile
+            return AlertFileStore(store, logger: logger) {
+                if let file { return file }
+                return "\(try makeConventionalFolder())/alerts.db"
+            }
         }
     }
 
@@ -223,6 +258,18 @@ public final class FeedbackServer: Sendable {
             limits: limits,
             logger: logger
         ) { metrics.page }
+    }
+
+    /// Makes the folder of files whose place nobody names, and returns its path.
+    @discardableResult
+    private static func makeConventionalFolder() throws -> String {
+        let folder = try StoreLocation.conventionalFolder()
+        try FileManager.default.createDirectory(
+            atPath: folder,
+            withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o700]
+        )
+        return folder
     }
 
     private static func groupID(_ name: String) throws -> UInt32 {

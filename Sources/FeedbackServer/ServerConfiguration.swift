@@ -36,17 +36,20 @@ public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
     /// `feedbackd/feedback.db` under `$XDG_DATA_HOME` or `~/.local/share` (XDG Base Directory
     /// Specification).
     public static func conventional() throws -> StoreLocation {
-        if geteuid() == 0 { return .sqlite(path: "/var/lib/feedbackd/feedback.db") }
-        if let data = variable("XDG_DATA_HOME") {
-            return .sqlite(path: "\(data)/feedbackd/feedback.db")
-        }
+        .sqlite(path: "\(try conventionalFolder())/feedback.db")
+    }
+
+    /// Where the files of a user are who names no place.
+    static func conventionalFolder() throws -> String {
+        if geteuid() == 0 { return "/var/lib/feedbackd" }
+        if let data = variable("XDG_DATA_HOME") { return "\(data)/feedbackd" }
         guard let home = variable("HOME") else {
             throw FeedbackError(
                 .failedPrecondition,
                 "neither XDG_DATA_HOME nor HOME is set: name a store"
             )
         }
-        return .sqlite(path: "\(home)/.local/share/feedbackd/feedback.db")
+        return "\(home)/.local/share/feedbackd"
     }
 
     /// As it is given in the configuration, without secrets.
@@ -75,6 +78,9 @@ public struct ServerConfiguration: Sendable {
     public var mongoDatabase: String?
     /// MongoDB's collection; nil for `sessions`.
     public var mongoCollection: String?
+    /// The SQLite file for alerts beside a MongoDB store; nil for `alerts.db` in the conventional
+    /// place, whose folder is made if missing.
+    public var alertsFile: String?
     /// Where the page with metrics for Prometheus is served, as `/metrics`; nil for nowhere.
     ///
     /// Needs ``FeedbackServer/collectMetrics()`` first.

@@ -39,6 +39,10 @@ enum ServiceBinding {
                 context: CallContext(call)
             )
         }
+        router.bind(AlertMethods.listAlerts) { query, _ in try await service.alerts(query) }
+        router.bind(AlertMethods.retryAlerts) { ids, _ in
+            Int64(try await service.retryAlerts(ids))
+        }
         HealthService.register(on: &router) { await service.health() == .serving }
         ReflectionService.register(on: &router, descriptors: descriptors)
         return router

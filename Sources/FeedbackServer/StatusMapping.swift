@@ -28,7 +28,8 @@ struct StatusMapping: Sendable {
             error.message,
             violations: error.violations.map {
                 RPCStatus.FieldViolation(field: $0.field, description: $0.description)
-            }
+            },
+            retryDelay: error.retryAfter
         )
     }
 

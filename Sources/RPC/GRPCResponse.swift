@@ -54,7 +54,7 @@ enum GRPCResponse {
 
     /// The status with its details as `google.rpc.Status`, if it has any.
     private static func details(_ status: RPCStatus, _ arena: ProtoArena) -> [UInt8]? {
-        guard !status.violations.isEmpty else { return nil }
+        guard !status.violations.isEmpty || status.retryDelay != nil else { return nil }
         arena.reset()
         guard let message = try? status.message(in: arena) else { return nil }
         let packed = ProtoMessage(message)

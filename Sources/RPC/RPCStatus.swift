@@ -40,12 +40,22 @@ public struct RPCStatus: Error, Sendable, Hashable {
     public var message: String
     /// Sent as a `google.rpc.BadRequest` detail unless empty.
     public var violations: [FieldViolation]
+    /// When to try again; sent as a `google.rpc.RetryInfo` detail unless nil.
+    ///
+    /// From 0 to about 10,000 years (google.protobuf.Duration).
+    public var retryDelay: Duration?
 
     /// Makes a status.
-    public init(_ code: Code, _ message: String, violations: [FieldViolation] = []) {
+    public init(
+        _ code: Code,
+        _ message: String,
+        violations: [FieldViolation] = [],
+        retryDelay: Duration? = nil
+    ) {
         self.code = code
         self.message = message
         self.violations = violations
+        self.retryDelay = retryDelay
     }
 }
 

@@ -36,6 +36,9 @@ struct CounterChanges {
         }
     }
 
+    /// What is added to a session's counts.
+    func tally(ofSession session: Int64) -> Tally { sessions[session] ?? Tally() }
+
     func write(to db: Database) throws {
         for (session, tally) in sessions {
             var upsert = try PreparedStatement(Self.sessionUpsert, db)

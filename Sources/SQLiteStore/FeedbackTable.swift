@@ -60,6 +60,27 @@ enum FeedbackTable {
         return try row.step() ? try feedback(row, sessionID: sessionID) : nil
     }
 
+    /// The last ratings of a session, or of all, newest first.
+    static func newestRatings(
+        _ count: Int,
+        ofSession session: Int64? = nil,
+        _ db: Database
+    ) throws -> [Rating] {
+        let isOne = session != nil
+        var row = try PreparedStatement(
+            """
+            SELECT rating FROM feedback \(isOne ? "INDEXED BY feedback_session" : "NOT INDEXED")
+            \(isOne ? "WHERE session = ?2" : "") ORDER BY sequence DESC LIMIT ?1
+            """,
+            db
+        )
+        try row.bind(Int64(count))
+        if isOne { try row.bind(session) }
+        var ratings: [Rating] = []
+        while try row.step() { ratings.append(try rating(row, 0)) }
+        return ratings
+    }
+
     /// Reads a row of ``columns``.
     static func feedback(
         _ row: borrowing PreparedStatement,

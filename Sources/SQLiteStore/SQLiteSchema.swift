@@ -11,6 +11,9 @@ import GRDB
 /// - `session_total`, `hour_total`: the counts of a session's feedback, of all time and of each hour
 ///   (`created_at` / 3,600,000 ms, rounded down), where session 0 is all sessions together. They
 ///   change in the same transactions as `feedback` and always equal a recount.
+/// - `alert`: the alerts that are on their way, or dead letters. Those of an ``AlertFileStore`` begin
+///   unconfirmed, with their rule.
+/// - `alert_total`: how many alerts of a rule an ``AlertFileStore`` has counted.
 /// - `page_token_key`: seals page tokens, so that they outlive the process.
 enum SQLiteSchema {
     /// In the file's header, "FBKD": what `file` and SQLite's tools know the database by.
@@ -63,6 +66,9 @@ enum SQLiteSchema {
                 arguments: [Data(PageTokenCodec.makeKey())]
             )
         }
+        migrator.registerMigration("v2", foreignKeyChecks: .immediate) { db in
+            try db.execute(sql: alertTables)
+        }
         return migrator
     }
 
@@ -110,6 +116,32 @@ enum SQLiteSchema {
             first_sequence INTEGER NOT NULL,
             last_sequence INTEGER NOT NULL,
             PRIMARY KEY (session, hour)
+        ) STRICT, WITHOUT ROWID;
+        """
+
+    private static let alertTables = """
+        CREATE TABLE alert (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            state INTEGER NOT NULL,
+            rule TEXT NOT NULL,
+            rule_when_unconfirmed TEXT,
+            feedback_id BLOB NOT NULL,
+            session_id TEXT NOT NULL,
+            rating INTEGER NOT NULL,
+            comment TEXT NOT NULL,
+            created_at INTEGER NOT NULL,
+            session_count INTEGER NOT NULL,
+            total_count INTEGER NOT NULL,
+            queued_at INTEGER NOT NULL,
+            due_at INTEGER NOT NULL,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            last_error TEXT NOT NULL DEFAULT ''
+        ) STRICT;
+        CREATE INDEX alert_due ON alert (rule, due_at) WHERE state = 1;
+        CREATE INDEX alert_state ON alert (state);
+        CREATE TABLE alert_total (
+            rule TEXT PRIMARY KEY,
+            total INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID;
         """
 }

@@ -17,10 +17,10 @@ public import Logging
 /// Once the disk has failed a write other than by being full, or the file is damaged, the store
 /// refuses every write and ``health()`` says so: whether data that was written after a failed fsync
 /// is on the disk, nobody can know. Only a new start, which reads what is there, helps.
-public final class SQLiteStore: Store {
+public final class SQLiteStore: AlertingStore {
     let database: SQLiteDatabase
     let tokens: PageTokenCodec
-    private let writes: GroupCommit<StoreWrite, StoreOutcome>
+    private let writes: StoreWrites
 
     /// Opens the file, or makes it (mode 0600, its directory 0700) when it is missing or empty.
     ///
@@ -52,13 +52,20 @@ public final class SQLiteStore: Store {
         }
     }
 
-    /// See ``Store``.
+    /// See ``AlertingStore``.
+    public var outbox: any AlertOutbox { alerts }
+
+    /// The queues of alerts.
+    var alerts: SQLiteOutbox { SQLiteOutbox(database: database, writes: writes) }
+
+    /// See ``AlertingStore``.
     public func append(
         _ feedback: Feedback,
+        alerting rules: [AlertRule],
         missingSession: MissingSessionPolicy,
         context: CallContext
     ) async throws -> AddedFeedback {
-        let write = StoreWrite.append(feedback, missingSession)
+        let write = StoreWrite.append(feedback, rules, missingSession)
         guard case .added(let added) = try await writes.submit(write, context: context) else {
             preconditionFailure("an append has the outcome of an append")
         }

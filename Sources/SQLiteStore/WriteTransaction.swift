@@ -4,15 +4,20 @@ import GRDB
 
 /// A write that waits for its transaction.
 enum StoreWrite: Sendable {
-    case append(Feedback, MissingSessionPolicy)
+    case append(Feedback, [AlertRule], MissingSessionPolicy)
     case changeMetadata(String, MetadataChange, MissingSessionPolicy)
+    case changeAlerts(@Sendable (AlertTable) throws -> Void)
 }
 
 /// What a committed write led to.
 enum StoreOutcome: Sendable {
     case added(AddedFeedback)
     case metadata(Metadata)
+    case alertsChanged
 }
+
+/// The writer's queue.
+typealias StoreWrites = GroupCommit<StoreWrite, StoreOutcome>
 
 /// The writes of one transaction.
 ///
@@ -46,10 +51,13 @@ struct WriteTransaction {
     private mutating func apply(_ write: StoreWrite) throws -> Result<StoreOutcome, any Error> {
         do {
             switch write {
-            case .append(let feedback, let policy):
-                return .success(.added(try append(feedback, policy)))
+            case .append(let feedback, let rules, let policy):
+                return .success(.added(try append(feedback, rules, policy)))
             case .changeMetadata(let sessionID, let change, let policy):
                 return .success(.metadata(try changeMetadata(sessionID, change, policy)))
+            case .changeAlerts(let change):
+                try change(AlertTable(db))
+                return .success(.alertsChanged)
             }
         } catch let refusal as FeedbackError {
             return .failure(refusal)
@@ -58,6 +66,7 @@ struct WriteTransaction {
 
     private mutating func append(
         _ feedback: Feedback,
+        _ rules: [AlertRule],
         _ missingSession: MissingSessionPolicy
     ) throws -> AddedFeedback {
         let sessionID = feedback.sessionID
@@ -70,6 +79,9 @@ struct WriteTransaction {
         }
         if let sequence = try FeedbackTable.insert(feedback, session: session, db) {
             counters.count(feedback, session: session, sequence: sequence)
+            for rule in rules where rule.ratings.contains(feedback.rating) {
+                try queueAlert(of: rule, about: feedback, session: session)
+            }
             return AddedFeedback(feedback: feedback, replayed: false)
         }
         let original = try FeedbackTable.find(
@@ -82,6 +94,36 @@ struct WriteTransaction {
             throw FeedbackError(.internal, "a repeated request_id has no original")
         }
         return AddedFeedback(feedback: original, replayed: true)
+    }
+
+    /// Queues an alert about the feedback just inserted if the rule says so.
+    private func queueAlert(
+        of rule: AlertRule,
+        about feedback: Feedback,
+        session: Int64
+    ) throws {
+        let history: [Rating] =
+            switch rule.condition {
+            case .every: []
+            case .inARow:
+                try FeedbackTable.newestRatings(rule.historyLength, ofSession: session, db)
+            case .share: try FeedbackTable.newestRatings(rule.historyLength, db)
+            }
+        guard rule.isMet(by: history) else { return }
+        let alert = Alert(
+            rule: rule.name,
+            feedback: feedback,
+            sessionCount: try count(rule.ratings, ofSession: session),
+            totalCount: try count(rule.ratings, ofSession: SessionTable.everySession)
+        )
+        if let alert { try AlertTable(db).insert(alert) }
+    }
+
+    /// What the counter tables will say when this transaction is written.
+    private func count(_ ratings: Set<Rating>, ofSession session: Int64) throws -> Int64 {
+        var tally = try CounterTables(db, session: session).total(.always)
+        tally.add(counters.tally(ofSession: session))
+        return tally.total(ratings: ratings, hasComment: nil)
     }
 
     private func changeMetadata(

@@ -11,7 +11,7 @@ struct Feedbackctl: AsyncParsableCommand {
         discussion: "Exit codes: 0 done, 1 the server said no, 2 cannot connect, 64 wrong usage.",
         subcommands: [
             AddCommand.self, ListCommand.self, MetricsCommand.self, MetadataCommand.self,
-            HealthCommand.self,
+            AlertsCommand.self, HealthCommand.self,
         ]
     )
 

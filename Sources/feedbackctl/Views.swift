@@ -72,6 +72,72 @@ struct ListView: Encodable {
     let totalSize: Int64
 }
 
+/// An alert as JSON, with the field names of the proto file.
+struct AlertView: Encodable {
+    private enum CodingKeys: String, CodingKey {
+        case alertID = "alert_id"
+        case hook
+        case feedbackID = "feedback_id"
+        case sessionID = "session_id"
+        case rating
+        case comment
+        case createdAt = "created_at"
+        case sessionCount = "session_count"
+        case totalCount = "total_count"
+        case state
+        case queuedAt = "queued_at"
+        case attempts
+        case nextAttemptAt = "next_attempt_at"
+        case lastError = "last_error"
+    }
+
+    let alertID: Int64
+    let hook: String
+    let feedbackID: String
+    let sessionID: String
+    let rating: String?
+    let comment: String
+    let createdAt: String
+    let sessionCount: Int64
+    let totalCount: Int64
+    let state: String
+    let queuedAt: String
+    let attempts: Int
+    let nextAttemptAt: String?
+    let lastError: String
+
+    init(_ queued: QueuedAlert) {
+        let alert = queued.alert
+        alertID = queued.id
+        hook = alert.rule
+        feedbackID = alert.feedbackID.description
+        sessionID = alert.sessionID
+        rating = alert.rating == .none ? nil : RatingName(alert.rating).rawValue
+        comment = alert.comment
+        createdAt = alert.createdAt.description
+        sessionCount = alert.sessionCount
+        totalCount = alert.totalCount
+        queuedAt = queued.queuedAt.description
+        attempts = queued.attempts
+        lastError = queued.lastError
+        switch queued.state {
+        case .pending(let due): (state, nextAttemptAt) = ("pending", due.description)
+        case .dead: (state, nextAttemptAt) = ("dead", nil)
+        }
+    }
+}
+
+/// The outcome of `alerts list`.
+struct AlertListView: Encodable {
+    private enum CodingKeys: String, CodingKey {
+        case alerts
+        case totalSize = "total_size"
+    }
+
+    let alerts: [AlertView]
+    let totalSize: Int64
+}
+
 /// The outcome of `metrics`.
 struct ReportView: Encodable {
     struct Group: Encodable {

@@ -10,10 +10,10 @@ struct Feedbackd: AsyncParsableCommand {
         commandName: "feedbackd",
         abstract: "Records feedback on the answers of AI agents.",
         discussion: """
-            Serves feedback.v1 over ttrpc on a Unix domain socket. Every option can also be given \
+            Serves feedback.v1 over ttrpc and gRPC on a Unix domain socket. Every option can also be given \
             in the environment, as FEEDBACKD_SOCKET, FEEDBACKD_STORE and so on, or in the YAML file \
             that --config names, as socket, store and so on. Options go before the environment, the \
-            environment before the file.
+            environment before the file. Hooks stand in the file, which SIGHUP reads again.
             """
     )
 
@@ -21,19 +21,28 @@ struct Feedbackd: AsyncParsableCommand {
 
     func run() async throws {
         do {
-            let settings = try await Settings(options)
+            let settings = try Settings(try SettingSources(options: options.given))
             LoggingSystem.bootstrap { label in StreamLogHandler.standardError(label: label) }
             var logger = Logger(label: "feedbackd")
             logger.logLevel = settings.logLevel
+            // Before the hooks, whose instruments are to be collected.
             if settings.server.metricsListen != nil { FeedbackServer.collectMetrics() }
-            let server = try FeedbackServer(configuration: settings.server, logger: logger)
+            let server = try FeedbackServer(
+                configuration: settings.server,
+                hooks: try settings.hooks.map { hook in try hook.make(logger) },
+                logger: logger
+            )
             let memory = FreedMemory.returnRegularly()
             defer { memory.cancel() }
-            try await server.run {
-                ProgramPages.letGo()
-                if let address = server.metricsAddress { Self.say("metrics at \(address)") }
-                Self.say("listening on \(server.socketPath) (store \(server.storeLocation))")
-            }
+            var reload = Reload(options: options, settings: settings, logger: logger)
+            try await server.run(
+                onReady: {
+                    ProgramPages.letGo()
+                    if let address = server.metricsAddress { Self.say("metrics at \(address)") }
+                    Self.say("listening on \(server.socketPath) (store \(server.storeLocation))")
+                },
+                onHangup: { await reload.run(server) }
+            )
         } catch {
             Self.say(Self.line(error))
             throw ExitCode.failure
@@ -41,7 +50,7 @@ struct Feedbackd: AsyncParsableCommand {
     }
 
     /// One line of the error for people, without its code.
-    private static func line(_ error: any Error) -> String {
+    static func line(_ error: any Error) -> String {
         switch error {
         case let error as FeedbackError: error.message
         default: "\(error)"

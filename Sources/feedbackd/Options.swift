@@ -4,62 +4,68 @@ internal import ArgumentParser
 ///
 /// Nil is what was not given.
 struct Options: ParsableArguments {
-    @Option(help: "The socket's path.")
-    var socket: String?
+    @Option(help: .of("socket")) var socket: String?
+    @Option(help: .of("store")) var store: String?
+    @Option(help: .of("mongodb_database")) var mongodbDatabase: String?
+    @Option(help: .of("mongodb_collection")) var mongodbCollection: String?
+    @Option(help: .of("alerts_file")) var alertsFile: String?
+    @Option(help: .of("missing_session")) var missingSession: String?
+    @Option(help: .of("socket_mode")) var socketMode: String?
+    @Option(help: .of("socket_group")) var socketGroup: String?
+    @Option(parsing: .upToNextOption, help: .of("allow_uid")) var allowUid: [String] = []
+    @Option(help: .of("metrics_listen")) var metricsListen: String?
+    @Option(help: .of("log_level")) var logLevel: String?
+    @Option(help: .of("connections_max")) var connectionsMax: String?
+    @Option(help: .of("calls_in_flight_max")) var callsInFlightMax: String?
+    @Option(help: .of("frame_bytes_max")) var frameBytesMax: String?
+    @Option(help: .of("output_queue_bytes_max")) var outputQueueBytesMax: String?
+    @Option(help: .of("handshake_timeout")) var handshakeTimeout: String?
+    @Option(help: .of("write_queue_max")) var writeQueueMax: String?
+    @Option(help: .of("drain_timeout")) var drainTimeout: String?
 
-    @Option(help: "Where the feedback is kept: memory:, sqlite:PATH or mongodb://…")
-    var store: String?
-
-    @Option(help: "MongoDB's database. (default: the URI's, or else feedbackd)")
-    var mongodbDatabase: String?
-
-    @Option(help: "MongoDB's collection. (default: sessions)")
-    var mongodbCollection: String?
-
-    @Option(
-        help:
-            "Where the metrics for Prometheus are served: unix:PATH or 127.0.0.1:PORT. (default: off)"
-    )
-    var metricsListen: String?
-
-    @Option(help: "What a write to an unknown session does: create or reject.")
-    var missingSession: String?
-
-    @Option(help: "The socket's permission bits, octal. (default: 0600)")
-    var socketMode: String?
-
-    @Option(help: "The name of the socket's group.")
-    var socketGroup: String?
-
-    @Option(parsing: .upToNextOption, help: "The only user ids that are served.")
-    var allowUid: [String] = []
-
-    @Option(help: "A YAML file with further settings.")
+    @Option(help: "A YAML file with settings and hooks; SIGHUP reads its hooks again.")
     var config: String?
 
-    @Option(help: "trace, debug, info, notice, warning, error or critical. (default: info)")
-    var logLevel: String?
+    /// What was given, by the settings' keys.
+    var given: [String: [String]] {
+        let texts: [(key: String, text: String?)] = [
+            ("socket", socket),
+            ("store", store),
+            ("mongodb_database", mongodbDatabase),
+            ("mongodb_collection", mongodbCollection),
+            ("alerts_file", alertsFile),
+            ("missing_session", missingSession),
+            ("socket_mode", socketMode),
+            ("socket_group", socketGroup),
+            ("metrics_listen", metricsListen),
+            ("log_level", logLevel),
+            ("connections_max", connectionsMax),
+            ("calls_in_flight_max", callsInFlightMax),
+            ("frame_bytes_max", frameBytesMax),
+            ("output_queue_bytes_max", outputQueueBytesMax),
+            ("handshake_timeout", handshakeTimeout),
+            ("write_queue_max", writeQueueMax),
+            ("drain_timeout", drainTimeout),
+            ("config", config),
+        ]
+        var given: [String: [String]] = [:]
+        for (key, text) in texts { if let text { given[key] = [text] } }
+        if !allowUid.isEmpty { given["allow_uid"] = allowUid }
+        return given
+    }
+}
 
-    @Option(help: "How many connections are served at once. (default: 10000)")
-    var connectionsMax: String?
+extension ArgumentHelp {
+    fileprivate static func of(_ key: String) -> ArgumentHelp {
+        guard let setting = Setting.all.first(key) else { preconditionFailure(key) }
+        return ArgumentHelp("\(setting.help)\(setting.kind.choices)")
+    }
+}
 
-    @Option(help: "How many calls of one connection are worked on at once. (default: 1024)")
-    var callsInFlightMax: String?
-
-    @Option(help: "The largest message, in bytes; at most 4194304, the default.")
-    var frameBytesMax: String?
-
-    @Option(help: "What may wait to be written to one connection, in bytes. (default: 8388608)")
-    var outputQueueBytesMax: String?
-
-    @Option(help: "How long the beginning of a connection may take, in seconds. (default: 5)")
-    var handshakeTimeout: String?
-
-    @Option(help: "How many writes may wait for the store. (default: 16384)")
-    var writeQueueMax: String?
-
-    @Option(
-        help: "How long running calls may take when the daemon stops, in seconds. (default: 10)"
-    )
-    var drainTimeout: String?
+extension SettingKind {
+    /// Said besides a setting's help.
+    fileprivate var choices: String {
+        guard case .choice(let choices) = self else { return "" }
+        return " One of \(choices.joined(separator: ", "))."
+    }
 }

@@ -34,6 +34,8 @@ struct ErrorTests {
     private static let refusing = Hook { draft, _, next in
         switch draft.comment {
         case "forbidden": throw FeedbackError(.permissionDenied, "not for you")
+        case "often":
+            throw FeedbackError(.resourceExhausted, "slower", retryAfter: .milliseconds(1_500))
         case "invalid": throw FeedbackError.invalid("comment", "is rude")
         case "broken": throw Unknown()
         case "cancelled": throw CancellationError()
@@ -76,6 +78,7 @@ struct ErrorTests {
             $0.attributes = ["": "v"]
         },
         add("a hook's veto", .permissionDenied) { $0.comment = "forbidden" },
+        add("a hook's limit", .resourceExhausted) { $0.comment = "often" },
         add("a hook's veto of a field", .invalidArgument, ["comment"]) { $0.comment = "invalid" },
         add("a hook's unknown error", .internal) { $0.comment = "broken" },
         add("a hook's cancellation", .cancelled) { $0.comment = "cancelled" },
@@ -147,6 +150,8 @@ struct ErrorTests {
         }
         #expect(errors[0].message == errors[1].message)
         #expect(errors[0].violations == errors[1].violations)
+        #expect(errors[0].retryAfter == errors[1].retryAfter)
+        #expect((errors[0].retryAfter != nil) == (call.code == .resourceExhausted))
     }
 
     @Test(arguments: Way.allCases, [Int64.min, -62_135_596_800_001, 253_402_300_800_000, .max])

@@ -52,6 +52,30 @@ extension MethodCodec {
 
 /// Values with every field filled, and at the limits.
 enum Samples {
+    static func moment(_ seconds: Int64) -> Timestamp {
+        Timestamp(millisecondsSinceEpoch: seconds * 1_000)
+    }
+
+    static func alert(state: QueuedAlert.State) -> QueuedAlert {
+        QueuedAlert(
+            id: 7,
+            alert: Alert(
+                rule: "slack",
+                feedbackID: FeedbackID(high: 0x018D_3F60_5A00_7B1C, low: 0x8A2F_0123_4567_89AB),
+                sessionID: "user-123",
+                rating: .down,
+                comment: "no",
+                createdAt: moment(1_705_935_600),
+                sessionCount: 2,
+                totalCount: 3
+            ),
+            state: state,
+            queuedAt: moment(1_705_935_601),
+            attempts: 4,
+            lastError: "HTTP status 500"
+        )
+    }
+
     static let draft = FeedbackDraft(
         sessionID: "user-123",
         rating: .down,

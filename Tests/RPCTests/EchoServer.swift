@@ -141,7 +141,8 @@ private final class Handlers: @unchecked Sendable {
             throw RPCStatus(
                 .invalidArgument,
                 "no",
-                violations: [RPCStatus.FieldViolation(field: "value", description: "is wrong")]
+                violations: [RPCStatus.FieldViolation(field: "value", description: "is wrong")],
+                retryDelay: .milliseconds(1_500)
             )
         }
         add("Peer", to: &router) { _, call, _ in

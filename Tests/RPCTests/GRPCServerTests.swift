@@ -204,11 +204,14 @@ struct GRPCServerTests {
         var text = try #require(response.headers["grpc-status-details-bin"])
         text += String(repeating: "=", count: (4 - text.count % 4) % 4)
         let status = Wire.fields(try #require(Data(base64Encoded: text)))
-        #expect(status.map(\.number) == [1, 2, 3])
-        let detail = Wire.fields(status[2].content)
+        #expect(status.map(\.number) == [1, 2, 3, 3])
         #expect(
-            String(decoding: detail[0].content, as: UTF8.self)
-                == "type.googleapis.com/google.rpc.BadRequest"
+            status.suffix(2).map {
+                String(decoding: Wire.fields($0.content)[0].content, as: UTF8.self)
+            } == [
+                "type.googleapis.com/google.rpc.BadRequest",
+                "type.googleapis.com/google.rpc.RetryInfo",
+            ]
         )
         await echo.stop()
     }

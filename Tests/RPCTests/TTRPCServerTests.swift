@@ -225,21 +225,27 @@ struct TTRPCServerTests {
         await echo.stop()
     }
 
-    @Test func violations_travel_as_bad_request_details() async throws {
+    @Test func violations_and_the_retry_delay_travel_as_details() async throws {
         let connection = try echo.connect()
         connection.send(EchoServer.call(stream: 1, "Fail"))
         let frame = try #require(try connection.receiveFrame())
         let status = try #require(Wire.fields(frame.data).first { $0.number == 1 })
-        let detail = try #require(Wire.fields(status.content).first { $0.number == 3 })
-        let parts = Wire.fields(detail.content)
+        let details = Wire.fields(status.content).filter { $0.number == 3 }
+            .map { Wire.fields($0.content) }
         #expect(
-            String(decoding: parts[0].content, as: UTF8.self)
-                == "type.googleapis.com/google.rpc.BadRequest"
+            details.map { String(decoding: $0[0].content, as: UTF8.self) } == [
+                "type.googleapis.com/google.rpc.BadRequest",
+                "type.googleapis.com/google.rpc.RetryInfo",
+            ]
         )
+        let parts = details[0]
         let violation = Wire.fields(Wire.fields(parts[1].content)[0].content)
         #expect(
             violation.map { String(decoding: $0.content, as: UTF8.self) } == ["value", "is wrong"]
         )
+        // RetryInfo.retry_delay is field 1: seconds (1) and nanos (2) as varints.
+        let retry = Wire.fields(details[1][1].content)[0].content
+        #expect(Array(retry) == [0x08, 1, 0x10, 0x80, 0xCA, 0xB5, 0xEE, 0x01])
         await echo.stop()
     }
 

@@ -81,6 +81,7 @@ struct FaultTests {
         let writes = [small, large, small].map { draft in
             StoreWrite.append(
                 Feedback(id: nil, draft: draft, createdAt: Timestamp(millisecondsSinceEpoch: 0)),
+                [],
                 .create
             )
         }
@@ -195,7 +196,7 @@ struct FaultTests {
         func append(_ session: String, _ policy: MissingSessionPolicy) -> StoreWrite {
             let draft = FeedbackDraft(sessionID: session, requestID: "r")
             let moment = Timestamp(millisecondsSinceEpoch: 0)
-            return .append(Feedback(id: nil, draft: draft, createdAt: moment), policy)
+            return .append(Feedback(id: nil, draft: draft, createdAt: moment), [], policy)
         }
         let large = Metadata(
             uniqueKeysWithValues: [("k", .string(String(repeating: "x", count: 70_000)))]
@@ -212,7 +213,7 @@ struct FaultTests {
         let outcomes = results.map { result -> String in
             switch result {
             case .success(.added(let added)): added.replayed ? "replayed" : "added"
-            case .success(.metadata): "changed"
+            case .success(.metadata), .success(.alertsChanged): "changed"
             case .failure(let error): (error as? FeedbackError)?.code.name ?? "\(error)"
             }
         }

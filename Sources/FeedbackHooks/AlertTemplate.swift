@@ -1,0 +1,181 @@
+internal import FeedbackModel
+internal import Foundation
+
+/// A text with places for an alert's values, like `{session_id}`.
+///
+/// The names are `session_id`, `rating` (up, down or none), `timestamp` (RFC 3339), `count` and
+/// `total_count` (the rule's ratings in the session and in all), `comment`, `feedback_id`, `hook`
+/// and, in a body, `subject`. What is in braces otherwise stays as it is written.
+struct AlertTemplate: Sendable, Hashable {
+    /// How values are put in.
+    enum Escaping: Sendable, Hashable {
+        case none
+        /// As the inside of a JSON string (RFC 8259).
+        case json
+    }
+
+    private enum Part: Sendable, Hashable {
+        case text(String)
+        case value(Name)
+    }
+
+    private enum Name: String, Sendable, CaseIterable {
+        case sessionID = "session_id"
+        case rating
+        case timestamp
+        case count
+        case totalCount = "total_count"
+        case comment
+        case feedbackID = "feedback_id"
+        case hook
+        case subject
+    }
+
+    private let parts: [Part]
+    private let escaping: Escaping
+
+    /// Reads a template.
+    init(_ template: String, escaping: Escaping) {
+        var parts: [Part] = []
+        var text = ""
+        var rest = Substring(template)
+        while let open = rest.firstIndex(of: "{") {
+            text += rest[..<open]
+            rest = rest[open...]
+            let name = Name.allCases.first { rest.hasPrefix("{\($0.rawValue)}") }
+            if let name {
+                parts += [.text(text), .value(name)]
+                text = ""
+                rest = rest.dropFirst(name.rawValue.count + 2)
+            } else {
+                text.append(rest.removeFirst())
+            }
+        }
+        parts.append(.text(text + rest))
+        self.parts = parts
+        self.escaping = escaping
+    }
+
+    /// The text with the alert's values; `{comment}` stands for nothing if it is not included.
+    func text(for alert: Alert, subject: String = "", includesComment: Bool) -> String {
+        var text = ""
+        for part in parts {
+            switch part {
+            case .text(let literal): text += literal
+            case .value(let name):
+                let value =
+                    switch name {
+                    case .sessionID: alert.sessionID
+                    case .rating: alert.rating.name
+                    case .timestamp: alert.createdAt.description
+                    case .count: String(alert.sessionCount)
+                    case .totalCount: String(alert.totalCount)
+                    case .comment: includesComment ? alert.comment : ""
+                    case .feedbackID: alert.feedbackID.description
+                    case .hook: alert.rule
+                    case .subject: subject
+                    }
+                switch escaping {
+                case .none: text += value
+                case .json: text.appendJSONEscaped(value)
+                }
+            }
+        }
+        return text
+    }
+}
+
+/// What an alert is sent as.
+struct AlertBody: Sendable, Hashable {
+    let isJSON: Bool
+    private let subject: AlertTemplate
+    private let body: AlertTemplate
+    private let includesComment: Bool
+
+    /// - Throws: INVALID_ARGUMENT for a body that begins like JSON and is none.
+    init(_ options: NotificationHook.Options) throws(FeedbackError) {
+        subject = AlertTemplate(options.subject, escaping: .none)
+        includesComment = options.includesComment
+        let text = options.body ?? Self.allFields(includesComment: options.includesComment)
+        // A brace at the beginning may also be that of a name.
+        let sample = AlertTemplate(text, escaping: .none)
+            .text(for: .sample, includesComment: true)
+        let first = sample.first { !$0.isWhitespace }
+        isJSON = first == "{" || first == "["
+        body = AlertTemplate(text, escaping: isJSON ? .json : .none)
+        if isJSON {
+            do {
+                _ = try JSONDecoder().decode(Anything.self, from: Data(sample.utf8))
+            } catch {
+                throw .invalid("body", "begins like JSON but is none when its values are put in")
+            }
+        }
+    }
+
+    var contentType: String { isJSON ? "application/json" : "text/plain; charset=utf-8" }
+
+    /// The title of an alert, with or without the comment, or (nil) as the options say.
+    func subject(of alert: Alert, includesComment: Bool? = nil) -> String {
+        subject.text(for: alert, includesComment: includesComment ?? self.includesComment)
+    }
+
+    /// What is sent.
+    func text(for alert: Alert) -> String {
+        body.text(for: alert, subject: subject(of: alert), includesComment: includesComment)
+    }
+
+    private static func allFields(includesComment: Bool) -> String {
+        let comment = includesComment ? #","comment":"{comment}""# : ""
+        return #"{"hook":"{hook}","subject":"{subject}","session_id":"{session_id}","#
+            + #""rating":"{rating}","count":{count},"total_count":{total_count},"#
+            + #""feedback_id":"{feedback_id}","timestamp":"{timestamp}"\#(comment)}"#
+    }
+}
+
+/// Any valid JSON.
+private struct Anything: Decodable {
+    init(from decoder: any Decoder) {}
+}
+
+extension Alert {
+    /// For trying a template.
+    fileprivate static let sample = Alert(
+        rule: "hook",
+        feedbackID: FeedbackID(high: 0, low: 0),
+        sessionID: "session",
+        rating: .down,
+        comment: "comment",
+        createdAt: Timestamp(millisecondsSinceEpoch: 0),
+        sessionCount: 1,
+        totalCount: 1
+    )
+}
+
+extension Rating {
+    fileprivate var name: String {
+        switch self {
+        case .up: "up"
+        case .down: "down"
+        case .none: "none"
+        }
+    }
+}
+
+extension String {
+    /// Appends the text as the inside of a JSON string.
+    mutating func appendJSONEscaped(_ text: String) {
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": self += "\\\""
+            case "\\": self += "\\\\"
+            case "\n": self += "\\n"
+            case "\r": self += "\\r"
+            case "\t": self += "\\t"
+            case "\u{0}"..<"\u{20}":
+                let digits = String(scalar.value, radix: 16)
+                self += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: unicodeScalars.append(scalar)
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+internal import FeedbackModel
+internal import Glibc
+internal import Logging
+internal import Synchronization
+
+/// A file of lines that several threads and processes append to.
+final class AuditFile: Sendable {
+    private let path: String
+    private let descriptor: Int32
+    private let logger: Logger
+    /// How many lines were lost since the last that was written.
+    private let lost = Atomic<Int>(0)
+    /// Whether the last line in the file may lack its end, on a disk that became full.
+    private let isTorn = Atomic(false)
+
+    /// - Throws: FAILED_PRECONDITION that names the path.
+    convenience init(_ path: String, logger: Logger) throws(FeedbackError) {
+        // Without O_NONBLOCK opening a pipe would wait for its reader.
+        let flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY
+        let descriptor = open(path, flags, 0o600)
+        guard descriptor >= 0 else {
+            let reason = errno == ELOOP ? "it is a symbolic link" : String(cString: strerror(errno))
+            throw Self.error(path, reason)
+        }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            close(descriptor)
+            throw Self.error(path, "it is not a regular file")
+        }
+        self.init(taking: descriptor, path: path, logger: logger)
+    }
+
+    /// Appends to what is open.
+    init(taking descriptor: Int32, path: String, logger: Logger) {
+        self.path = path
+        self.descriptor = descriptor
+        self.logger = logger
+    }
+
+    deinit { close(descriptor) }
+
+    /// Appends a line with its newline; false if it is not in the file.
+    func append(_ line: UnsafeRawBufferPointer) -> Bool {
+        let isAfterTorn = isTorn.exchange(false, ordering: .relaxed)
+        let result = isAfterTorn ? writeOnNewLine(line) : writeOnce(line)
+        if result == line.count {
+            let lost = lost.exchange(0, ordering: .relaxed)
+            if lost > 0 {
+                logger.notice("the audit file \(path) is written again; \(lost) lines are lost")
+            }
+            return true
+        }
+        let reason = result < 0 ? String(cString: strerror(errno)) : "the disk is full"
+        if result > 0 || isAfterTorn { isTorn.store(true, ordering: .relaxed) }
+        // Said once, not for each call while it lasts.
+        if lost.add(1, ordering: .relaxed).oldValue == 0 {
+            logger.error("the audit file \(path) cannot be written: \(reason)")
+        }
+        return false
+    }
+
+    private func writeOnNewLine(_ line: UnsafeRawBufferPointer) -> Int {
+        let newline: [UInt8] = [UInt8(ascii: "\n")]
+        let count = (newline + line).withUnsafeBytes { writeOnce($0) }
+        return max(count - 1, -1)
+    }
+
+    /// A single call: the kernel appends what one call writes in one piece (write(2), O_APPEND).
+    private func writeOnce(_ bytes: UnsafeRawBufferPointer) -> Int {
+        while true {
+            let count = write(descriptor, bytes.baseAddress, bytes.count)
+            if count >= 0 || errno != EINTR { return count }
+        }
+    }
+
+    private static func error(_ path: String, _ reason: String) -> FeedbackError {
+        FeedbackError(
+            .failedPrecondition,
+            "the audit file \(path) cannot be opened: \(reason)"
+        )
+    }
+}

@@ -1,0 +1,78 @@
+internal import Dispatch
+internal import FeedbackModel
+internal import Foundation
+internal import Synchronization
+
+/// Starts a program for each alert, with the body on its standard input.
+///
+/// One that exits with 0 has taken the alert. One that takes too long is killed.
+struct CommandSink: AlertSink {
+    /// The program's path and its arguments.
+    let command: [String]
+    let body: AlertBody
+    let timeout: Duration
+
+    var deliveriesMax: Int { 1 }
+
+    func deliver(_ alert: Alert) async -> Delivery {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: command[0])
+        process.arguments = Array(command.dropFirst())
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        let input: FileHandle
+        do {
+            input = try Self.unnamedFile(holding: Data(body.text(for: alert).utf8))
+        } catch {
+            return .unavailable("the alert cannot be passed to the command", retryAfter: nil)
+        }
+        process.standardInput = input
+        let wasKilled = Atomic(false)
+        let status: Int32? = await withCheckedContinuation { continuation in
+            process.terminationHandler = { process in
+                let isExit = process.terminationReason == .exit
+                continuation.resume(returning: isExit ? process.terminationStatus : -1)
+            }
+            do {
+                try process.run()
+            } catch {
+                process.terminationHandler = nil
+                continuation.resume(returning: nil)
+                return
+            }
+            let id = process.processIdentifier
+            Self.timers.asyncAfter(deadline: .now() + timeout / .seconds(1)) {
+                guard process.isRunning else { return }
+                wasKilled.store(true, ordering: .relaxed)
+                // With what it has started itself.
+                kill(getpgid(id) == id ? -id : id, SIGKILL)
+            }
+        }
+        if status == 0 { return .delivered }
+        let error =
+            if wasKilled.load(ordering: .relaxed) {
+                "the command took too long"
+            } else if let status {
+                status < 0
+                    ? "the command was ended by a signal" : "the command exited with \(status)"
+            } else {
+                "the command cannot be started"
+            }
+        return .unavailable(error, retryAfter: nil)
+    }
+
+    private static let timers = DispatchQueue(label: "feedbackd.hooks.command")
+
+    /// A pipe would hold up who writes it, if nobody reads.
+    private static func unnamedFile(holding data: Data) throws -> FileHandle {
+        var path = Array("\(NSTemporaryDirectory())/feedbackd-alert-XXXXXX".utf8CString)
+        let descriptor = mkstemp(&path)
+        guard descriptor >= 0 else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
+        unlink(path)
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        try file.write(contentsOf: data)
+        try file.seek(toOffset: 0)
+        return file
+    }
+}

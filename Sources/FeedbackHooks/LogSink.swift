@@ -1,0 +1,22 @@
+internal import FeedbackModel
+internal import Logging
+
+/// Writes alerts as lines of the log, without comments.
+struct LogSink: AlertSink {
+    let body: AlertBody
+    let logger: Logger
+
+    var deliveriesMax: Int { 1 }
+
+    func deliver(_ alert: Alert) async -> Delivery {
+        logger.warning(
+            "[ALERT] \(body.subject(of: alert, includesComment: false))",
+            metadata: [
+                "count": "\(alert.sessionCount)", "total_count": "\(alert.totalCount)",
+                "rating": "\(alert.rating)", "feedback_id": "\(alert.feedbackID)",
+                "hook": "\(alert.rule)",
+            ]
+        )
+        return .delivered
+    }
+}

@@ -1,0 +1,141 @@
+internal import FeedbackCore
+internal import FeedbackModel
+internal import Synchronization
+
+/// Lets at most so many adds of a session, and of a process, pass within any minute.
+///
+/// A minute is counted in slices of ten seconds, of which the oldest counts until it is wholly over:
+/// never more than the limit pass within a minute, and after a burst the wait is 60 to 70 seconds.
+final class RateLimiter: Sendable {
+    typealias Clock = @Sendable () -> ContinuousClock.Instant
+
+    /// How many sessions, and how many processes, are counted at once; what comes on top within the
+    /// same minute passes uncounted.
+    static let keysMax = 65_536
+
+    private struct State {
+        var sessions: Counts
+        var peers: Counts
+    }
+
+    private let state: Mutex<State>
+    private let clock: Clock
+    private let origin: ContinuousClock.Instant
+
+    /// Nil if there is no limit.
+    ///
+    /// - Throws: INVALID_ARGUMENT that names the option and what would be accepted.
+    init?(perSession: Int?, perPeer: Int?, clock: @escaping Clock) throws(FeedbackError) {
+        if perSession == nil, perPeer == nil { return nil }
+        for (name, limit) in [
+            ("adds_per_minute_per_session", perSession), ("adds_per_minute_per_peer", perPeer),
+        ] {
+            guard (1...ValidationHook.addsPerMinuteMax).contains(limit ?? 1) else {
+                throw .invalid(name, "must be 1 to \(ValidationHook.addsPerMinuteMax)")
+            }
+        }
+        state = Mutex(
+            State(
+                sessions: Counts(limit: perSession ?? .max),
+                peers: Counts(limit: perPeer ?? .max)
+            )
+        )
+        self.clock = clock
+        origin = clock()
+    }
+
+    /// Counts an add.
+    ///
+    /// - Throws: RESOURCE_EXHAUSTED with the time to wait; the add is then not counted.
+    func pass(session: String, peer: Peer?) throws(FeedbackError) {
+        let now = origin.duration(to: clock())
+        let session = ExactText(session)
+        let refusal = state.withLock { state -> FeedbackError? in
+            let sessionKey = state.sessions.key(of: session)
+            let peerKey = peer.flatMap { state.peers.key(of: $0) }
+            if let wait = state.sessions.wait(sessionKey, at: now) {
+                return Self.refusal("of one session", state.sessions.limit, wait)
+            }
+            if let wait = state.peers.wait(peerKey, at: now) {
+                return Self.refusal("by one process", state.peers.limit, wait)
+            }
+            state.sessions.count(sessionKey, at: now)
+            state.peers.count(peerKey, at: now)
+            return nil
+        }
+        if let refusal { throw refusal }
+    }
+
+    private static func refusal(_ what: String, _ limit: Int, _ wait: Duration) -> FeedbackError {
+        FeedbackError(
+            .resourceExhausted,
+            "Too many adds \(what): at most \(limit) pass within a minute",
+            retryAfter: wait
+        )
+    }
+}
+
+/// The adds of the last minute by a key.
+private struct Counts {
+    private static let sliceSeconds: Int64 = 10
+    private static let slicesPerMinute: Int64 = 6
+
+    /// The adds of one key in the current slice and the six before.
+    private struct Window {
+        /// Since the origin; the counts are of this slice and those before, newest first.
+        var slice: Int64
+        var counts = InlineArray<7, UInt32>(repeating: 0)
+
+        mutating func advance(to slice: Int64) {
+            let steps = Int(min(slice - self.slice, Int64(counts.count)))
+            guard steps > 0 else { return }
+            for index in counts.indices.reversed() {
+                counts[index] = index >= steps ? counts[index - steps] : 0
+            }
+            self.slice = slice
+        }
+    }
+
+    let limit: Int
+    /// By a hash whose seed nobody outside knows: takes no more room for long names.
+    private var windows: [Int: Window] = [:]
+    private var nextSweep: Int64 = 0
+
+    init(limit: Int) { self.limit = limit }
+
+    /// Nil if nothing is limited.
+    func key(of value: some Hashable) -> Int? { limit == .max ? nil : value.hashValue }
+
+    /// How long it takes until one more may pass; nil if it may now.
+    mutating func wait(_ key: Int?, at now: Duration) -> Duration? {
+        guard let key, var window = windows[key] else { return nil }
+        let slice = Self.slice(now)
+        window.advance(to: slice)
+        windows[key] = window
+        var sum = 0
+        for index in window.counts.indices { sum += Int(window.counts[index]) }
+        if sum < limit { return nil }
+        // The oldest slices end to count one after the other.
+        for age in window.counts.indices.reversed() {
+            sum -= Int(window.counts[age])
+            if sum < limit {
+                let end = slice - Int64(age) + Self.slicesPerMinute + 1
+                return .seconds(end * Self.sliceSeconds) - now
+            }
+        }
+        return nil
+    }
+
+    mutating func count(_ key: Int?, at now: Duration) {
+        guard let key else { return }
+        let slice = Self.slice(now)
+        if slice >= nextSweep {
+            windows = windows.filter { slice - $1.slice <= Self.slicesPerMinute }
+            nextSweep = slice + Self.slicesPerMinute
+        }
+        guard windows.count < RateLimiter.keysMax || windows[key] != nil else { return }
+        windows[key, default: Window(slice: slice)].counts[0] += 1
+    }
+
+    private static func slice(_ now: Duration) -> Int64 { now.components.seconds / sliceSeconds }
+}

@@ -1,0 +1,177 @@
+public import FeedbackCore
+public import FeedbackModel
+
+/// Refuses feedback that is of no use, and tidies the rest.
+///
+/// In this order: a comment that is missing, too long or refused is INVALID_ARGUMENT; more adds than
+/// allowed are RESOURCE_EXHAUSTED, with the time after which another may pass. What passes loses the
+/// white space around its comment and gets the attribute `_validated_at`.
+///
+///     var options = ValidationHook.Options()
+///     options.requireCommentOn = [.down]
+///     let hook = try ValidationHook(options)
+public final class ValidationHook: FeedbackHook {
+    /// What a validation hook can be told; nothing is refused unless it is said here, but comments
+    /// of more than 1,000 code points.
+    public struct Options: Sendable, Hashable {
+        /// The ratings that need a comment; one of white space only is none.
+        public var requireCommentOn: Set<Rating> = []
+        /// The longest comment, in code points with the white space around it; 1 to
+        /// ``FieldLimits/commentCodePointsMax``.
+        public var commentMax = 1_000
+        /// Words that no comment may have, whatever their case; see ``RefusedText/wordsMax``.
+        public var refusedWords: [String] = []
+        /// Regular expressions that no comment may match, whatever its case, in ICU's syntax; see
+        /// ``RefusedText/patternsMax``.
+        public var refusedPatterns: [String] = []
+        /// How many adds of one session may pass within a minute; nil for any number.
+        public var addsPerMinutePerSession: Int?
+        /// How many adds of one process may pass within a minute; nil for any number.
+        ///
+        /// Calls from within the server's own process are not counted.
+        public var addsPerMinutePerPeer: Int?
+
+        /// Makes the default options.
+        public init() {}
+    }
+
+    /// The greatest limit of adds within a minute; the least is 1.
+    public static let addsPerMinuteMax = 1_000_000
+
+    /// The attribute that tells when the feedback passed, in UTC (RFC 3339 with milliseconds).
+    ///
+    /// What the caller put there is replaced. It is left out of a feedback that has as many
+    /// attributes as there may be.
+    public static let validatedAt = "_validated_at"
+
+    /// See ``FeedbackHook``.
+    public let name: String
+    private let options: Options
+    private let refusedText: RefusedText?
+    private let limiter: RateLimiter?
+
+    /// Makes a hook.
+    ///
+    /// - Parameters:
+    ///   - options: what to refuse.
+    ///   - name: tells several validation hooks apart.
+    /// - Throws: INVALID_ARGUMENT that names the option and what would be accepted.
+    public convenience init(
+        _ options: Options = Options(),
+        name: String = "validation"
+    ) throws {
+        try self.init(options, name: name, clock: { .now })
+    }
+
+    init(
+        _ options: Options,
+        name: String = "validation",
+        clock: @escaping RateLimiter.Clock
+    ) throws {
+        self.name = name
+        let lengths = 1...FieldLimits.commentCodePointsMax
+        guard lengths.contains(options.commentMax) else {
+            throw FeedbackError.invalid(
+                "comment_max",
+                "must be \(lengths.lowerBound) to \(lengths.upperBound)"
+            )
+        }
+        self.options = options
+        refusedText = try RefusedText(
+            words: options.refusedWords,
+            patterns: options.refusedPatterns
+        )
+        limiter = try RateLimiter(
+            perSession: options.addsPerMinutePerSession,
+            perPeer: options.addsPerMinutePerPeer,
+            clock: clock
+        )
+    }
+
+    /// See ``FeedbackHook``.
+    public func intercept(
+        _ feedback: FeedbackDraft,
+        context: HookContext,
+        next: HookChain.Next
+    ) async throws -> AddedFeedback {
+        var feedback = feedback
+        try checkComment(&feedback)
+        try limiter?.pass(session: context.sessionID, peer: context.call.peer)
+        let hasRoom =
+            feedback.attributes.count < FieldLimits.attributesMax
+            || feedback.attributes[Self.validatedAt] != nil
+        if hasRoom { feedback.attributes[Self.validatedAt] = Timestamp.now.description }
+        return try await next(feedback)
+    }
+
+    private func checkComment(_ feedback: inout FeedbackDraft) throws {
+        let stripped = feedback.comment.strippedAsPythonDoes
+        let isEmpty = stripped?.isEmpty ?? feedback.comment.isEmpty
+        if isEmpty, options.requireCommentOn.contains(feedback.rating) {
+            throw Self.veto(
+                "Please provide a comment with \(feedback.rating.adjective) feedback",
+                "must not be empty or white space only"
+            )
+        }
+        // A code point has at least one byte: most comments need no counting.
+        if feedback.comment.utf8.count > options.commentMax {
+            let length = feedback.comment.unicodeScalars.count
+            guard length <= options.commentMax else {
+                throw Self.veto(
+                    "Comment too long: \(length) chars (max: \(options.commentMax))",
+                    "must be at most \(options.commentMax) code points, has \(length)"
+                )
+            }
+        }
+        if let stripped { feedback.comment = stripped }
+        if !isEmpty, let reason = refusedText?.reasonToRefuse(feedback.comment) {
+            throw Self.veto("Comment \(reason)", reason)
+        }
+    }
+
+    private static func veto(_ message: String, _ rule: String) -> FeedbackError {
+        FeedbackError(
+            .invalidArgument,
+            message,
+            violations: [FeedbackError.FieldViolation(field: "comment", description: rule)]
+        )
+    }
+}
+
+extension Rating {
+    fileprivate var adjective: String {
+        switch self {
+        case .up: "positive"
+        case .down: "negative"
+        case .none: "neutral"
+        }
+    }
+}
+
+extension String {
+    /// Without the white space at both ends, as Python's `str.strip()` finds it; nil if there is
+    /// none.
+    var strippedAsPythonDoes: String? {
+        guard let first = unicodeScalars.first, let last = unicodeScalars.last,
+            first.isPythonSpace || last.isPythonSpace
+        else { return nil }
+        let scalars = unicodeScalars.drop { $0.isPythonSpace }
+        guard let end = scalars.lastIndex(where: { !$0.isPythonSpace }) else { return "" }
+        return String(scalars[...end])
+    }
+}
+
+extension Unicode.Scalar {
+    /// Whether Python's `str.isspace()` is true: the bidirectional types WS, B and S, and the general
+    /// category Zs (docs.python.org, "Built-in Types").
+    ///
+    /// From `[hex(c) for c in range(0x110000) if chr(c).isspace()]`, the same in Python 3.3 to 3.13.
+    var isPythonSpace: Bool {
+        switch value {
+        case 0x09...0x0D, 0x1C...0x20, 0x85, 0xA0, 0x1680, 0x2000...0x200A, 0x2028, 0x2029, 0x202F,
+            0x205F, 0x3000:
+            true
+        default: false
+        }
+    }
+}

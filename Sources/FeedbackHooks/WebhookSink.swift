@@ -1,0 +1,116 @@
+internal import CCurl
+internal import Dispatch
+internal import FeedbackModel
+internal import Synchronization
+
+/// Posts alerts to a URL, over connections that are kept.
+///
+/// A status of 2xx takes the alert. `Idempotency-Key` is the same in every attempt of an alert and
+/// in no other alert's.
+final class WebhookSink: AlertSink {
+    /// A curl handle with its connection, used on its queue only.
+    private final class Worker: @unchecked Sendable {
+        // Unchecked: the handle is made and used on the queue, and freed by the last owner.
+        let queue: DispatchQueue
+        private var handle: UnsafeMutableRawPointer?
+
+        init(number: Int) { queue = DispatchQueue(label: "feedbackd.hooks.webhook.\(number)") }
+
+        deinit { curl_easy_cleanup(handle) }
+
+        /// The handle, without the last request's settings.
+        func reset() -> UnsafeMutableRawPointer? {
+            if handle == nil { handle = curl_easy_init() } else { curl_easy_reset(handle) }
+            return handle
+        }
+    }
+
+    let deliveriesMax = 4
+    private let url: String
+    private let headers: [String: String]
+    private let body: AlertBody
+    private let timeout: Duration
+    private let idle: Mutex<[Worker]>
+
+    /// Makes a sink that connects when it is needed.
+    init(url: String, headers: [String: String], body: AlertBody, timeout: Duration) {
+        _ = Self.isCurlReady
+        self.url = url
+        self.headers = headers
+        self.body = body
+        self.timeout = timeout
+        idle = Mutex((0..<deliveriesMax).map { Worker(number: $0) })
+    }
+
+    func deliver(_ alert: Alert) async -> Delivery {
+        guard let worker = idle.withLock({ $0.popLast() }) else {
+            preconditionFailure("no more deliveries at once than workers")
+        }
+        let delivery = await withCheckedContinuation { continuation in
+            worker.queue.async { continuation.resume(returning: self.post(alert, worker)) }
+        }
+        idle.withLock { $0.append(worker) }
+        return delivery
+    }
+
+    /// Blocks until the answer is there.
+    private func post(_ alert: Alert, _ worker: Worker) -> Delivery {
+        guard let curl = worker.reset() else {
+            return .unavailable("no memory for a connection", retryAfter: nil)
+        }
+        var fields = headers
+        fields["Content-Type"] = body.contentType
+        fields["Idempotency-Key"] = "\(alert.feedbackID)-\(alert.rule)"
+        // Curl would wait a second for the receiver's leave to send a long body.
+        fields["Expect"] = ""
+        var list: UnsafeMutablePointer<curl_slist>?
+        for (name, value) in fields { list = curl_slist_append(list, "\(name): \(value)") }
+        defer { curl_slist_free_all(list) }
+        let milliseconds = Int(timeout / .milliseconds(1))
+        let text = body.text(for: alert)
+        var isComplete = false
+        let code = text.withCString { text -> CURLcode in
+            curl_set_text(curl, CURLOPT_URL, url)
+            curl_set_text(curl, CURLOPT_PROTOCOLS_STR, "http,https")
+            curl_set_text(curl, CURLOPT_USERAGENT, "feedbackd")
+            curl_set_list(curl, CURLOPT_HTTPHEADER, list)
+            // Not copied, since it lives until the answer is there.
+            curl_set_text(curl, CURLOPT_POSTFIELDS, text)
+            // Signals are the whole process's; this is one of its threads.
+            curl_set_number(curl, CURLOPT_NOSIGNAL, 1)
+            curl_set_number(curl, CURLOPT_TIMEOUT_MS, milliseconds)
+            curl_set_number(curl, CURLOPT_CONNECTTIMEOUT_MS, milliseconds)
+            curl_set_write(curl, { _, size, count, _ in size * count }, nil)
+            return withUnsafeMutablePointer(to: &isComplete) { isComplete in
+                curl_set_header(
+                    curl,
+                    { line, size, count, isComplete in
+                        // The line that ends the headers has nothing but its end.
+                        if size * count == 2 { isComplete?.storeBytes(of: true, as: Bool.self) }
+                        return size * count
+                    },
+                    isComplete
+                )
+                return curl_easy_perform(curl)
+            }
+        }
+        guard code == CURLE_OK else {
+            return .unavailable(String(cString: curl_easy_strerror(code)), retryAfter: nil)
+        }
+        // Curl is content with a status.
+        guard isComplete else { return .unavailable("the answer is cut off", retryAfter: nil) }
+        var status = 0
+        curl_get_number(curl, CURLINFO_RESPONSE_CODE, &status)
+        var seconds: curl_off_t = 0
+        curl_get_offset(curl, CURLINFO_RETRY_AFTER, &seconds)
+        let retryAfter: Duration? = seconds > 0 ? .seconds(seconds) : nil
+        return switch status {
+        case 200..<300: .delivered
+        case 408, 425, 429, 500...: .unavailable("HTTP status \(status)", retryAfter: retryAfter)
+        default: .refused("HTTP status \(status)")
+        }
+    }
+
+    /// Curl has to be prepared once, before there are threads that use it.
+    private static let isCurlReady = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
+}

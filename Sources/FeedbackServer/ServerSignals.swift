@@ -1,0 +1,100 @@
+internal import Dispatch
+internal import Glibc
+internal import Synchronization
+
+/// Waits for SIGTERM, SIGINT and SIGHUP, which end the process no more from then on.
+final class ServerSignals: @unchecked Sendable {
+    // Unchecked: `sources` is set in init and used in deinit only; `state` has its lock.
+
+    enum Event: Sendable {
+        /// By the signal of that name, or for that reason.
+        case stop(String)
+        case hangup
+    }
+
+    private struct State {
+        var stop: String?
+        var isHungUp = false
+        var waiter: CheckedContinuation<Event, Never>?
+
+        /// An end goes before everything else, and several hangups in a row are one.
+        mutating func next() -> Event? {
+            if let stop { return .stop(stop) }
+            defer { isHungUp = false }
+            return isHungUp ? .hangup : nil
+        }
+    }
+
+    private let state = Mutex(State())
+    private let sources: [any DispatchSourceSignal]
+
+    /// - Parameter hangups: whether SIGHUP is waited for; otherwise it ends the process.
+    init(hangups: Bool) {
+        let queue = DispatchQueue(label: "feedbackd.signals")
+        let names = [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")] + (hangups ? [(SIGHUP, "")] : [])
+        sources = names.map { number, _ in
+            signal(number, SIG_IGN)
+            return DispatchSource.makeSignalSource(signal: number, queue: queue)
+        }
+        // A signal that comes before its source is registered would be ignored, and with it the only
+        // request to end that a service manager makes.
+        let registrations = DispatchGroup()
+        for (source, (number, name)) in zip(sources, names) {
+            registrations.enter()
+            source.setRegistrationHandler { registrations.leave() }
+            source.setEventHandler { [weak self] in
+                self?.receive { state in
+                    if number == SIGHUP { state.isHungUp = true } else { state.stop = name }
+                }
+            }
+            source.activate()
+        }
+        registrations.wait()
+    }
+
+    deinit { for source in sources { source.cancel() } }
+
+    /// What came since the last call, or comes.
+    func next() async -> Event {
+        await withCheckedContinuation { continuation in
+            let event = state.withLock { state in
+                let event = state.next()
+                if event == nil { state.waiter = continuation }
+                return event
+            }
+            if let event { continuation.resume(returning: event) }
+        }
+    }
+
+    /// Does what a signal to end does, for another reason.
+    func stop(_ reason: String) { receive { $0.stop = $0.stop ?? reason } }
+
+    private func receive(_ note: (inout State) -> Void) {
+        let resumption = state.withLock { state -> (CheckedContinuation<Event, Never>, Event)? in
+            note(&state)
+            guard let waiter = state.waiter, let event = state.next() else { return nil }
+            state.waiter = nil
+            return (waiter, event)
+        }
+        if let (waiter, event) = resumption { waiter.resume(returning: event) }
+    }
+}
+
+/// Runs the work and tells whether it ended in time.
+///
+/// Work that did not goes on by itself.
+func finishes(within timeout: Duration, _ work: @escaping @Sendable () async -> Void) async -> Bool
+{
+    let (outcomes, continuation) = AsyncStream.makeStream(of: Bool.self)
+    Task {
+        await work()
+        continuation.yield(true)
+    }
+    let timer = Task {
+        try await Task.sleep(for: timeout)
+        continuation.yield(false)
+    }
+    defer { timer.cancel() }
+    for await isDone in outcomes { return isDone }
+    return false
+}

@@ -1,0 +1,257 @@
+public import FeedbackCore
+public import FeedbackModel
+public import Logging
+import Synchronization
+
+/// Queues alerts for a store that cannot: in an SQLite file beside it.
+///
+/// Before a feedback of a rule's ratings is stored, an unconfirmed alert goes to the file. It is
+/// confirmed when the store has the feedback, after the caller has its answer; what a crash or an
+/// unclear error leaves unconfirmed is looked up. So no alert is lost, and none is told of feedback
+/// that was not stored.
+///
+/// ``Alert/totalCount`` counts what came through this file: one host's feedback since the rule has
+/// its name. Shares of all sessions look back one day.
+public final class AlertFileStore: AlertingStore {
+    private struct State {
+        var file: SQLiteStore?
+        /// The unconfirmed alerts whose appends are under way.
+        var appending: Set<Int64> = []
+        var confirming: Task<Void, Never>?
+    }
+
+    /// What is not found by then was not stored, whatever became of its call.
+    private static let findTimeout = Duration.seconds(60)
+    /// How long to wait before what is open is looked up again.
+    private static let pause = Duration.seconds(2)
+    private static let shareLooksBackMilliseconds = Timestamp.dayMilliseconds
+
+    private let store: any Store
+    private let path: @Sendable () throws -> String
+    private let logger: Logger
+    private let state = Mutex(State())
+    private let noAlerts = MemoryOutbox()
+    private let wakeUp = WakeUp()
+
+    /// Makes a store that is the other one until ``open()``.
+    ///
+    /// - Parameters:
+    ///   - store: has the feedback; it is closed with this one.
+    ///   - logger: is told of troubles.
+    ///   - path: where the file is, or will be made; asked by ``open()``.
+    public init(
+        _ store: any Store,
+        logger: Logger,
+        path: @escaping @Sendable () throws -> String
+    ) {
+        self.store = store
+        self.path = path
+        self.logger = logger
+    }
+
+    /// Opens the file, unless it is open; without it no alerts can be queued.
+    ///
+    /// - Throws: a ``FeedbackError`` with the path in its message.
+    public func open() throws {
+        try state.withLock { state in
+            if state.file != nil { return }
+            state.file = try SQLiteStore(path: path(), logger: logger)
+            state.confirming = Task { [weak self, wakeUp] in
+                while !Task.isCancelled {
+                    let isAnyOpen = await self?.confirmAll() ?? false
+                    await wakeUp.wait(atMost: isAnyOpen ? Self.pause : nil)
+                }
+            }
+        }
+    }
+
+    /// See ``AlertingStore``.
+    public var outbox: any AlertOutbox { file?.outbox ?? noAlerts }
+
+    /// See ``AlertingStore``.
+    public func append(
+        _ feedback: Feedback,
+        alerting rules: [AlertRule],
+        missingSession: MissingSessionPolicy,
+        context: CallContext
+    ) async throws -> AddedFeedback {
+        let rules = rules.filter { $0.ratings.contains(feedback.rating) }
+        guard !rules.isEmpty else {
+            return try await store.append(
+                feedback,
+                missingSession: missingSession,
+                context: context
+            )
+        }
+        if let reason = context.reasonToDrop { throw reason }
+        guard let file else {
+            throw FeedbackError(.failedPrecondition, "the file of the alerts is not open")
+        }
+        let ids = try await file.alerts.write { alerts in
+            let ids = try rules.compactMap { rule in
+                try Alert(rule: rule.name, feedback: feedback, sessionCount: 0, totalCount: 0)
+                    .map { try alerts.insert($0, unconfirmed: rule) }
+            }
+            // Before anyone sees the rows.
+            self.state.withLock { $0.appending.formUnion(ids) }
+            return ids
+        }
+        defer {
+            state.withLock { $0.appending.subtract(ids) }
+            wakeUp.signal()
+        }
+        return try await store.append(feedback, missingSession: missingSession, context: context)
+    }
+
+    /// See ``Store``.
+    public func close() async {
+        let (file, confirming) = state.withLock { ($0.file, $0.confirming) }
+        confirming?.cancel()
+        await confirming?.value
+        await store.close()
+        await file?.close()
+    }
+
+    private var file: SQLiteStore? { state.withLock { $0.file } }
+
+    // MARK: Confirming
+
+    /// Finds out what became of the unconfirmed alerts whose appends have ended; true if some have
+    /// to be looked up again.
+    private func confirmAll() async -> Bool {
+        guard let file else { return false }
+        var isAnyOpen = false
+        do {
+            var last: Int64 = 0
+            while !Task.isCancelled {
+                let after = last
+                let batch = try await file.database.read {
+                    try AlertTable($0).unconfirmed(after: after, limit: 64)
+                }
+                guard let end = batch.last?.0.id else { break }
+                last = end
+                for (alert, rule) in batch where !isAppending(alert.id) {
+                    if try await !confirm(alert, rule, in: file) { isAnyOpen = true }
+                }
+            }
+        } catch {
+            isAnyOpen = true
+            logger.warning("alerts wait to be confirmed: \(error)")
+        }
+        return isAnyOpen
+    }
+
+    private func isAppending(_ id: Int64) -> Bool { state.withLock { $0.appending.contains(id) } }
+
+    /// Makes the alert pending or removes it; false if neither can be decided yet.
+    private func confirm(
+        _ queued: QueuedAlert,
+        _ rule: AlertRule,
+        in file: SQLiteStore
+    ) async throws -> Bool {
+        let alert = queued.alert
+        let upToIt = TimeRange(until: alert.createdAt.advanced(byMilliseconds: 1))
+        let ofSession = FeedbackQuery(sessionID: alert.sessionID, created: upToIt)
+        let metrics = try await store.metrics(
+            MetricsQuery(sessionID: alert.sessionID, created: upToIt)
+        ).metrics
+        guard let found = try await find(alert, in: ofSession, rule.historyLength) else {
+            let age = Timestamp.now.milliseconds(since: alert.createdAt)
+            guard age > Int64(Self.findTimeout / .milliseconds(1)) else { return false }
+            try await file.alerts.write { try $0.delete(queued.id) }
+            return true
+        }
+        var history = found.history
+        if case .share = rule.condition {
+            var ofAll = FeedbackQuery(created: upToIt)
+            ofAll.created.from = alert.createdAt.advanced(
+                byMilliseconds: -Self.shareLooksBackMilliseconds
+            )
+            history = try await find(alert, in: ofAll, rule.historyLength)?.history ?? []
+        }
+        let isMet = rule.isMet(by: history)
+        let count =
+            rule.ratings.reduce(0) { $0 + metrics.count(of: $1) }
+            - Int64(found.newer.count { rule.ratings.contains($0) })
+        try await file.alerts.write {
+            try $0.confirm(queued, isMet: isMet, sessionCount: count)
+        }
+        return true
+    }
+
+    /// The alert's feedback in a list of feedback up to its millisecond.
+    private struct Found {
+        /// The ratings of the same millisecond that came after it.
+        var newer: [Rating] = []
+        /// Its own and those before, newest first.
+        var history: [Rating] = []
+    }
+
+    /// Finds the alert's feedback and so many ratings from it backwards, at least its own; nil if
+    /// it is not there.
+    private func find(
+        _ alert: Alert,
+        in query: FeedbackQuery,
+        _ historyLength: Int
+    ) async throws -> Found? {
+        var query = query
+        query.newestFirst = true
+        query.pageSize = FieldLimits.pageSizeDefault
+        var found = Found()
+        repeat {
+            let page = try await store.list(query)
+            for feedback in page.feedbacks {
+                if found.history.isEmpty, feedback.id != alert.feedbackID {
+                    found.newer.append(feedback.rating)
+                } else {
+                    found.history.append(feedback.rating)
+                    if found.history.count >= historyLength { return found }
+                }
+            }
+            query.pageToken = page.nextPageToken
+            // The order is not strictly that of time, so a whole page has to be past it.
+            let isPast = page.feedbacks.first.map { $0.createdAt < alert.createdAt } ?? true
+            if found.history.isEmpty, isPast { return nil }
+        } while !query.pageToken.isEmpty
+        return found.history.isEmpty ? nil : found
+    }
+}
+
+// The feedback itself is the other store's.
+extension AlertFileStore {
+    /// See ``Store``.
+    public func list(_ query: FeedbackQuery, context: CallContext) async throws -> FeedbackPage {
+        try await store.list(query, context: context)
+    }
+
+    /// See ``Store``.
+    public func metrics(_ query: MetricsQuery, context: CallContext) async throws -> MetricsReport {
+        try await store.metrics(query, context: context)
+    }
+
+    /// See ``Store``.
+    public func metadata(
+        ofSession sessionID: String,
+        context: CallContext
+    ) async throws -> Metadata? {
+        try await store.metadata(ofSession: sessionID, context: context)
+    }
+
+    /// See ``Store``.
+    public func changeMetadata(
+        ofSession sessionID: String,
+        by change: MetadataChange,
+        missingSession: MissingSessionPolicy,
+        context: CallContext
+    ) async throws -> Metadata {
+        try await store.changeMetadata(
+            ofSession: sessionID,
+            by: change,
+            missingSession: missingSession,
+            context: context
+        )
+    }
+
+    /// See ``Store``.
+    public func health() async -> StoreHealth { await store.health() }
+}

@@ -1,0 +1,228 @@
+import FeedbackCore
+import FeedbackModel
+import Foundation
+import GRDB
+
+/// The rows of `alert`.
+struct AlertTable {
+    /// The values of `state`.
+    enum State: Int64 {
+        case unconfirmed = 0
+        case pending = 1
+        case dead = 2
+    }
+
+    let db: Database
+
+    init(_ db: Database) { self.db = db }
+
+    /// Queues an alert, due at once, and returns its id.
+    ///
+    /// An unconfirmed one is kept with its rule.
+    @discardableResult
+    func insert(_ alert: Alert, unconfirmed rule: AlertRule? = nil) throws -> Int64 {
+        var row = try PreparedStatement(
+            """
+            INSERT INTO alert (state, rule, rule_when_unconfirmed, feedback_id, session_id, rating,
+                comment, created_at, session_count, total_count, queued_at, due_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            db
+        )
+        let createdAt = alert.createdAt.millisecondsSinceEpoch
+        try row.bind((rule == nil ? State.pending : .unconfirmed).rawValue)
+        try row.bind(alert.rule)
+        try row.bind(try rule.map { String(decoding: try JSONEncoder().encode($0), as: UTF8.self) })
+        try row.bind(alert.feedbackID)
+        try row.bind(alert.sessionID)
+        try row.bind(Int64(alert.rating.rawValue))
+        try row.bind(alert.comment)
+        try row.bind(createdAt)
+        try row.bind(alert.sessionCount)
+        try row.bind(alert.totalCount)
+        try row.bind(createdAt)
+        try row.bind(createdAt)
+        try row.run()
+        return db.lastInsertedRowID
+    }
+
+    func due(of rule: String, at now: Timestamp, limit: Int) throws -> [QueuedAlert] {
+        var row = try PreparedStatement(
+            """
+            SELECT \(Self.columns) FROM alert WHERE state = 1 AND rule = ? AND due_at <= ?
+            ORDER BY due_at, id LIMIT ?
+            """,
+            db
+        )
+        try row.bind(rule)
+        try row.bind(now.millisecondsSinceEpoch)
+        try row.bind(Int64(limit))
+        return try rows(&row)
+    }
+
+    func nextDue(of rule: String) throws -> Timestamp? {
+        var row = try PreparedStatement(
+            "SELECT min(due_at) FROM alert WHERE state = 1 AND rule = ?",
+            db
+        )
+        try row.bind(rule)
+        guard try row.step(), !row.isNull(0) else { return nil }
+        return Timestamp(millisecondsSinceEpoch: row.integer(0))
+    }
+
+    func list(_ state: State, after id: Int64, limit: Int) throws -> [QueuedAlert] {
+        var row = try PreparedStatement(
+            "SELECT \(Self.columns) FROM alert WHERE state = ? AND id > ? ORDER BY id LIMIT ?",
+            db
+        )
+        try row.bind(state.rawValue)
+        try row.bind(id)
+        try row.bind(Int64(limit))
+        return try rows(&row)
+    }
+
+    func count(_ state: State) throws -> Int64 {
+        var row = try PreparedStatement("SELECT count(*) FROM alert WHERE state = ?", db)
+        try row.bind(state.rawValue)
+        return try row.step() ? row.integer(0) : 0
+    }
+
+    /// Unconfirmed alerts with their rules, in the order of their ids.
+    func unconfirmed(after id: Int64, limit: Int) throws -> [(QueuedAlert, AlertRule)] {
+        try list(.unconfirmed, after: id, limit: limit).map { alert in
+            var row = try PreparedStatement(
+                "SELECT rule_when_unconfirmed FROM alert WHERE id = ?",
+                db
+            )
+            try row.bind(alert.id)
+            guard try row.step(),
+                let rule = try? JSONDecoder().decode(AlertRule.self, from: Data(row.text(0).utf8))
+            else { throw FeedbackError(.dataLoss, "an unconfirmed alert has no rule") }
+            return (alert, rule)
+        }
+    }
+
+    /// Counts one more of the alert's rule and makes it pending, or deletes it if it is not to be
+    /// told.
+    func confirm(_ alert: QueuedAlert, isMet: Bool, sessionCount: Int64) throws {
+        var add = try PreparedStatement(
+            """
+            INSERT INTO alert_total (rule, total) VALUES (?, 1)
+            ON CONFLICT (rule) DO UPDATE SET total = total + 1
+            """,
+            db
+        )
+        try add.bind(alert.alert.rule)
+        try add.run()
+        guard isMet else { return try delete(alert.id) }
+        var update = try PreparedStatement(
+            """
+            UPDATE alert SET state = 1, rule_when_unconfirmed = NULL, session_count = ?,
+                total_count = (SELECT total FROM alert_total WHERE alert_total.rule = alert.rule)
+            WHERE id = ?
+            """,
+            db
+        )
+        try update.bind(sessionCount)
+        try update.bind(alert.id)
+        try update.run()
+    }
+
+    func settle(_ outcome: AlertOutcome) throws {
+        switch outcome.next {
+        case .delivered: try delete(outcome.id)
+        case .retry(let moment, let error):
+            try update(outcome.id, .pending, moment.millisecondsSinceEpoch, error)
+        case .dead(let error): try update(outcome.id, .dead, nil, error)
+        }
+    }
+
+    func delete(_ id: Int64) throws {
+        var row = try PreparedStatement("DELETE FROM alert WHERE id = ?", db)
+        try row.bind(id)
+        try row.run()
+    }
+
+    /// Makes dead alerts pending again; returns how many.
+    func retry(_ ids: [Int64], at now: Timestamp) throws -> Int {
+        let assignments = "state = 1, queued_at = ?1, due_at = ?1, attempts = 0"
+        if ids.isEmpty {
+            var update = try PreparedStatement(
+                "UPDATE alert SET \(assignments) WHERE state = 2",
+                db
+            )
+            try update.bind(now.millisecondsSinceEpoch)
+            try update.run()
+            return db.changesCount
+        }
+        var count = 0
+        for id in Set(ids) {
+            var update = try PreparedStatement(
+                "UPDATE alert SET \(assignments) WHERE id = ?2 AND state = 2",
+                db
+            )
+            try update.bind(now.millisecondsSinceEpoch)
+            try update.bind(id)
+            try update.run()
+            count += db.changesCount
+        }
+        return count
+    }
+
+    private func update(
+        _ id: Int64,
+        _ state: State,
+        _ due: Int64?,
+        _ error: String
+    ) throws {
+        var row = try PreparedStatement(
+            """
+            UPDATE alert SET state = ?, due_at = ifnull(?, due_at), attempts = attempts + 1,
+                last_error = ?
+            WHERE id = ?
+            """,
+            db
+        )
+        try row.bind(state.rawValue)
+        try row.bind(due)
+        try row.bind(error)
+        try row.bind(id)
+        try row.run()
+    }
+
+    static let columns =
+        "id, state, rule, feedback_id, session_id, rating, comment, created_at, session_count, "
+        + "total_count, queued_at, due_at, attempts, last_error"
+
+    private func rows(_ row: inout PreparedStatement) throws -> [QueuedAlert] {
+        var alerts: [QueuedAlert] = []
+        while try row.step() { alerts.append(try Self.alert(row)) }
+        return alerts
+    }
+
+    /// Reads a row of ``columns``.
+    static func alert(_ row: borrowing PreparedStatement) throws -> QueuedAlert {
+        guard let feedbackID = row.feedbackID(3) else {
+            throw FeedbackError(.dataLoss, "a queued alert has no feedback_id")
+        }
+        let isDead = row.integer(1) == State.dead.rawValue
+        let due = Timestamp(millisecondsSinceEpoch: row.integer(11))
+        return QueuedAlert(
+            id: row.integer(0),
+            alert: Alert(
+                rule: row.text(2),
+                feedbackID: feedbackID,
+                sessionID: row.text(4),
+                rating: try FeedbackTable.rating(row, 5),
+                comment: row.text(6),
+                createdAt: Timestamp(millisecondsSinceEpoch: row.integer(7)),
+                sessionCount: row.integer(8),
+                totalCount: row.integer(9)
+            ),
+            state: isDead ? .dead : .pending(due: due),
+            queuedAt: Timestamp(millisecondsSinceEpoch: row.integer(10)),
+            attempts: Int(row.integer(12)),
+            lastError: row.text(13)
+        )
+    }
+}

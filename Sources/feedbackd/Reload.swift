@@ -1,0 +1,52 @@
+internal import FeedbackServer
+internal import Logging
+
+/// What SIGHUP does: the hooks are made anew, from the file as it is now if that is good, and their
+/// files are opened again.
+struct Reload {
+    let options: Options
+    /// Those of which the running hooks are made.
+    private(set) var settings: Settings
+    let logger: Logger
+
+    init(options: Options, settings: Settings, logger: Logger) {
+        self.options = options
+        self.settings = settings
+        self.logger = logger
+    }
+
+    mutating func run(_ server: FeedbackServer) async {
+        do {
+            let new = try Settings(try SettingSources(options: options.given))
+            try await server.replaceHooks(try new.hooks.map { hook in try hook.make(logger) })
+            tellChanges(in: new)
+            settings = new
+            logger.notice("hooks are reloaded: \(names)")
+        } catch {
+            await renew(on: server)
+            logger.error("the configuration stays as it was: \(Feedbackd.line(error))")
+        }
+    }
+
+    /// What the hooks write to may have been moved away, whatever the file is like.
+    private func renew(on server: FeedbackServer) async {
+        do {
+            try await server.replaceHooks(try settings.hooks.map { hook in try hook.make(logger) })
+        } catch {
+            logger.error("the hooks stay as they were: \(Feedbackd.line(error))")
+        }
+    }
+
+    private var names: String {
+        settings.hooks.isEmpty ? "none" : settings.hooks.map(\.name).joined(separator: ", ")
+    }
+
+    private func tellChanges(in new: Settings) {
+        let keys = Set(settings.fixedValues.keys).union(new.fixedValues.keys)
+        let changed = keys.filter { settings.fixedValues[$0] != new.fixedValues[$0] }.sorted()
+        if changed.isEmpty { return }
+        logger.notice(
+            "changed in the file, and taken up by the next start only: \(changed.joined(separator: ", "))"
+        )
+    }
+}

@@ -1,0 +1,128 @@
+import FeedbackModel
+import Foundation
+import Testing
+
+@testable import FeedbackHooks
+
+@Suite("alert templates")
+struct AlertTemplateTests {
+    private let alert = Alert(
+        rule: "slack",
+        feedbackID: FeedbackID(high: 0x018D_3F60_5A00_7B1C, low: 0x8A2F_0123_4567_89AB),
+        sessionID: "user \"1\"",
+        rating: .down,
+        comment: "a\\b\n\u{7}\u{1F44E}",
+        createdAt: Timestamp(millisecondsSinceEpoch: 1_705_935_600_123),
+        sessionCount: 2,
+        totalCount: 7
+    )
+
+    @Test(
+        "every name stands for its value",
+        arguments: [
+            ("{session_id}", "user \"1\""), ("{rating}", "down"),
+            ("{timestamp}", "2024-01-22T15:00:00.123Z"), ("{count}", "2"), ("{total_count}", "7"),
+            ("{comment}", "a\\b\n\u{7}\u{1F44E}"), ("{hook}", "slack"),
+            ("{feedback_id}", "018d3f60-5a00-7b1c-8a2f-0123456789ab"),
+            ("{subject}", "title"), ("{count}{count} of {total_count}", "22 of 7"),
+        ]
+    )
+    func names(_ template: String, _ expected: String) {
+        let template = AlertTemplate(template, escaping: .none)
+        #expect(template.text(for: alert, subject: "title", includesComment: true) == expected)
+    }
+
+    @Test(
+        "what is no name stays as it is written",
+        arguments: [
+            "", "{", "}", "{}", "{unknown}", "{ count }", "{Count}", "{{", "{comment",
+            "{session_id",
+            "{\"text\": \"x\"}",
+        ]
+    )
+    func unknown(_ template: String) {
+        let text = AlertTemplate(template, escaping: .none)
+            .text(for: alert, includesComment: true)
+        #expect(text == template)
+    }
+
+    @Test("a brace before a name is text")
+    func braces() {
+        let text = AlertTemplate("{{count}} {x{count}", escaping: .none)
+            .text(for: alert, includesComment: true)
+        #expect(text == "{2} {x2")
+    }
+
+    @Test("a value is never taken for a template")
+    func values() {
+        var alert = alert
+        alert.comment = "{session_id}"
+        let text = AlertTemplate("{comment}", escaping: .none)
+            .text(for: alert, includesComment: true)
+        #expect(text == "{session_id}")
+    }
+
+    @Test("the values of a JSON body are escaped")
+    func json() throws {
+        let body = try AlertBody(options { $0.body = #"{"text": "{comment} of {session_id}"}"# })
+        #expect(body.isJSON)
+        #expect(body.contentType == "application/json")
+        let decoded = try JSONDecoder().decode(
+            [String: String].self,
+            from: Data(body.text(for: alert).utf8)
+        )
+        #expect(decoded["text"] == "a\\b\n\u{7}\u{1F44E} of user \"1\"")
+    }
+
+    @Test("the default body has every field")
+    func defaultBody() throws {
+        struct Body: Decodable {
+            var hook, subject, sessionId, rating, feedbackId, timestamp: String
+            var comment: String?
+            var count, totalCount: Int
+        }
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        func decoded(_ body: AlertBody) throws -> Body {
+            try decoder.decode(Body.self, from: Data(body.text(for: alert).utf8))
+        }
+        let whole = try decoded(AlertBody(options { _ in }))
+        #expect(whole.subject == "Negative feedback for session user \"1\"")
+        #expect(whole.comment == alert.comment)
+        #expect(whole.count == 2)
+        #expect(whole.totalCount == 7)
+        let bare = try decoded(AlertBody(options { $0.includesComment = false }))
+        #expect(bare.comment == nil)
+    }
+
+    @Test("a comment that is switched off is nowhere")
+    func withoutComment() throws {
+        let body = try AlertBody(
+            options {
+                $0.includesComment = false
+                $0.subject = "about {comment}"
+                $0.body = "{subject}: {comment}"
+            }
+        )
+        #expect(body.text(for: alert) == "about : ")
+        #expect(body.contentType == "text/plain; charset=utf-8")
+    }
+
+    @Test(
+        "a body that begins like JSON and is none is refused",
+        arguments: [
+            "{\"text\": {comment}}", "{", "[1 2]", "  {{count}", "{\"a\": \"{comment}\"} x",
+        ]
+    )
+    func brokenJSON(_ body: String) {
+        #expect(throws: FeedbackError.self) { try AlertBody(options { $0.body = body }) }
+    }
+
+    private func options(
+        _ change: (inout NotificationHook.Options) -> Void
+    ) -> NotificationHook.Options {
+        var options = NotificationHook.Options(rule: AlertRule(name: "slack"), sink: .log)
+        change(&options)
+        return options
+    }
+}

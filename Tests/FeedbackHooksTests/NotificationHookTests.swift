@@ -1,0 +1,285 @@
+import FeedbackCore
+import FeedbackModel
+import Foundation
+import Logging
+import SQLiteStore
+import TestSupport
+import Testing
+
+@testable import FeedbackHooks
+
+@Suite("notification hook")
+struct NotificationHookTests {
+    private let folder: TemporaryFolder
+    private let store: SQLiteStore
+
+    init() throws {
+        folder = try TemporaryFolder()
+        store = try SQLiteStore(path: folder.path("f.db"), logger: .silent)
+    }
+
+    /// Runs a service with the hook; pauses after failures are short.
+    private func withService(
+        _ options: NotificationHook.Options,
+        logger: Logger = .silent,
+        _ body: (FeedbackService) async throws -> Void
+    ) async throws {
+        let backoff = AlertDelivery.Backoff(
+            first: .milliseconds(10),
+            receiverMax: .milliseconds(100),
+            alertMax: .milliseconds(100)
+        )
+        let hook = try NotificationHook(options, backoff: backoff, logger: logger)
+        let service = FeedbackService(store: store, hooks: [hook])
+        service.start()
+        do {
+            try await body(service)
+        } catch {
+            await service.stop()
+            throw error
+        }
+        await service.stop()
+    }
+
+    private func webhook(
+        _ receiver: WebhookReceiver,
+        _ change: (inout NotificationHook.Options) -> Void = { _ in }
+    ) -> NotificationHook.Options {
+        var options = NotificationHook.Options(
+            rule: AlertRule(name: "hook"),
+            sink: .webhook(url: receiver.url, headers: [:])
+        )
+        change(&options)
+        return options
+    }
+
+    private func pending() async throws -> [QueuedAlert] {
+        try await store.outbox.list(dead: false, after: 0, limit: 100).alerts
+    }
+
+    @Test("a webhook gets the alert once, with its headers")
+    func webhookOnce() async throws {
+        let receiver = try await WebhookReceiver()
+        let options = webhook(receiver) {
+            $0.sink = .webhook(url: receiver.url, headers: ["X-Team": "support"])
+            $0.body = #"{"text": "Down ({count}) in {session_id}: {comment}"}"#
+        }
+        try await withService(options) { service in
+            _ = try await service.add(FeedbackDraft(sessionID: "s", rating: .up))
+            let added = try await service.add(
+                FeedbackDraft(sessionID: "s", rating: .down, comment: "\"no\"")
+            )
+            try await expectSoon { try await pending().isEmpty }
+            let requests = try receiver.requests()
+            #expect(requests.count == 1)
+            let request = try #require(requests.first)
+            #expect(request.body == #"{"text": "Down (1) in s: \"no\""}"#)
+            #expect(request.path == "/hook")
+            #expect(request.headers["X-Team"] == "support")
+            #expect(request.headers["Content-Type"] == "application/json")
+            let id = try #require(added.feedback.id)
+            #expect(request.headers["Idempotency-Key"] == "\(id)-hook")
+        }
+    }
+
+    @Test(
+        "a receiver that fails gets the alert again, with the same key",
+        arguments: ["500", "429", "404", "301", "half", "silent"]
+    )
+    func failing(_ answer: String) async throws {
+        let receiver = try await WebhookReceiver(answer: answer)
+        try await withService(webhook(receiver) { $0.timeout = .milliseconds(300) }) { service in
+            _ = try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
+            try await expectSoon { try await (pending().first?.attempts ?? 0) >= 2 }
+            let alert = try #require(try await pending().first)
+            let isStatus = Int(answer) != nil
+            #expect(alert.lastError == (isStatus ? "HTTP status \(answer)" : alert.lastError))
+            #expect(!alert.lastError.isEmpty)
+            receiver.answer = "200"
+            try await expectSoon { try await pending().isEmpty }
+            let keys = try receiver.requests().map { $0.headers["Idempotency-Key"] }
+            #expect(keys.count >= 3)
+            #expect(Set(keys).count == 1)
+        }
+    }
+
+    @Test("calls do not wait for a receiver")
+    func slow() async throws {
+        let receiver = try await WebhookReceiver(answer: "silent")
+        try await withService(webhook(receiver) { $0.timeout = .seconds(60) }) { service in
+            // None would end if one waited for its delivery.
+            for _ in 0..<20 {
+                _ = try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
+            }
+            #expect(try await pending().count == 20)
+            receiver.stop()
+        }
+    }
+
+    @Test("an alert that is refused does not hold up the others")
+    func refused() async throws {
+        let receiver = try await WebhookReceiver(answer: "400")
+        try await withService(webhook(receiver)) { service in
+            _ = try await service.add(FeedbackDraft(sessionID: "a", rating: .down))
+            try await expectSoon { try await (pending().first?.attempts ?? 0) >= 1 }
+            receiver.answer = "200"
+            _ = try await service.add(FeedbackDraft(sessionID: "b", rating: .down))
+            try await expectSoon { try await pending().isEmpty }
+        }
+    }
+
+    @Test("what waited while the receiver was down is delivered when it is back")
+    func down() async throws {
+        let receiver = try await WebhookReceiver()
+        receiver.stop()
+        try await withService(webhook(receiver)) { service in
+            for number in 0..<200 {
+                let draft = FeedbackDraft(sessionID: "s", rating: .down, comment: "\(number)")
+                _ = try await service.add(draft)
+            }
+            #expect(try await pending().count == 100, "the first page")
+            try await receiver.restart()
+            try await expectSoon { try await pending().isEmpty }
+            let bodies = Set(try receiver.requests().map(\.body))
+            #expect(bodies.count == 200)
+        }
+    }
+
+    @Test("an alert that is too old becomes a dead letter, and is delivered when it is retried")
+    func deadLetters() async throws {
+        let receiver = try await WebhookReceiver(answer: "500")
+        try await withService(webhook(receiver) { $0.giveUpAfter = .milliseconds(200) }) {
+            service in
+            _ = try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
+            try await expectSoon { try await service.alerts(AlertQuery()).totalSize == 1 }
+            let letter = try #require(try await service.alerts(AlertQuery()).alerts.first)
+            #expect(letter.state == .dead)
+            #expect(letter.lastError == "HTTP status 500")
+            #expect(try await pending().isEmpty)
+            receiver.answer = "200"
+            #expect(try await service.retryAlerts([letter.id]) == 1)
+            try await expectSoon { try receiver.requests().last?.answer == "200" }
+            #expect(try await service.alerts(AlertQuery()).totalSize == 0)
+        }
+    }
+
+    @Test("what an earlier run left is delivered by the next")
+    func restart() async throws {
+        let receiver = try await WebhookReceiver()
+        receiver.stop()
+        let options = webhook(receiver)
+        try await withService(options) { service in
+            _ = try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
+        }
+        try await receiver.restart()
+        #expect(try await pending().count == 1)
+        try await withService(options) { _ in
+            try await expectSoon { try await pending().isEmpty }
+        }
+        #expect(try receiver.requests().count == 1)
+    }
+
+    @Test("a command gets the alert on its standard input")
+    func command() async throws {
+        let output = folder.path("output")
+        let script = "cat >> \(output); echo >> \(output)"
+        let options = NotificationHook.Options(
+            rule: AlertRule(name: "hook", condition: .inARow(2)),
+            sink: .command(["/bin/sh", "-c", script])
+        )
+        try await withService(options) { service in
+            for comment in ["one", "two", "three"] {
+                let draft = FeedbackDraft(sessionID: "s", rating: .down, comment: comment)
+                _ = try await service.add(draft)
+            }
+            try await expectSoon { try await pending().isEmpty }
+            let text = try String(contentsOfFile: output, encoding: .utf8)
+            #expect(text.contains(#""comment":"two""#))
+            #expect(text.split(separator: "\n").count == 1, "only the second makes two in a row")
+        }
+    }
+
+    @Test(
+        "a command that fails is started again",
+        arguments: [
+            "exit 3", "kill -9 $$", "sleep 60",
+        ]
+    )
+    func failingCommand(_ failure: String) async throws {
+        let flag = folder.path("flag")
+        let script = "test -e \(flag) || { \(failure); }"
+        var options = NotificationHook.Options(
+            rule: AlertRule(name: "hook"),
+            sink: .command(["/bin/sh", "-c", script])
+        )
+        options.timeout = .milliseconds(300)
+        try await withService(options) { service in
+            _ = try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
+            try await expectSoon { try await (pending().first?.attempts ?? 0) >= 1 }
+            try "".write(toFile: flag, atomically: true, encoding: .utf8)
+            try await expectSoon { try await pending().isEmpty }
+        }
+    }
+
+    @Test("the log has a line without the comment")
+    func log() async throws {
+        let lines = LogLines()
+        let rule = AlertRule(name: "hook")
+        try await withService(
+            NotificationHook.Options(rule: rule, sink: .log),
+            logger: lines.logger
+        ) { service in
+            let draft = FeedbackDraft(sessionID: "s", rating: .down, comment: "secret")
+            _ = try await service.add(draft)
+            try await expectSoon { lines.all.contains { $0.contains("[ALERT]") } }
+        }
+        let text = lines.all.joined(separator: "\n")
+        #expect(text.contains("[ALERT] Negative feedback for session s"))
+        #expect(!text.contains("secret"))
+    }
+
+    @Test("options that cannot work are refused, without their values")
+    func badOptions() {
+        func refuses(_ change: (inout NotificationHook.Options) -> Void) {
+            var options = NotificationHook.Options(rule: AlertRule(name: "h"), sink: .log)
+            change(&options)
+            do {
+                _ = try NotificationHook(options, logger: .silent)
+                Issue.record("not refused")
+            } catch {
+                #expect((error as? FeedbackError)?.code == .invalidArgument)
+                #expect(!"\(error)".contains("secret"))
+            }
+        }
+        for url in ["", "secret", "ftp://secret/", "file:///secret", "http://", "https:///secret"] {
+            refuses { $0.sink = .webhook(url: url, headers: [:]) }
+        }
+        for header in ["": "x", "a b": "x", "a:": "x", "a": "secret\r\nb: c"] {
+            refuses {
+                $0.sink = .webhook(url: "http://h/", headers: [header.key: header.value])
+            }
+        }
+        refuses { $0.sink = .command([]) }
+        refuses { $0.sink = .command(["secret"]) }
+        refuses { $0.rule.ratings = [] }
+        refuses { $0.rule.condition = .inARow(1) }
+        refuses { $0.rule.condition = .inARow(1_001) }
+        refuses { $0.rule.condition = .share(ofLast: 10, above: 1) }
+        refuses { $0.rule.condition = .share(ofLast: 1, above: 0.5) }
+        refuses { $0.timeout = .zero }
+        refuses { $0.body = "{" }
+    }
+}
+
+/// Waits until the condition holds.
+private func expectSoon(
+    sourceLocation: SourceLocation = #_sourceLocation,
+    _ condition: () async throws -> Bool
+) async throws {
+    let holds = try await eventually(condition)
+    #expect(holds, sourceLocation: sourceLocation)
+}
+
+extension Logger {
+    static var silent: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
+}

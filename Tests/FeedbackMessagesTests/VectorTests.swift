@@ -1,0 +1,266 @@
+import FeedbackMessages
+import FeedbackModel
+import Foundation
+import TestSupport
+import Testing
+
+/// `Proto/vectors`, which the clients of other languages check too.
+@Suite("golden messages of feedback.v1")
+struct VectorTests {
+    private static func messages() throws -> [GoldenVector] {
+        let payloads = try GoldenVector.all("frame").compactMap(GoldenVector.init(payloadOf:))
+        return (try GoldenVector.all("message") + payloads)
+            .filter { $0.type?.hasPrefix("feedback.v1.") == true }
+    }
+
+    @Test(arguments: try messages().filter { $0.code == nil })
+    func a_message_has_its_meaning(_ vector: GoldenVector) throws {
+        switch vector.type {
+        case "feedback.v1.AddFeedbackRequest":
+            try check(vector, request: FeedbackMethods.addFeedback) { $0.json }
+        case "feedback.v1.AddFeedbackResponse":
+            try check(vector, response: FeedbackMethods.addFeedback) { $0.json }
+        case "feedback.v1.ListFeedbacksRequest":
+            try check(vector, request: FeedbackMethods.listFeedbacks) { $0.json }
+        case "feedback.v1.ListFeedbacksResponse":
+            try check(vector, response: FeedbackMethods.listFeedbacks) { $0.json }
+        case "feedback.v1.GetMetricsRequest":
+            try check(vector, request: FeedbackMethods.getMetrics) { $0.json }
+        case "feedback.v1.GetMetricsResponse":
+            try check(vector, response: FeedbackMethods.getMetrics) { $0.json }
+        case "feedback.v1.UpdateMetadataRequest":
+            try check(vector, request: SessionMethods.updateMetadata) {
+                // A value has no difference of no metadata and none with keys.
+                let absent = vector.meaning?["metadata"] == .null
+                return .message([
+                    "sessionId": .text($0.sessionID), "metadata": absent ? .null : $0.metadata.json,
+                ])
+            }
+        case "feedback.v1.GetMetadataRequest":
+            try check(vector, request: SessionMethods.getMetadata) {
+                .message(["sessionId": .text($0)])
+            }
+        case "feedback.v1.DeleteMetadataRequest":
+            try check(vector, request: SessionMethods.deleteMetadata) {
+                .message([
+                    "sessionId": .text($0.sessionID), "keys": .repeated($0.keys.map(JSON.string)),
+                ])
+            }
+        case "feedback.v1.UpdateMetadataResponse":
+            try check(vector, response: SessionMethods.updateMetadata, metadataReply)
+        case "feedback.v1.GetMetadataResponse":
+            try check(vector, response: SessionMethods.getMetadata, metadataReply)
+        case "feedback.v1.DeleteMetadataResponse":
+            try check(vector, response: SessionMethods.deleteMetadata, metadataReply)
+        default: Issue.record("there is no message \(vector.type ?? "without a type")")
+        }
+    }
+
+    private func metadataReply(_ metadata: Metadata) -> JSON {
+        .message(["metadata": metadata.json])
+    }
+
+    private func check<Request, Response>(
+        _ vector: GoldenVector,
+        request method: MethodCodec<Request, Response>,
+        _ json: (Request) -> JSON
+    ) throws {
+        let request = try method.request(vector.bytes)
+        #expect(json(request) == vector.meaning)
+        if !vector.isDecodeOnly { #expect(try method.bytes(of: request) == vector.bytes) }
+    }
+
+    private func check<Request, Response>(
+        _ vector: GoldenVector,
+        response method: MethodCodec<Request, Response>,
+        _ json: (Response) -> JSON
+    ) throws {
+        let response = try method.response(vector.bytes)
+        #expect(json(response) == vector.meaning)
+        if !vector.isDecodeOnly { #expect(try method.bytes(ofResponse: response) == vector.bytes) }
+    }
+
+    @Test(arguments: try messages().filter { $0.code != nil })
+    func an_invalid_request_is_refused(_ vector: GoldenVector) throws {
+        let refusal: FeedbackError?
+        switch vector.type {
+        case "feedback.v1.AddFeedbackRequest":
+            refusal = try FeedbackMethods.addFeedback.refusal(of: vector.bytes)
+        case "feedback.v1.ListFeedbacksRequest":
+            refusal = try FeedbackMethods.listFeedbacks.refusal(of: vector.bytes)
+        case "feedback.v1.GetMetricsRequest":
+            refusal = try FeedbackMethods.getMetrics.refusal(of: vector.bytes)
+        case "feedback.v1.UpdateMetadataRequest":
+            refusal = try SessionMethods.updateMetadata.refusal(of: vector.bytes)
+        default:
+            refusal = nil
+            Issue.record("there is no request \(vector.type ?? "without a type")")
+        }
+        #expect(refusal?.code.name == vector.code)
+        #expect(refusal?.violations.map(\.field) == (vector.field.map { [$0] } ?? []))
+    }
+}
+
+// Protobuf's JSON of values, without the fields that have their default.
+
+extension JSON {
+    fileprivate static func message(_ members: [String: JSON]) -> JSON {
+        .object(members.filter { $0.value != .null })
+    }
+
+    fileprivate static func text(_ text: String) -> JSON { text.isEmpty ? .null : .string(text) }
+
+    fileprivate static func repeated(_ elements: [JSON]) -> JSON {
+        elements.isEmpty ? .null : .list(elements)
+    }
+
+    fileprivate static func int64(_ number: Int64) -> JSON {
+        number == 0 ? .null : .string("\(number)")
+    }
+
+    fileprivate static func double(_ number: Double) -> JSON {
+        number == 0 ? .null : .number(number)
+    }
+
+    fileprivate static func flag(_ flag: Bool) -> JSON { flag ? .bool(true) : .null }
+}
+
+extension Rating {
+    fileprivate var json: JSON {
+        switch self {
+        case .none: .string("RATING_UNSPECIFIED")
+        case .up: .string("RATING_UP")
+        case .down: .string("RATING_DOWN")
+        }
+    }
+}
+
+extension Author {
+    fileprivate var json: JSON {
+        let source: JSON =
+            switch source {
+            case .unspecified: .null
+            case .human: .string("AUTHOR_SOURCE_HUMAN")
+            case .model: .string("AUTHOR_SOURCE_MODEL")
+            case .code: .string("AUTHOR_SOURCE_CODE")
+            }
+        return .message(["source": source, "id": .text(id)])
+    }
+}
+
+extension Timestamp {
+    fileprivate var json: JSON {
+        .string(description.replacingOccurrences(of: ".000Z", with: "Z"))
+    }
+}
+
+extension FeedbackDraft {
+    fileprivate var members: [String: JSON] {
+        [
+            "sessionId": .text(sessionID), "rating": rating == .none ? .null : rating.json,
+            "comment": .text(comment), "requestId": .text(requestID),
+            "messageId": .text(messageID), "agentId": .text(agentID),
+            "author": author?.json ?? .null, "tags": .repeated(tags.map(JSON.string)),
+            "attributes": attributes.isEmpty
+                ? .null : .object(attributes.mapValues(JSON.string)),
+        ]
+    }
+
+    fileprivate var json: JSON { .message(members) }
+}
+
+extension Feedback {
+    fileprivate var json: JSON {
+        var members = draft.members
+        members["feedbackId"] = id.map { .string("\($0)") }
+        members["createdAt"] = createdAt.json
+        members["updatedAt"] = updatedAt.json
+        return .message(members)
+    }
+}
+
+extension AddedFeedback {
+    fileprivate var json: JSON {
+        .message(["feedback": feedback.json, "replayed": .flag(replayed)])
+    }
+}
+
+extension FeedbackQuery {
+    fileprivate var json: JSON {
+        .message([
+            "sessionId": .text(sessionID),
+            "ratings": .repeated(ratings.sorted { $0.rawValue < $1.rawValue }.map(\.json)),
+            "createdAtOrAfter": created.from?.json ?? .null,
+            "createdBefore": created.until?.json ?? .null, "messageId": .text(messageID),
+            "hasComment": hasComment.map(JSON.bool) ?? .null,
+            "pageSize": .double(Double(pageSize)), "pageToken": .text(pageToken),
+            "newestFirst": .flag(newestFirst),
+        ])
+    }
+}
+
+extension FeedbackPage {
+    fileprivate var json: JSON {
+        .message([
+            "feedbacks": .repeated(feedbacks.map(\.json)), "nextPageToken": .text(nextPageToken),
+            "totalSize": .int64(totalSize),
+        ])
+    }
+}
+
+extension MetricsQuery {
+    fileprivate var json: JSON {
+        var members: [String: JSON] = [
+            "sessionId": .text(sessionID), "createdAtOrAfter": created.from?.json ?? .null,
+            "createdBefore": created.until?.json ?? .null,
+        ]
+        switch grouping {
+        case .none: break
+        case .session: members["groupBy"] = .string("GROUP_BY_SESSION")
+        case .hour: members["groupBy"] = .string("GROUP_BY_HOUR")
+        case .day: members["groupBy"] = .string("GROUP_BY_DAY")
+        case .metadata(let key):
+            members["groupBy"] = .string("GROUP_BY_METADATA")
+            members["metadataKey"] = .text(key)
+        }
+        return .message(members)
+    }
+}
+
+extension Metrics {
+    fileprivate var json: JSON {
+        .message([
+            "total": .int64(total), "positive": .int64(positive), "negative": .int64(negative),
+            "neutral": .int64(neutral), "averageCommentLength": .double(averageCommentLength),
+            "satisfactionRate": .double(satisfactionRate), "approvalRate": .double(approvalRate),
+        ])
+    }
+}
+
+extension MetricsReport {
+    fileprivate var json: JSON {
+        .message([
+            "metrics": metrics.json,
+            "groups": .repeated(
+                groups.map { .message(["key": .text($0.key), "metrics": $0.metrics.json]) }
+            ),
+        ])
+    }
+}
+
+extension Metadata {
+    fileprivate var json: JSON { .object(mapValues(\.json)) }
+}
+
+extension MetadataValue {
+    fileprivate var json: JSON {
+        switch self {
+        case .null: .null
+        case .bool(let value): .bool(value)
+        case .number(let value): .number(value)
+        case .string(let value): .string(value)
+        case .list(let values): .list(values.map(\.json))
+        case .object(let members): members.json
+        }
+    }
+}

@@ -1,0 +1,148 @@
+import Foundation
+import MongoServers
+import TestSupport
+import Testing
+
+/// Alerts of the daemon, to a real receiver and through kills.
+@Suite("alerts of the daemon", .serialized)
+struct AlertsTests {
+    private let folder: TemporaryFolder
+    private let receiver: WebhookReceiver
+
+    init() async throws {
+        folder = try TemporaryFolder()
+        receiver = try await WebhookReceiver()
+    }
+
+    private func daemon(_ settings: String = "") async throws -> Daemon {
+        let yaml = """
+            hooks:
+              order: [slack]
+              slack:
+                kind: notification
+                on: [down]
+                webhook_url: \(receiver.url)
+                headers: {X-Token: secret-token}
+                body: '{"text": "Down ({count}) in {session_id}: {comment}"}'
+                timeout: 2
+            \(settings)
+            """
+        let path = folder.path("feedbackd.yaml")
+        try Data(yaml.utf8).write(to: URL(fileURLWithPath: path))
+        return try await Daemon(in: folder, ["--config", path])
+    }
+
+    @Test("an alert is posted, and nothing of it is in the log")
+    func posted() async throws {
+        let daemon = try await daemon()
+        let added = try daemon.control("add", "s", "--rating", "down", "--comment", "secret-no")
+        #expect(added.code == 0)
+        let isPosted = try await eventually { try receiver.requests().count == 1 }
+        #expect(isPosted)
+        #expect(try receiver.requests().first?.body == #"{"text": "Down (1) in s: secret-no"}"#)
+        #expect(daemon.terminate() == 0)
+        #expect(try !daemon.log().contains("secret"))
+    }
+
+    @Test("killed between the commit and the delivery, the next start delivers, with the count")
+    func killed() async throws {
+        receiver.stop()
+        let first = try await daemon()
+        for _ in 0..<3 { #expect(try first.control("add", "s", "--rating", "down").code == 0) }
+        first.kill()
+        try await receiver.restart()
+        let second = try await daemon()
+        let isPosted = try await eventually { try receiver.requests().count == 3 }
+        #expect(isPosted)
+        let bodies = Set(try receiver.requests().map(\.body))
+        #expect(bodies == Set((1...3).map { #"{"text": "Down (\#($0)) in s: "}"# }))
+        #expect(try second.control("alerts", "list", "--pending").output.contains("0 of 0"))
+    }
+
+    @Test("a dead letter is shown, tried again and delivered")
+    func deadLetter() async throws {
+        receiver.answer = "500"
+        let daemon = try await daemon("    give_up_after: 1")
+        #expect(try daemon.control("add", "s", "--rating", "down", "--comment", "no").code == 0)
+        let isDead = try await eventually {
+            try daemon.control("alerts").output.contains("1 of 1")
+        }
+        #expect(isDead)
+        let table = try daemon.control("alerts").output
+        #expect(table.contains("slack"))
+        #expect(table.contains("HTTP status 500"))
+
+        struct List: Decodable {
+            struct Alert: Decodable {
+                let alertId: Int64
+                let state: String
+                let comment: String
+            }
+            let alerts: [Alert]
+        }
+        let json = Data(try daemon.control("alerts", "list", "--json").output.utf8)
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        let alert = try #require(try decoder.decode(List.self, from: json).alerts.first)
+        #expect(alert.state == "dead")
+        #expect(alert.comment == "no")
+
+        #expect(try daemon.control("alerts", "retry", "999").output == "0 retried\n")
+        receiver.answer = "200"
+        #expect(try daemon.control("alerts", "retry", "\(alert.alertId)").output == "1 retried\n")
+        let isDelivered = try await eventually { try receiver.requests().last?.answer == "200" }
+        #expect(isDelivered)
+        #expect(try daemon.control("alerts").output.contains("0 of 0"))
+    }
+
+    @Test("after SIGHUP the alerts go where the file says then")
+    func reload() async throws {
+        let other = try await WebhookReceiver()
+        receiver.stop()
+        let daemon = try await daemon()
+        #expect(try daemon.control("add", "s", "--rating", "down").code == 0)
+        let path = folder.path("feedbackd.yaml")
+        let yaml = try Programs.text(path).replacing(receiver.url, with: other.url)
+        try Data(yaml.utf8).write(to: URL(fileURLWithPath: path))
+        kill(daemon.process.processIdentifier, SIGHUP)
+        let isPosted = try await eventually { try other.requests().count == 1 }
+        let log = try daemon.log()
+        #expect(isPosted, "\(log)")
+    }
+
+    @Test("with MongoDB, killed before the delivery, the next start delivers")
+    func mongoDB() async throws {
+        receiver.stop()
+        let server = try await SharedServer.uri()
+        let database = SharedServer.newDatabase()
+        func daemon() async throws -> Daemon {
+            let yaml = """
+                alerts_file: \(folder.path("alerts.db"))
+                hooks:
+                  order: [slack]
+                  slack: {kind: notification, webhook_url: "\(receiver.url)"}
+                """
+            let path = folder.path("mongo.yaml")
+            try Data(yaml.utf8).write(to: URL(fileURLWithPath: path))
+            let daemon = try await Daemon(
+                in: folder,
+                ["--config", path, "--store", server, "--mongodb-database", database]
+            )
+            let isServing = try await eventually { try daemon.control("health").code == 0 }
+            #expect(isServing)
+            return daemon
+        }
+        let first = try await daemon()
+        for _ in 0..<3 { #expect(try first.control("add", "s", "--rating", "down").code == 0) }
+        first.kill()
+        try await receiver.restart()
+        let second = try await daemon()
+        let isPosted = try await eventually { try receiver.requests().count == 3 }
+        #expect(isPosted)
+        let bodies = try receiver.requests().map(\.body).sorted()
+        for (body, count) in zip(bodies, 1...3) {
+            #expect(body.contains(#""count":\#(count),"total_count":\#(count),"#))
+        }
+        #expect(try second.control("alerts", "list", "--pending").output.contains("0 of 0"))
+    }
+}

@@ -1,0 +1,189 @@
+import FeedbackCore
+import FeedbackModel
+import GRDB
+import Logging
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import SQLiteStore
+
+@Suite("alerts in a file beside a store")
+struct AlertFileStoreTests {
+    private let directory: TemporaryDirectory
+    private let inner = FailingStore()
+
+    init() throws { directory = try TemporaryDirectory() }
+
+    private func open() throws -> AlertFileStore {
+        let path = directory.file("alerts.db")
+        let store = AlertFileStore(
+            inner,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        ) { path }
+        try store.open()
+        return store
+    }
+
+    @discardableResult
+    private func add(
+        _ store: AlertFileStore,
+        _ requestID: String = "",
+        _ rating: Rating = .down
+    ) async throws -> AddedFeedback {
+        try await FeedbackService(store: store, hooks: [Telling()])
+            .add(FeedbackDraft(sessionID: "s", rating: rating, requestID: requestID))
+    }
+
+    private func queued(_ store: AlertFileStore) async throws -> [Alert] {
+        try await store.outbox.list(dead: false, after: 0, limit: 100).alerts.map(\.alert)
+    }
+
+    @Test func a_crash_after_the_feedback_was_stored_loses_no_alert() async throws {
+        // The store is away when the alert is to be confirmed, until the end.
+        let store = try open()
+        inner.isDown.store(true, ordering: .relaxed)
+        let added = try await add(store)
+        #expect(try await queued(store).isEmpty)
+        await store.close()
+
+        inner.isDown.store(false, ordering: .relaxed)
+        let next = try open()
+        let isQueued = try await eventually { try await queued(next).count == 1 }
+        #expect(isQueued)
+        #expect(try await queued(next).first?.feedbackID == added.feedback.id)
+        await next.close()
+    }
+
+    @Test func feedback_that_was_not_stored_is_never_told() async throws {
+        let store = try open()
+        inner.fault.withLock { $0 = .before }
+        await #expect(throws: FeedbackError.self) { try await add(store, "r") }
+        inner.fault.withLock { $0 = nil }
+        // The caller's next attempt succeeds, and is told once.
+        let added = try await add(store, "r")
+        let isQueued = try await eventually { try await queued(store).count == 1 }
+        #expect(isQueued)
+        #expect(try await queued(store).map(\.feedbackID) == [added.feedback.id])
+        await store.close()
+    }
+
+    @Test func feedback_that_was_stored_without_an_answer_is_told_once() async throws {
+        let store = try open()
+        inner.fault.withLock { $0 = .after }
+        await #expect(throws: FeedbackError.self) { try await add(store, "r") }
+        inner.fault.withLock { $0 = nil }
+        let again = try await add(store, "r")
+        #expect(again.replayed)
+        let isQueued = try await eventually { try await queued(store).count == 1 }
+        #expect(isQueued)
+        #expect(try await queued(store).map(\.feedbackID) == [again.feedback.id])
+        await store.close()
+    }
+
+    @Test func the_total_survives_a_restart() async throws {
+        let store = try open()
+        try await add(store)
+        try await add(store, "", .up)
+        let isFirstQueued = try await eventually { try await queued(store).count == 1 }
+        #expect(isFirstQueued)
+        await store.close()
+        let next = try open()
+        try await add(next)
+        let isQueued = try await eventually { try await queued(next).count == 2 }
+        #expect(isQueued)
+        #expect(try await queued(next).map(\.totalCount) == [1, 2])
+        await next.close()
+    }
+
+    @Test func without_the_file_nothing_with_a_rule_is_stored() async throws {
+        let path = directory.path
+        let store = AlertFileStore(inner, logger: Logger(label: "test")) { path }
+        #expect(throws: FeedbackError.self) { try store.open() }
+        await #expect(throws: FeedbackError.self) { try await add(store) }
+        try await add(store, "", .up)
+        #expect(try await inner.list(FeedbackQuery()).totalSize == 1)
+        await store.close()
+    }
+
+    @Test func a_database_of_the_first_version_gets_the_tables() async throws {
+        let path = directory.file("old.db")
+        let old = try DatabasePool(path: path)
+        try await old.writeWithoutTransaction { db in
+            try db.execute(sql: "PRAGMA application_id = \(SQLiteSchema.applicationID)")
+        }
+        try SQLiteSchema.migrator.migrate(old, upTo: "v1")
+        try old.close()
+        let store = try SQLiteStore(path: path)
+        let service = FeedbackService(store: store, hooks: [Telling()])
+        _ = try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
+        #expect(try await service.alerts(AlertQuery(dead: false)).totalSize == 1)
+        await store.close()
+    }
+}
+
+/// Tells of everything that is rated down.
+private struct Telling: FeedbackHook {
+    func intercept(
+        _ feedback: FeedbackDraft,
+        context: HookContext,
+        next: HookChain.Next
+    ) async throws -> AddedFeedback {
+        try await next(feedback, alerting: AlertRule(name: "rule"))
+    }
+}
+
+/// A store that is away at times.
+private final class FailingStore: Store {
+    /// When an append fails.
+    enum Fault {
+        case before
+        case after
+    }
+
+    let fault = Mutex<Fault?>(nil)
+    /// Whether reads fail.
+    let isDown = Atomic(false)
+    private let memory = MemoryStore()
+    private static let error = FeedbackError(.unavailable, "away")
+
+    func append(
+        _ feedback: Feedback,
+        missingSession: MissingSessionPolicy,
+        context: CallContext
+    ) async throws -> AddedFeedback {
+        let fault = fault.withLock { $0 }
+        if fault == .before { throw Self.error }
+        let added = try await memory.append(
+            feedback,
+            missingSession: missingSession,
+            context: context
+        )
+        if fault == .after { throw Self.error }
+        return added
+    }
+
+    func list(_ query: FeedbackQuery, context: CallContext) async throws -> FeedbackPage {
+        if isDown.load(ordering: .relaxed) { throw Self.error }
+        return try await memory.list(query, context: context)
+    }
+
+    func metrics(_ query: MetricsQuery, context: CallContext) async throws -> MetricsReport {
+        if isDown.load(ordering: .relaxed) { throw Self.error }
+        return try await memory.metrics(query, context: context)
+    }
+
+    func metadata(ofSession: String, context: CallContext) async throws -> Metadata? { nil }
+
+    func changeMetadata(
+        ofSession: String,
+        by: MetadataChange,
+        missingSession: MissingSessionPolicy,
+        context: CallContext
+    ) async throws -> Metadata { [:] }
+
+    func health() async -> StoreHealth { .serving }
+
+    // Outlives the file, as a database of other hosts does.
+    func close() async {}
+}

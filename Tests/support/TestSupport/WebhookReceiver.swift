@@ -1,0 +1,79 @@
+import Foundation
+
+/// An HTTP server that takes webhooks and answers as it is told.
+public final class WebhookReceiver {
+    /// A request that came.
+    public struct Request: Decodable {
+        /// The path of its URL.
+        public let path: String
+        /// Its headers.
+        public let headers: [String: String]
+        /// What was posted.
+        public let body: String
+        /// How it was answered; see ``WebhookReceiver/answer``.
+        public let answer: String
+    }
+
+    private let folder: TemporaryFolder
+    private var process: Process
+
+    /// Starts it.
+    public init(answer: String = "200") async throws {
+        folder = try TemporaryFolder()
+        process = Process()
+        self.answer = answer
+        try writeAnswer()
+        try await start()
+    }
+
+    deinit { stop() }
+
+    /// A status, `slow`, `silent` or `half`.
+    public var answer: String { didSet { try? writeAnswer() } }
+
+    /// Where webhooks go.
+    public private(set) var url = ""
+
+    /// What came so far.
+    public func requests() throws -> [Request] {
+        let path = folder.path("requests")
+        guard FileManager.default.fileExists(atPath: path) else { return [] }
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        // The last line may be on its way.
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+        return try lines.map { try JSONDecoder().decode(Request.self, from: Data($0.utf8)) }
+    }
+
+    /// Ends the server: connections are refused.
+    public func stop() {
+        guard process.isRunning else { return }
+        kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+    }
+
+    /// Starts it again on the same port.
+    public func restart() async throws {
+        let port = String(url.split(separator: ":").last?.prefix(while: \.isNumber) ?? "")
+        process = Process()
+        try await start(port: port)
+    }
+
+    private func start(port: String? = nil) async throws {
+        try? FileManager.default.removeItem(atPath: folder.path("port"))
+        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent("webhook-receiver.py").path
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["python3", script, folder.path] + (port.map { [$0] } ?? [])
+        try process.run()
+        let path = folder.path("port")
+        guard await eventually({ FileManager.default.fileExists(atPath: path) }) else {
+            throw CocoaError(.fileNoSuchFile)
+        }
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        url = "http://127.0.0.1:\(text)/hook"
+    }
+
+    private func writeAnswer() throws {
+        try answer.write(toFile: folder.path("answer"), atomically: true, encoding: .utf8)
+    }
+}

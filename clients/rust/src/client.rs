@@ -1,0 +1,274 @@
+use std::{
+    fs::File,
+    io::Read,
+    os::unix::{io::IntoRawFd, net::UnixStream},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use protobuf::{well_known_types::Struct, Message, RepeatedField};
+use ttrpc::Code;
+
+use crate::generated::health::{
+    HealthCheckRequest, HealthCheckResponse, HealthCheckResponse_ServingStatus,
+};
+use crate::generated::session::{
+    DeleteMetadataRequest, DeleteMetadataResponse, GetMetadataRequest, GetMetadataResponse,
+    UpdateMetadataRequest, UpdateMetadataResponse,
+};
+use crate::{
+    AddFeedbackRequest, AddFeedbackResponse, Error, Feedbacks, GetMetricsRequest,
+    GetMetricsResponse, ListFeedbacksRequest, ListFeedbacksResponse,
+};
+
+const FEEDBACK: &str = "feedback.v1.FeedbackService";
+const SESSION: &str = "feedback.v1.SessionService";
+const HEALTH: &str = "grpc.health.v1.Health";
+
+/// The largest frame of ttrpc, without its header.
+const FRAME_BYTES_MAX: u32 = 4 << 20;
+
+/// Calls the daemon at one socket.
+///
+/// Clones and threads share one connection, with many calls in flight; it is made when it is first
+/// needed and again after it was lost. While the server is `UNAVAILABLE` a call is repeated as long
+/// as attempts and time are left. Adding is repeated with the same request_id: nothing is stored
+/// twice.
+#[derive(Clone)]
+pub struct Client {
+    /// How long a call may take with all its attempts: 10 s.
+    pub timeout: Duration,
+    /// How often a call is tried at most: 5 times.
+    pub attempts_max: u32,
+    /// The first pause between attempts, each further one is twice as long: 50 ms. Every pause is
+    /// cut by a random share of up to a half.
+    pub backoff: Duration,
+    /// The longest pause: 1 s.
+    pub backoff_max: Duration,
+    socket: PathBuf,
+    connection: Arc<Mutex<Connection>>,
+}
+
+#[derive(Default)]
+struct Connection {
+    client: Option<ttrpc::Client>,
+    /// Tells connections apart: a call must not close one that was made after its own.
+    number: u64,
+}
+
+impl Client {
+    /// Makes a client of the daemon at that socket. Nothing is connected yet.
+    pub fn new(socket: impl AsRef<Path>) -> Client {
+        Client {
+            timeout: Duration::from_secs(10),
+            attempts_max: 5,
+            backoff: Duration::from_millis(50),
+            backoff_max: Duration::from_secs(1),
+            socket: socket.as_ref().into(),
+            connection: Arc::default(),
+        }
+    }
+
+    /// Stores a feedback. It is durable when this returns.
+    ///
+    /// A request without a request_id is sent with a new one, so that attempts after the first do
+    /// not store it again.
+    pub fn add_feedback(&self, request: &AddFeedbackRequest) -> Result<AddFeedbackResponse, Error> {
+        let reply: AddFeedbackResponse = if request.request_id.is_empty() {
+            let mut request = request.clone();
+            request.request_id = random()?.iter().map(|byte| format!("{byte:02x}")).collect();
+            self.call(FEEDBACK, "AddFeedback", &request)?
+        } else {
+            self.call(FEEDBACK, "AddFeedback", request)?
+        };
+        if !reply.has_feedback() {
+            return Err(Error::new(
+                Code::INTERNAL,
+                "the server's reply has no feedback",
+            ));
+        }
+        Ok(reply)
+    }
+
+    /// All feedback that matches, page by page as it is consumed.
+    pub fn list_feedbacks(&self, request: &ListFeedbacksRequest) -> Feedbacks {
+        Feedbacks::new(self.clone(), request.clone())
+    }
+
+    /// One page of feedback; the next one is that of the request with its next_page_token.
+    pub fn list_page(
+        &self,
+        request: &ListFeedbacksRequest,
+    ) -> Result<ListFeedbacksResponse, Error> {
+        self.call(FEEDBACK, "ListFeedbacks", request)
+    }
+
+    /// Exact counts and rates.
+    pub fn get_metrics(&self, request: &GetMetricsRequest) -> Result<GetMetricsResponse, Error> {
+        let reply: GetMetricsResponse = self.call(FEEDBACK, "GetMetrics", request)?;
+        if !reply.has_metrics() {
+            return Err(Error::new(
+                Code::INTERNAL,
+                "the server's reply has no metrics",
+            ));
+        }
+        Ok(reply)
+    }
+
+    /// Merges top-level keys into a session's metadata and returns it as it is then.
+    pub fn update_metadata(&self, session_id: &str, metadata: &Struct) -> Result<Struct, Error> {
+        let mut request = UpdateMetadataRequest::new();
+        request.session_id = session_id.into();
+        request.set_metadata(metadata.clone());
+        let mut reply: UpdateMetadataResponse = self.call(SESSION, "UpdateMetadata", &request)?;
+        Ok(reply.take_metadata())
+    }
+
+    /// A session's metadata; `NOT_FOUND` if the session is unknown.
+    pub fn get_metadata(&self, session_id: &str) -> Result<Struct, Error> {
+        let mut request = GetMetadataRequest::new();
+        request.session_id = session_id.into();
+        let mut reply: GetMetadataResponse = self.call(SESSION, "GetMetadata", &request)?;
+        Ok(reply.take_metadata())
+    }
+
+    /// Removes top-level keys from a session's metadata and returns it as it is then; `NOT_FOUND`
+    /// if the session is unknown.
+    pub fn delete_metadata(&self, session_id: &str, keys: &[&str]) -> Result<Struct, Error> {
+        let mut request = DeleteMetadataRequest::new();
+        request.session_id = session_id.into();
+        request.keys = RepeatedField::from_vec(keys.iter().map(|key| key.to_string()).collect());
+        let mut reply: DeleteMetadataResponse = self.call(SESSION, "DeleteMetadata", &request)?;
+        Ok(reply.take_metadata())
+    }
+
+    /// Whether the server says that calls are served now. It is asked once.
+    pub fn is_serving(&self) -> Result<bool, Error> {
+        let deadline = Instant::now() + self.timeout;
+        let payload = encode(&HealthCheckRequest::new())?;
+        let reply: HealthCheckResponse = self.attempt(HEALTH, "Check", &payload, deadline)?;
+        Ok(reply.status == HealthCheckResponse_ServingStatus::SERVING)
+    }
+
+    /// Makes attempts until one succeeds or it makes no sense to go on.
+    fn call<Reply: Message>(
+        &self,
+        service: &str,
+        method: &str,
+        request: &impl Message,
+    ) -> Result<Reply, Error> {
+        let deadline = Instant::now() + self.timeout;
+        let payload = encode(request)?;
+        let mut pause = self.backoff;
+        let mut attempts = 1;
+        loop {
+            let error = match self.attempt(service, method, &payload, deadline) {
+                Ok(reply) => return Ok(reply),
+                Err(error) => error,
+            };
+            pause = pause.min(self.backoff_max);
+            let cut = pause - pause / 2 * u32::from(random()?[0]) / 256;
+            if error.code != Code::UNAVAILABLE
+                || attempts >= self.attempts_max
+                || Instant::now() + cut >= deadline
+            {
+                return Err(error);
+            }
+            thread::sleep(cut);
+            attempts += 1;
+            pause *= 2;
+        }
+    }
+
+    fn attempt<Reply: Message>(
+        &self,
+        service: &str,
+        method: &str,
+        payload: &[u8],
+        deadline: Instant,
+    ) -> Result<Reply, Error> {
+        // The library takes 0 for no limit.
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(deadline_exceeded());
+        }
+        let mut request = ttrpc::Request::new();
+        request.service = service.into();
+        request.method = method.into();
+        request.payload = payload.into();
+        request.timeout_nano = i64::try_from(left.as_nanos()).unwrap_or(i64::MAX);
+        let size = request.compute_size();
+        if size > FRAME_BYTES_MAX {
+            let text =
+                format!("the request has {size} bytes, at most {FRAME_BYTES_MAX} are possible");
+            return Err(Error::new(Code::RESOURCE_EXHAUSTED, text));
+        }
+        let (client, number) = self.connect()?;
+        match client.request(request) {
+            Ok(response) => Reply::parse_from_bytes(&response.payload)
+                .map_err(|_| Error::new(Code::INTERNAL, "the server's reply cannot be decoded")),
+            Err(ttrpc::Error::RpcStatus(status)) => Err(Error::answered(&status)),
+            // The library has no error of its own for this.
+            Err(ttrpc::Error::Others(_)) if Instant::now() >= deadline => Err(deadline_exceeded()),
+            Err(ttrpc::Error::Others(text)) if text.starts_with("Unpack response error") => Err(
+                Error::new(Code::INTERNAL, "the server's reply cannot be decoded"),
+            ),
+            Err(error) => {
+                self.disconnect(number);
+                Err(Error::new(
+                    Code::UNAVAILABLE,
+                    format!("the connection was lost: {error}"),
+                ))
+            }
+        }
+    }
+
+    /// The connection, made if there is none. Connecting to a Unix socket waits only while the
+    /// daemon has too many that it has not accepted.
+    fn connect(&self) -> Result<(ttrpc::Client, u64), Error> {
+        let mut connection = self.connection.lock().unwrap();
+        if connection.client.is_none() {
+            // The library's own way to connect is for abstract sockets.
+            let stream = UnixStream::connect(&self.socket).map_err(|error| {
+                let text = format!("cannot connect to {}: {error}", self.socket.display());
+                match error.kind() {
+                    std::io::ErrorKind::InvalidInput => Error::new(Code::INVALID_ARGUMENT, text),
+                    _ => Error::new(Code::UNAVAILABLE, text),
+                }
+            })?;
+            connection.client = Some(ttrpc::Client::new(stream.into_raw_fd()));
+            connection.number += 1;
+        }
+        Ok((connection.client.clone().unwrap(), connection.number))
+    }
+
+    fn disconnect(&self, number: u64) {
+        let mut connection = self.connection.lock().unwrap();
+        if connection.number == number {
+            connection.client = None;
+        }
+    }
+}
+
+fn encode(message: &impl Message) -> Result<Vec<u8>, Error> {
+    message.write_to_bytes().map_err(|error| {
+        Error::new(
+            Code::INTERNAL,
+            format!("cannot encode the request: {error}"),
+        )
+    })
+}
+
+fn deadline_exceeded() -> Error {
+    Error::new(Code::DEADLINE_EXCEEDED, "the deadline passed")
+}
+
+fn random() -> Result<[u8; 16], Error> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|error| Error::new(Code::INTERNAL, format!("no random numbers: {error}")))?;
+    Ok(bytes)
+}
