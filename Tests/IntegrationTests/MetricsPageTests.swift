@@ -125,6 +125,33 @@ struct MetricsPageTests {
         #expect(daemon.terminate() == 0)
     }
 
+    @Test func configured_hooks_count_under_their_names() async throws {
+        let file = folder.path("hooks.yaml")
+        let yaml = """
+            hooks:
+              order: [check, numbers, tell]
+              check: {kind: validation, require_comment_on: [down]}
+              numbers: {kind: analytics}
+              tell: {kind: notification, on: [down]}
+            """
+        try Data(yaml.utf8).write(to: URL(fileURLWithPath: file))
+        let daemon = try await daemon(["--config", file])
+        for rating in ["up", "up", "down"] {
+            _ = try daemon.control("add", "s", "--rating", rating)
+        }
+        #expect(try daemon.control("add", "s", "--rating", "down", "--comment", "no").code == 0)
+        let delivered = "feedbackd_alert_deliveries_total{hook=tell,outcome=delivered}"
+        #expect(try await eventually { try self.samples()[delivered] == 1 })
+        let samples = try self.samples()
+        let vetoes = "feedbackd_hook_vetoes_total{code=INVALID_ARGUMENT,hook=check}"
+        #expect(samples[vetoes] == 1)
+        #expect(samples["feedbackd_feedback_total{hook=numbers,rating=up}"] == 2)
+        #expect(samples["feedbackd_feedback_total{hook=numbers,rating=down}"] == 1)
+        #expect(samples["feedbackd_feedback_comment_codepoints_sum{hook=numbers}"] == 2)
+        #expect(samples["feedbackd_alert_delivery_duration_seconds_count{hook=tell}"] == 1)
+        #expect(daemon.terminate() == 0)
+    }
+
     @Test func requests_for_anything_else_are_refused() async throws {
         let daemon = try await daemon()
         let long = String(repeating: "x", count: 9_000)
