@@ -4,8 +4,8 @@ BUILD_PACKAGES = pkg-config libcurl4-openssl-dev libmongoc-dev libnghttp2-dev li
 	libsqlite3-dev zlib1g-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) protobuf-compiler protobuf-c-compiler sqlite3 \
 	golang-go golang-github-containerd-ttrpc-dev gogottrpc \
-	golang-google-grpc-dev golang-goprotobuf-dev g++ libgrpc++-dev protobuf-compiler-grpc \
-	ruby-grpc nghttp2-client $(MONGODB_PACKAGES) $(CLIENT_PACKAGES)
+	golang-google-grpc-dev golang-goprotobuf-dev gcc g++ libgrpc++-dev protobuf-compiler-grpc \
+	ruby-grpc nghttp2-client curl $(MONGODB_PACKAGES) $(CLIENT_PACKAGES)
 # What clients/*/test.sh build with besides. Debian's cargo is large: another one will do.
 CLIENT_PACKAGES = cmake libprotobuf-dev librust-ttrpc-dev protobuf-compiler python3-venv \
 	$(if $(shell command -v cargo),,cargo)
@@ -60,6 +60,7 @@ test:
 bench: build
 	@Tests/support/install-packages.sh $(BENCH_PACKAGES)
 	@Tests/support/install-mongodb.sh
+	@clients/python/make-environment.sh
 	swift build $(RELEASE) --product feedbackd-bench
 	Tests/Benchmarks/build-peers.sh .build/bench/peers
 	python3 Tests/Benchmarks/bench.py $(if $(QUICK),--quick)

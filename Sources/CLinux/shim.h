@@ -19,3 +19,6 @@ int sched_setaffinity(pid_t thread, size_t bytes, const cpu_set_t *processors);
 // The program, and behind it the libraries that it has loaded (link.h); a variable in C, which Swift
 // cannot know to be safe.
 static inline struct link_map *_Nullable first_loaded_object(void) { return _r_debug.r_map; }
+
+// sched_getcpu(3), likewise: the processor that runs the thread, without a system call.
+int sched_getcpu(void);

@@ -1,4 +1,6 @@
+internal import CoreMetrics
 public import FeedbackModel
+internal import Synchronization
 
 /// What is being done to the feedback.
 public enum HookAction: String, Sendable {
@@ -46,12 +48,20 @@ public struct HookContext: Sendable {
 ///         }
 ///     }
 public protocol FeedbackHook: Sendable {
+    /// What the hook is called in metrics; its type's name unless it says otherwise.
+    var name: String { get }
+
     /// Handles the operation; `next` is the rest of the chain with the storage at its end.
     func intercept(
         _ feedback: FeedbackDraft,
         context: HookContext,
         next: HookChain.Next
     ) async throws -> AddedFeedback
+}
+
+extension FeedbackHook {
+    /// The type's name.
+    public var name: String { "\(type(of: self))" }
 }
 
 /// A hook that also works between the calls, on the alerts that the store has queued.
@@ -78,10 +88,15 @@ public struct ClosureHook: FeedbackHook {
     public typealias Body =
         @Sendable (FeedbackDraft, HookContext, HookChain.Next) async throws -> AddedFeedback
 
+    /// See ``FeedbackHook``.
+    public let name: String
     private let body: Body
 
     /// Makes a hook.
-    public init(_ body: @escaping Body) { self.body = body }
+    public init(name: String = "closure", _ body: @escaping Body) {
+        self.name = name
+        self.body = body
+    }
 
     /// See ``FeedbackHook``.
     public func intercept(
@@ -103,14 +118,20 @@ public struct HookChain: Sendable {
 
     private let hooks: [any FeedbackHook]
     private let storage: Storage
+    /// One for each hook; nil if nobody collects them.
+    private let vetoes: [VetoCounters]?
 
     init(_ hooks: [any FeedbackHook], storage: @escaping Storage) {
         self.hooks = hooks
         self.storage = storage
+        let isCounted = !(MetricsSystem.factory is NOOPMetricsHandler)
+        vetoes = isCounted ? hooks.map { VetoCounters(hook: $0.name) } : nil
     }
 
     func run(_ feedback: FeedbackDraft, context: HookContext) async throws -> AddedFeedback {
-        try await Next(chain: self, index: 0, context: context, rules: [])(feedback)
+        let trace = vetoes.map { _ in FailureTrace() }
+        let next = Next(chain: self, index: 0, context: context, rules: [], trace: trace)
+        return try await next(feedback)
     }
 
     /// The rest of a chain.
@@ -119,15 +140,37 @@ public struct HookChain: Sendable {
         fileprivate let index: Int
         fileprivate let context: HookContext
         fileprivate let rules: [AlertRule]
+        /// Tells whose error it is that comes out of the chain; nil if no vetoes are counted.
+        fileprivate let trace: FailureTrace?
 
         /// Passes the feedback on.
         ///
         /// What it throws, a hook usually lets through.
         public func callAsFunction(_ feedback: FeedbackDraft) async throws -> AddedFeedback {
+            guard let trace, let vetoes = chain.vetoes else { return try await pass(feedback) }
+            do {
+                let added = try await pass(feedback)
+                trace.hasFailed.store(false, ordering: .relaxed)
+                return added
+            } catch {
+                // What a further hook or the storage threw is no veto of this hook.
+                let isOwn = !trace.hasFailed.exchange(true, ordering: .relaxed)
+                if isOwn, index < vetoes.count { vetoes[index].count(error) }
+                throw error
+            }
+        }
+
+        private func pass(_ feedback: FeedbackDraft) async throws -> AddedFeedback {
             guard index < chain.hooks.count else {
                 return try await chain.storage(feedback, rules, context)
             }
-            let next = Next(chain: chain, index: index + 1, context: context, rules: rules)
+            let next = Next(
+                chain: chain,
+                index: index + 1,
+                context: context,
+                rules: rules,
+                trace: trace
+            )
             return try await chain.hooks[index].intercept(feedback, context: context, next: next)
         }
 
@@ -137,8 +180,49 @@ public struct HookChain: Sendable {
             _ feedback: FeedbackDraft,
             alerting rule: AlertRule
         ) async throws -> AddedFeedback {
-            let next = Next(chain: chain, index: index, context: context, rules: rules + [rule])
+            let next = Next(
+                chain: chain,
+                index: index,
+                context: context,
+                rules: rules + [rule],
+                trace: trace
+            )
             return try await next(feedback)
+        }
+    }
+}
+
+/// Whether the part of a chain that was passed last has failed.
+private final class FailureTrace: Sendable {
+    let hasFailed = Atomic(false)
+}
+
+/// Counts by their codes what a hook refused.
+private final class VetoCounters: Sendable {
+    private let hook: String
+    /// For counters that are made later, by whatever task.
+    private let factory: any MetricsFactory = MetricsSystem.factory
+    private let counters = Mutex<[String: Counter]>([:])
+
+    init(hook: String) { self.hook = hook }
+
+    func count(_ error: any Error) {
+        let code =
+            switch error {
+            case let error as FeedbackError: error.code.name
+            case is CancellationError: FeedbackError.Code.cancelled.name
+            default: FeedbackError.Code.internal.name
+            }
+        counters.withLock { counters in
+            let counter =
+                counters[code]
+                ?? Counter(
+                    label: InstrumentName.hookVetoes.rawValue,
+                    dimensions: [("hook", hook), ("code", code)],
+                    factory: factory
+                )
+            counters[code] = counter
+            counter.increment()
         }
     }
 }

@@ -1,3 +1,4 @@
+internal import CoreMetrics
 internal import Dispatch
 internal import FeedbackModel
 internal import Synchronization
@@ -42,12 +43,14 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
     private let writer: DispatchQueue
     private let limits: GroupCommitLimits
     private let commit: Commit
+    private let instruments: WriteInstruments?
 
     /// Makes an idle writer with a queue of the given label.
     public init(label: String, limits: GroupCommitLimits, commit: @escaping Commit) {
         self.writer = DispatchQueue(label: label)
         self.limits = limits
         self.commit = commit
+        instruments = WriteInstruments()
     }
 
     /// Waits for the write's turn and its commit.
@@ -86,6 +89,7 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
                 return (FeedbackError(.resourceExhausted, limit), false)
             }
             state.waiting.append(waiting)
+            instruments?.queueLength.set(state.waiting.count)
             defer { state.writerIsRunning = true }
             return (nil, !state.writerIsRunning)
         }
@@ -105,7 +109,15 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
                 }
             }
             if live.isEmpty { continue }
+            let begin = instruments == nil ? nil : DispatchTime.now()
             let results = commit(live.map(\.write))
+            if let instruments, let begin {
+                let end = DispatchTime.now()
+                instruments.batchSize.record(live.count)
+                instruments.writeTime.recordNanoseconds(
+                    end.uptimeNanoseconds - begin.uptimeNanoseconds
+                )
+            }
             precondition(results.count == live.count, "one result per write")
             for (waiting, result) in zip(live, results) {
                 waiting.continuation.resume(with: result)
@@ -122,15 +134,28 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
                     defer { state.closers = [] }
                     return (nil, state.closers)
                 }
+                var batch: [Waiting] = []
                 if state.waiting.count <= limits.batchLengthMax {
-                    defer { state.waiting = [] }
-                    return (state.waiting, [])
+                    swap(&batch, &state.waiting)
+                } else {
+                    batch = Array(state.waiting.prefix(limits.batchLengthMax))
+                    state.waiting.removeFirst(limits.batchLengthMax)
                 }
-                let batch = Array(state.waiting.prefix(limits.batchLengthMax))
-                state.waiting.removeFirst(limits.batchLengthMax)
+                instruments?.queueLength.set(state.waiting.count)
                 return (batch, [])
             }
         for closer in closers { closer.resume() }
         return batch
+    }
+}
+
+/// What is recorded of writes; nil if nobody collects it.
+private struct WriteInstruments: Sendable {
+    let queueLength = Meter(label: InstrumentName.writeQueueLength.rawValue)
+    let batchSize = Recorder(label: InstrumentName.writeBatchSize.rawValue)
+    let writeTime = Timer(label: InstrumentName.writeTime.rawValue)
+
+    init?() {
+        if MetricsSystem.factory is NOOPMetricsHandler { return nil }
     }
 }

@@ -1,3 +1,5 @@
+internal import CoreMetrics
+internal import Dispatch
 internal import FeedbackCore
 internal import FeedbackModel
 internal import Logging
@@ -34,6 +36,7 @@ struct AlertDelivery: Sendable {
     let outbox: any AlertOutbox
     let giveUpAfter: Duration
     let backoff: Backoff
+    let instruments: AlertInstruments
     let logger: Logger
 
     /// - Parameter wakeUp: is signalled when there may be a new alert.
@@ -52,6 +55,7 @@ struct AlertDelivery: Sendable {
                     // Not each has to be tried before it is given up.
                     let tooOld = due.filter { age(of: $0, at: .now) > giveUpAfter }
                     if tooOld.count > 1 {
+                        instruments.dead.increment(by: tooOld.count)
                         try await outbox.settle(
                             tooOld.map {
                                 AlertOutcome(id: $0.id, next: .dead(error: receiver.error))
@@ -112,7 +116,13 @@ struct AlertDelivery: Sendable {
                 receiver = Receiver()
             }
             for (alert, delivery) in zip(part, deliveries) {
-                outcomes.append(outcome(of: alert, delivery, pause: pause))
+                let outcome = outcome(of: alert, delivery, pause: pause)
+                switch outcome.next {
+                case .delivered: instruments.delivered.increment()
+                case .retry: instruments.failed.increment()
+                case .dead: instruments.dead.increment()
+                }
+                outcomes.append(outcome)
             }
         }
         try await outbox.settle(outcomes)
@@ -121,16 +131,24 @@ struct AlertDelivery: Sendable {
 
     private func deliver(_ alerts: ArraySlice<QueuedAlert>) async -> [Delivery] {
         if alerts.count == 1, let alert = alerts.first {
-            return [await sink.deliver(alert.alert)]
+            return [await attempt(alert)]
         }
         return await withTaskGroup(of: (Int, Delivery).self) { group in
             for (index, alert) in zip(alerts.indices, alerts) {
-                group.addTask { (index, await sink.deliver(alert.alert)) }
+                group.addTask { (index, await attempt(alert)) }
             }
             var deliveries: [Int: Delivery] = [:]
             for await (index, delivery) in group { deliveries[index] = delivery }
             return alerts.indices.compactMap { deliveries[$0] }
         }
+    }
+
+    private func attempt(_ alert: QueuedAlert) async -> Delivery {
+        let begin = DispatchTime.now()
+        let delivery = await sink.deliver(alert.alert)
+        let end = DispatchTime.now()
+        instruments.time.recordNanoseconds(end.uptimeNanoseconds - begin.uptimeNanoseconds)
+        return delivery
     }
 
     private func outcome(

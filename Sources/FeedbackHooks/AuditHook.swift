@@ -43,7 +43,8 @@ public final class AuditHook: FeedbackHook {
         public init() {}
     }
 
-    private let name: String
+    /// See ``FeedbackHook``.
+    public let name: String
     private let options: Options
     private let file: AuditFile?
     private let logger: Logger?

@@ -50,7 +50,11 @@ public final class NotificationHook: BackgroundHook {
         }
     }
 
+    /// See ``FeedbackHook``: that of its rule.
+    public var name: String { options.rule.name }
+
     private let options: Options
+    private let instruments: AlertInstruments
     private let sink: any AlertSink
     private let backoff: AlertDelivery.Backoff
     private let logger: Logger
@@ -76,6 +80,7 @@ public final class NotificationHook: BackgroundHook {
                 CommandSink(command: command, body: body, timeout: options.timeout)
             }
         self.options = options
+        instruments = AlertInstruments(hook: options.rule.name)
         self.backoff = backoff
         self.logger = logger
     }
@@ -99,6 +104,7 @@ public final class NotificationHook: BackgroundHook {
             outbox: outbox,
             giveUpAfter: options.giveUpAfter,
             backoff: backoff,
+            instruments: instruments,
             logger: logger
         )
         delivering.withLock { [wakeUp] in $0 = Task { await delivery.run(wakeUp) } }

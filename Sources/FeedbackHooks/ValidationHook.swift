@@ -44,18 +44,31 @@ public final class ValidationHook: FeedbackHook {
     /// attributes as there may be.
     public static let validatedAt = "_validated_at"
 
+    /// See ``FeedbackHook``.
+    public let name: String
     private let options: Options
     private let refusedText: RefusedText?
     private let limiter: RateLimiter?
 
     /// Makes a hook.
     ///
+    /// - Parameters:
+    ///   - options: what to refuse.
+    ///   - name: tells several validation hooks apart.
     /// - Throws: INVALID_ARGUMENT that names the option and what would be accepted.
-    public convenience init(_ options: Options = Options()) throws {
-        try self.init(options, clock: { .now })
+    public convenience init(
+        _ options: Options = Options(),
+        name: String = "validation"
+    ) throws {
+        try self.init(options, name: name, clock: { .now })
     }
 
-    init(_ options: Options, clock: @escaping RateLimiter.Clock) throws {
+    init(
+        _ options: Options,
+        name: String = "validation",
+        clock: @escaping RateLimiter.Clock
+    ) throws {
+        self.name = name
         let lengths = 1...FieldLimits.commentCodePointsMax
         guard lengths.contains(options.commentMax) else {
             throw FeedbackError.invalid(

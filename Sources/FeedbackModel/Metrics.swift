@@ -31,6 +31,24 @@ public struct Metrics: Sendable, Hashable {
     /// 100 · positive / (positive + negative); 0 when none is rated.
     public var approvalRate: Double { 100 * ratio(positive, positive + negative) }
 
+    /// Between which rates, in percent, the approval is likely to be that the counts are a sample of:
+    /// the Wilson score interval at 95 %; nil when none is rated.
+    ///
+    /// With p the share of positives among n rated and z = 1.96, it is
+    /// (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n) (E. B. Wilson, "Probable inference, the law
+    /// of succession, and statistical inference", JASA 22, 1927).
+    public var approvalInterval: ClosedRange<Double>? {
+        let rated = Double(positive + negative)
+        guard rated > 0 else { return nil }
+        let z = 1.959_963_984_540_054
+        let share = Double(positive) / rated
+        let centre = share + z * z / (2 * rated)
+        let spread =
+            z * (share * (1 - share) / rated + z * z / (4 * rated * rated)).squareRoot()
+        let scale = 100 / (1 + z * z / rated)
+        return max(0, (centre - spread) * scale)...min(100, (centre + spread) * scale)
+    }
+
     /// How many have that rating.
     public func count(of rating: Rating) -> Int64 {
         switch rating {

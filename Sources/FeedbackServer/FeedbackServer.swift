@@ -1,8 +1,10 @@
+internal import CoreMetrics
 internal import Foundation
 internal import Glibc
 public import Logging
 internal import MongoStore
-internal import RPC
+internal import PrometheusMetrics
+public import RPC
 internal import SQLiteStore
 
 /// The daemon as a library: a store, the service with its hooks, and the socket.
@@ -21,7 +23,9 @@ public final class FeedbackServer: Sendable {
     private let configuration: ServerConfiguration
     private let address: UnixSocketAddress
     private let store: any Store
+    private let storeFailure: StoreFailure
     private let rpc: RPCServer
+    private let metricsPage: PageServer?
     private let logger: Logger
 
     /// How long deliveries that have begun may take after the last call; later they are repeated by
@@ -29,6 +33,9 @@ public final class FeedbackServer: Sendable {
     private static let deliveryTimeout = Duration.seconds(2)
     /// How long the store may take to close after the last call.
     private static let storeCloseTimeout = Duration.seconds(5)
+    /// How long health says NOT_SERVING before the end when the store has stopped for good; those
+    /// who watch it are told twice a second.
+    private static let failureNotice = Duration.seconds(1)
 
     /// Opens the store.
     ///
@@ -45,16 +52,19 @@ public final class FeedbackServer: Sendable {
         logger: Logger = Logger(label: "feedbackd")
     ) throws {
         let location = try configuration.store ?? .conventional()
+        let storeFailure = StoreFailure()
         let store = try Self.openStore(
             location,
             isConventional: configuration.store == nil,
             configuration,
+            storeFailure,
             logger
         )
         try self.init(
             configuration: configuration,
             store: store,
             location: location,
+            storeFailure: storeFailure,
             hooks: hooks,
             logger: logger
         )
@@ -65,11 +75,13 @@ public final class FeedbackServer: Sendable {
         configuration: ServerConfiguration,
         store: any Store,
         location: StoreLocation,
+        storeFailure: StoreFailure = StoreFailure(),
         hooks: [any FeedbackHook] = [],
         logger: Logger
     ) throws {
         self.configuration = configuration
         self.store = store
+        self.storeFailure = storeFailure
         self.logger = logger
         storeLocation = location
         address =
@@ -82,6 +94,9 @@ public final class FeedbackServer: Sendable {
             hooks: hooks,
             missingSession: configuration.missingSession
         )
+        metricsPage = try configuration.metricsListen.map { _ in
+            try Self.metricsPage(configuration.limits, logger)
+        }
         let allowed = configuration.allowedUIDs
         rpc = try RPCServer(
             router: ServiceBinding.router(
@@ -97,7 +112,22 @@ public final class FeedbackServer: Sendable {
         )
     }
 
-    /// Makes the socket and serves.
+    /// Has what this process records through swift-metrics collected for the page that
+    /// ``ServerConfiguration/metricsListen`` asks for.
+    ///
+    /// To be called once, and before hooks and servers are made: what is made earlier records
+    /// nothing. Programs that bootstrap swift-metrics themselves do not call it.
+    public static func collectMetrics() {
+        let help =
+            InstrumentName.allCases.map { ($0.rawValue, $0.help) }
+            + RPCInstrumentName.allCases.map { ($0.rawValue, $0.help) }
+        MetricsSystem.bootstrap(PrometheusMetrics(help: Dictionary(uniqueKeysWithValues: help)))
+    }
+
+    /// Where the page with metrics is served; nil if it is not.
+    public var metricsAddress: PageAddress? { metricsPage?.address }
+
+    /// Makes the sockets and serves.
     ///
     /// - Throws: an error whose description is one clear line for people.
     public func start() throws {
@@ -107,6 +137,9 @@ public final class FeedbackServer: Sendable {
             try RPCServer.makeFolder(of: address, permissions: permissions)
         }
         try rpc.start(at: address, permissions: permissions)
+        if let metricsPage, let address = configuration.metricsListen {
+            try metricsPage.start(at: address, permissions: permissions)
+        }
         service.start()
     }
 
@@ -118,6 +151,7 @@ public final class FeedbackServer: Sendable {
         await rpc.stop(within: configuration.drainTimeout)
         let (service, store) = (service, store)
         _ = await finishes(within: Self.deliveryTimeout) { await service.stop() }
+        await metricsPage?.stop()
         let isClosed = await finishes(within: Self.storeCloseTimeout) { await store.close() }
         if !isClosed {
             throw FeedbackError(.deadlineExceeded, "the store did not close in time")
@@ -137,13 +171,14 @@ public final class FeedbackServer: Sendable {
         await service.replaceHooks(hooks)
     }
 
-    /// Serves until SIGTERM or SIGINT, then stops.
+    /// Serves until SIGTERM or SIGINT, or until the store has stopped for good, then stops.
     ///
     /// - Parameters:
     ///   - onReady: called when the server listens.
     ///   - onHangup: called on SIGHUP, to read the configuration again and the like, for instance
     ///     with ``replaceHooks(_:)``. Without it, SIGHUP ends the process.
-    /// - Throws: what ``start()`` and ``stop()`` throw.
+    /// - Throws: what ``start()`` and ``stop()`` throw, or what stopped the store: only a new start
+    ///   can tell what of the data is on the disk.
     public func run(
         onReady: () -> Void = {},
         onHangup: (() async -> Void)? = nil
@@ -154,16 +189,20 @@ public final class FeedbackServer: Sendable {
         do {
             try start()
         } catch {
-            await store.close()
+            try? await stop()
             throw error
         }
         onReady()
+        storeFailure.whenReported { signals.stop("the store's failure") }
         while true {
             switch await signals.next() {
             case .hangup: await onHangup?()
             case .stop(let name):
                 logger.info("stopping on \(name)")
-                return try await stop()
+                if storeFailure.error != nil { try? await Task.sleep(for: Self.failureNotice) }
+                try await stop()
+                if let error = storeFailure.error { throw error }
+                return
             }
         }
     }
@@ -179,6 +218,7 @@ public final class FeedbackServer: Sendable {
         _ location: StoreLocation,
         isConventional: Bool,
         _ configuration: ServerConfiguration,
+        _ failure: StoreFailure,
         _ logger: Logger
     ) throws -> any Store {
         switch location {
@@ -187,7 +227,9 @@ public final class FeedbackServer: Sendable {
             if isConventional { try makeConventionalFolder() }
             var limits = SQLiteStoreLimits()
             limits.writes = configuration.writeLimits
-            return try SQLiteStore(path: path, limits: limits, logger: logger)
+            return try SQLiteStore(path: path, limits: limits, logger: logger) {
+                failure.report($0)
+            }
         case .mongodb(let uri):
             let store = try MongoStore(
                 uri: uri,
@@ -202,6 +244,21 @@ public final class FeedbackServer: Sendable {
                 return "\(try makeConventionalFolder())/alerts.db"
             }
         }
+    }
+
+    private static func metricsPage(_ limits: RPCLimits, _ logger: Logger) throws -> PageServer {
+        guard let metrics = MetricsSystem.factory as? PrometheusMetrics else {
+            throw FeedbackError(
+                .failedPrecondition,
+                "nothing is collected for the page with metrics: call collectMetrics() first"
+            )
+        }
+        return try PageServer(
+            path: "/metrics",
+            contentType: PrometheusMetrics.contentType,
+            limits: limits,
+            logger: logger
+        ) { metrics.page }
     }
 
     /// Makes the folder of files whose place nobody names, and returns its path.

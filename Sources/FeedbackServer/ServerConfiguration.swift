@@ -81,8 +81,10 @@ public struct ServerConfiguration: Sendable {
     /// The SQLite file for alerts beside a MongoDB store; nil for `alerts.db` in the conventional
     /// place, whose folder is made if missing.
     public var alertsFile: String?
-    /// Where Prometheus reads metrics, `unix:PATH` or a loopback `HOST:PORT`; nil for nowhere.
-    public var metricsListen: String?
+    /// Where the page with metrics for Prometheus is served, as `/metrics`; nil for nowhere.
+    ///
+    /// Needs ``FeedbackServer/collectMetrics()`` first.
+    public var metricsListen: PageAddress?
     /// What happens on a write to an unknown session.
     public var missingSession = MissingSessionPolicy.create
     /// How long running calls may take to finish when the server stops.

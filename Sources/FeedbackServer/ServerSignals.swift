@@ -7,7 +7,7 @@ final class ServerSignals: @unchecked Sendable {
     // Unchecked: `sources` is set in init and used in deinit only; `state` has its lock.
 
     enum Event: Sendable {
-        /// By the signal of that name.
+        /// By the signal of that name, or for that reason.
         case stop(String)
         case hangup
     }
@@ -65,6 +65,9 @@ final class ServerSignals: @unchecked Sendable {
             if let event { continuation.resume(returning: event) }
         }
     }
+
+    /// Does what a signal to end does, for another reason.
+    func stop(_ reason: String) { receive { $0.stop = $0.stop ?? reason } }
 
     private func receive(_ note: (inout State) -> Void) {
         let resumption = state.withLock { state -> (CheckedContinuation<Event, Never>, Event)? in

@@ -1,3 +1,4 @@
+import CoreMetrics
 import Dispatch
 import FeedbackCore
 import FeedbackModel
@@ -20,6 +21,7 @@ final class WorkerPool: Sendable {
 
     private let state: Mutex<State>
     private let queueLengthMax: Int
+    private let queueLength = Meter(label: InstrumentName.readQueueLength.rawValue)
 
     /// - Parameters:
     ///   - label: the beginning of the threads' labels.
@@ -39,7 +41,9 @@ final class WorkerPool: Sendable {
         _ context: CallContext,
         _ body: @escaping @Sendable () throws -> T
     ) async throws -> T {
-        try await withUnsafeThrowingContinuation { continuation in
+        queueLength.increment()
+        defer { queueLength.decrement() }
+        return try await withUnsafeThrowingContinuation { continuation in
             let work: @Sendable () -> Void = {
                 if let reason = context.reasonToDrop {
                     continuation.resume(throwing: reason)

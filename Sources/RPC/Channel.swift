@@ -1,3 +1,4 @@
+internal import CoreMetrics
 internal import Glibc
 
 /// Receives what happens on a channel.
@@ -126,6 +127,7 @@ final class Channel: @unchecked Sendable {
             let buffer = loop.readBuffer
             let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
             if count > 0 {
+                loop.instruments?.receivedBytes.increment(by: count)
                 if state == .open {
                     let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
                     delegate?.channel(self, received: bytes)
@@ -201,6 +203,7 @@ final class Channel: @unchecked Sendable {
             // MSG_NOSIGNAL: writing to a dead peer is an error here, not a signal.
             let count = send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
             if count > 0 {
+                loop.instruments?.sentBytes.increment(by: count)
                 output.removeFirst(count)
                 hasProgressed = true
             } else if errno == EINTR {

@@ -66,6 +66,8 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     let readBuffer: UnsafeMutableRawBufferPointer
     /// For the message that is being decoded or encoded; no content outlives a function.
     let arena: ProtoArena
+    /// Nil if nobody collects what is recorded.
+    let instruments: RPCInstruments?
     private let inbox = Mutex(Inbox())
     /// The jobs of this turn.
     private var jobs: [Job] = []
@@ -87,7 +89,8 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     private var alarms = Heap<Alarm>()
 
     /// - Throws: a ``SystemError`` when the process has no descriptor left.
-    init(label: String, limits: RPCLimits) throws {
+    init(label: String, limits: RPCLimits, instruments: RPCInstruments? = nil) throws {
+        self.instruments = instruments
         epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
         bell = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
         timer = timerfd_create(CLOCK_BOOTTIME, Int32(TFD_CLOEXEC | TFD_NONBLOCK))

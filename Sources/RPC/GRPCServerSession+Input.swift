@@ -84,7 +84,7 @@ extension GRPCServerSession {
 
     /// Ends the stream, with its call if that runs.
     func abandon(_ stream: GRPCServerStream, _ status: RPCStatus) {
-        if let call = stream.call { call.abandon(status) } else { fail(stream, status) }
+        if let call = stream.call { call.abandon(status) } else { refuse(stream, status) }
     }
 
     func http2InputEnded(_ streamID: Int32) {
@@ -104,7 +104,7 @@ extension GRPCServerSession {
             count(stream)
             message.withUnsafeBytes { run(stream, $0) }
         } else {
-            fail(stream, .notOneMessage)
+            refuse(stream, .notOneMessage)
         }
     }
 
@@ -113,7 +113,7 @@ extension GRPCServerSession {
     private func start(_ stream: GRPCServerStream) {
         if let refusal {
             hasRefused = true
-            return fail(stream, refusal)
+            return refuse(stream, refusal)
         }
         switch stream.head.httpFault {
         case .methodNotAllowed: return finish(stream, with: GRPCResponse.methodNotAllowed)
@@ -122,15 +122,15 @@ extension GRPCServerSession {
         case nil: break
         }
         if hasBegunTooLate { return reset(stream, .refusedStream) }
-        if let fault = stream.head.fault { return fail(stream, fault) }
-        guard let method = stream.head.method else { return fail(stream, .noPath) }
+        if let fault = stream.head.fault { return refuse(stream, fault) }
+        guard let method = stream.head.method else { return refuse(stream, .noPath) }
         // The client's count of streams does not say how many handlers run: those of streams that
         // were reset may go on.
         guard runningHandlers < limits.callsInFlightPerConnectionMax else {
             return reset(stream, .refusedStream)
         }
         // A unary call that the client began before it knew ends by itself.
-        if isDraining, method.isStreaming { return fail(stream, .serverIsStopping) }
+        if isDraining, method.isStreaming { return refuse(stream, .serverIsStopping) }
         if let timeout = stream.head.timeout {
             let deadline = ContinuousClock.now + min(timeout, limits.callTimeoutMax)
             stream.deadline = deadline
@@ -154,9 +154,11 @@ extension GRPCServerSession {
             metadata: stream.head.metadata,
             messages: messages,
             loop: channel.loop,
-            session: self
+            session: self,
+            record: stream.head.method.flatMap { instruments?.begin($0) }
         )
         stream.call = call
+        call.waits()
         return call
     }
 
@@ -218,8 +220,10 @@ extension GRPCServerSession {
             try start(message, arena, call)
         } catch {
             runningHandlers -= 1
+            let status = router.status(error)
+            call.ended(status.code)
             stream.call = nil
-            fail(stream, router.status(error))
+            fail(stream, status)
         }
     }
 

@@ -112,6 +112,7 @@ extension GRPCServerSession {
     func submitTrailers(of stream: GRPCServerStream) {
         endOutput(of: stream)
         stream.isFinished = true
+        stream.call?.ended(stream.ending?.code)
         guard let status = stream.ending else {
             return http2.submitTrailers(GRPCResponse.okTrailers, to: stream.id)
         }

@@ -14,6 +14,8 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     let router: Router
     /// Why no call of this connection is served; nil if they are.
     let refusal: RPCStatus?
+    /// Nil if nobody collects what is recorded.
+    let instruments: CallInstruments?
     var hasRefused = false
     private(set) lazy var http2 = HTTP2Session(channel: channel, limits: limits, delegate: self)
     var streams: [Int32: GRPCServerStream] = [:]
@@ -53,13 +55,15 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         peer: PeerCredentials,
         router: Router,
         limits: RPCLimits,
-        refusal: RPCStatus?
+        refusal: RPCStatus?,
+        instruments: CallInstruments? = nil
     ) {
         self.channel = channel
         self.peer = peer
         self.router = router
         self.limits = limits
         self.refusal = refusal
+        self.instruments = instruments
     }
 
     var hasBegun: Bool { http2.hasBegun }
@@ -159,6 +163,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     }
 
     func finish(_ call: ServerCall, failing status: RPCStatus) {
+        call.ended(status.code)
         end(call) { stream in fail(stream, status) }
     }
 
@@ -196,6 +201,12 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
             stream.headersAreSubmitted = true
             http2.submitWithBody(GRPCResponse.headers, to: stream.id)
         }
+    }
+
+    /// Ends a stream whose call has not begun with a status that is not OK.
+    func refuse(_ stream: GRPCServerStream, _ status: RPCStatus) {
+        instruments?.refused(status.code)
+        fail(stream, status)
     }
 
     /// Ends the stream with a status that is not OK.

@@ -1,3 +1,4 @@
+internal import CoreMetrics
 internal import Dispatch
 internal import Glibc
 public import Logging
@@ -38,6 +39,7 @@ public final class RPCServer: Sendable {
     private let admission: Admission
     private let logger: Logger
     private let loops: [EventLoop]
+    private let instruments: RPCInstruments?
 
     /// Makes a server that does not listen yet.
     ///
@@ -58,8 +60,12 @@ public final class RPCServer: Sendable {
         self.limits = limits
         self.logger = logger
         self.admission = admission
+        let instruments = RPCInstruments(router)
+        self.instruments = instruments
         let count = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-        loops = try (0..<count).map { try EventLoop(label: "rpc.loop.\($0)", limits: limits) }
+        loops = try (0..<count).map {
+            try EventLoop(label: "rpc.loop.\($0)", limits: limits, instruments: instruments)
+        }
     }
 
     /// Binds the socket and serves.
@@ -135,6 +141,8 @@ public final class RPCServer: Sendable {
         let loop: EventLoop
         let id: Int
         var refusal = admission(peer)
+        instruments?.acceptedConnections.increment()
+        if refusal != nil { instruments?.connectionsNotAllowed.increment() }
         (loop, id) = state.withLock { state in
             let served = state.entries.count - state.refusedEntries
             if served >= limits.connectionsMax, refusal == nil {
@@ -142,6 +150,7 @@ public final class RPCServer: Sendable {
                     .resourceExhausted,
                     "the server has its \(limits.connectionsMax) connections: try again later"
                 )
+                instruments?.connectionsOverLimit.increment()
             }
             if refusal != nil { state.refusedConnections += 1 }
             state.nextID += 1
@@ -160,7 +169,8 @@ public final class RPCServer: Sendable {
             router: router,
             limits: limits,
             refusal: refusal,
-            logger: logger
+            logger: logger,
+            instruments: instruments
         ) { [weak self] in self?.closed(id) }
         let isTooMany = state.withLock { state in
             state.entries[id] = Entry(
@@ -169,6 +179,7 @@ public final class RPCServer: Sendable {
                 isRefused: refusal != nil
             )
             if refusal != nil { state.refusedEntries += 1 }
+            instruments?.openConnections.set(state.entries.count)
             return state.isStopping
                 || (refusal != nil && state.refusedEntries > limits.refusalsMax)
         }
@@ -183,6 +194,7 @@ public final class RPCServer: Sendable {
             if state.entries.removeValue(forKey: id)?.isRefused == true {
                 state.refusedEntries -= 1
             }
+            instruments?.openConnections.set(state.entries.count)
             guard state.entries.isEmpty else { return [] }
             defer { state.closeWaiters = [] }
             return state.closeWaiters

@@ -27,15 +27,18 @@ public struct Router: Sendable {
 
         let service: String
         let handler: Handler
+        /// Its place among the router's methods.
+        let index: Int
         /// The names as they stand in requests.
         fileprivate let serviceBytes: [UInt8]
         fileprivate let nameBytes: [UInt8]
         /// Both together as gRPC has them: `/service/name`.
         fileprivate let path: [UInt8]
 
-        fileprivate init(_ service: String, _ name: String, _ handler: Handler) {
+        fileprivate init(_ service: String, _ name: String, at index: Int, _ handler: Handler) {
             self.service = service
             self.handler = handler
+            self.index = index
             serviceBytes = Array(service.utf8)
             nameBytes = Array(name.utf8)
             path = Array("/\(service)/\(name)".utf8)
@@ -74,6 +77,7 @@ public struct Router: Sendable {
             Method(
                 service,
                 name,
+                at: methods.count,
                 .unary { bytes, arena, call in
                     switch try answer(try decode(bytes, arena), call) {
                     case .now(let response): call.answer(response, encode)
@@ -136,6 +140,7 @@ public struct Router: Sendable {
             Method(
                 service,
                 name,
+                at: methods.count,
                 .streaming { call in
                     call.run(mapping: status) {
                         try await handle(
@@ -152,6 +157,11 @@ public struct Router: Sendable {
 
     /// The names of all services.
     public var services: Set<String> { Set(methods.map(\.service)) }
+
+    /// The methods in their order, as `service/name`.
+    var methodNames: [String] {
+        methods.map { String(decoding: $0.path.dropFirst(), as: UTF8.self) }
+    }
 
     /// Finds a method by its names; there are too few for a table to be faster.
     func method(

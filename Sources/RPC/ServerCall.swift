@@ -6,7 +6,7 @@ internal import Synchronization
 ///
 /// It is made and answered on its connection's loop; what is public may be asked from any thread.
 public final class ServerCall: @unchecked Sendable {
-    // Unchecked: `task` and `session` are used on the loop's queue only.
+    // Unchecked: `task`, `session` and `record` are used on the loop's queue only.
 
     /// Who calls.
     public let peer: PeerCredentials
@@ -23,6 +23,8 @@ public final class ServerCall: @unchecked Sendable {
     private let cancelled = Atomic<Bool>(false)
     private let loop: EventLoop
     private let session: any ServerSession
+    /// Nil if nobody collects what is recorded, and after the end.
+    private var record: CallRecord?
     private var task: Task<Void, Never>?
     private(set) var isAnswered = false
     /// Whether the handler has begun and not ended.
@@ -35,7 +37,8 @@ public final class ServerCall: @unchecked Sendable {
         metadata: [(key: String, value: MetadataValue)],
         messages: CallMessages? = nil,
         loop: EventLoop,
-        session: any ServerSession
+        session: any ServerSession,
+        record: CallRecord? = nil
     ) {
         self.streamID = streamID
         self.peer = peer
@@ -44,6 +47,20 @@ public final class ServerCall: @unchecked Sendable {
         self.messages = messages
         self.loop = loop
         self.session = session
+        self.record = record
+    }
+
+    // An answer that could not be sent any more.
+    deinit { ended(.cancelled) }
+
+    /// The call was not answered at once.
+    func waits() { record?.waits() }
+
+    /// The answer is in the output, or nobody waits for it any more; `code` is nil for OK.
+    func ended(_ code: RPCStatus.Code?) {
+        guard let record else { return }
+        self.record = nil
+        record.end(code)
     }
 
     /// Answers at once.

@@ -13,6 +13,7 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
     private let limits: RPCLimits
     private let refusal: RPCStatus?
     private let logger: Logger
+    private let instruments: RPCInstruments?
     /// Made by the first byte.
     private var session: (any ServerSession)?
     private var isDraining = false
@@ -27,6 +28,7 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
         limits: RPCLimits,
         refusal: RPCStatus?,
         logger: Logger,
+        instruments: RPCInstruments? = nil,
         onClose: @escaping () -> Void
     ) {
         self.channel = channel
@@ -35,6 +37,7 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
         self.limits = limits
         self.refusal = refusal
         self.logger = logger
+        self.instruments = instruments
         self.onClose = onClose
     }
 
@@ -85,7 +88,8 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
                 peer: peer,
                 router: router,
                 limits: limits,
-                refusal: refusal
+                refusal: refusal,
+                instruments: instruments?.ttrpc
             )
         // HTTP/2's preface is "PRI * HTTP/2.0 …".
         case UInt8(ascii: "P"):
@@ -94,7 +98,8 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
                 peer: peer,
                 router: router,
                 limits: limits,
-                refusal: refusal
+                refusal: refusal,
+                instruments: instruments?.grpc
             )
         default: return nil
         }

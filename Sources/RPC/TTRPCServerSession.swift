@@ -13,6 +13,8 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
     let limits: RPCLimits
     /// Why no call of this connection is served; nil if they are.
     private let refusal: RPCStatus?
+    /// Nil if nobody collects what is recorded.
+    private let instruments: CallInstruments?
     private var decoder: TTRPCFrameDecoder
     private(set) var calls: [UInt32: ServerCall] = [:]
     /// How many of the calls stream.
@@ -34,7 +36,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
 
     private enum WaitingResponse {
         /// The only one of a unary call, which has ended.
-        case unary(streamID: UInt32, MessageBuilder)
+        case unary(ServerCall, MessageBuilder)
         /// One of a streaming call, in whose messages it is.
         case streaming(ServerCall)
     }
@@ -49,13 +51,15 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
         peer: PeerCredentials,
         router: Router,
         limits: RPCLimits,
-        refusal: RPCStatus?
+        refusal: RPCStatus?,
+        instruments: CallInstruments? = nil
     ) {
         self.channel = channel
         self.peer = peer
         self.router = router
         self.limits = limits
         self.refusal = refusal
+        self.instruments = instruments
         decoder = TTRPCFrameDecoder(frameBytesMax: limits.frameBytesMax)
     }
 
@@ -158,10 +162,10 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
                 )
             }
             try startCall(streamID, flags: header.flags, data)
-        } catch let status as RPCStatus {
-            send(status, to: streamID)
         } catch {
-            send(router.status(error), to: streamID)
+            let status = error as? RPCStatus ?? router.status(error)
+            instruments?.refused(status.code)
+            send(status, to: streamID)
         }
     }
 
@@ -195,17 +199,25 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
             metadata: request.metadata,
             messages: method.isStreaming ? try firstMessages(request, flags) : nil,
             loop: channel.loop,
-            session: self
+            session: self,
+            record: instruments?.begin(method)
         )
         switch method.handler {
         case .unary(let start):
             let arena = channel.loop.arena
             arena.reset()
-            try start(request.payload, arena, call)
+            do {
+                try start(request.payload, arena, call)
+            } catch {
+                let status = error as? RPCStatus ?? router.status(error)
+                call.ended(status.code)
+                return send(status, to: streamID)
+            }
         case .streaming(let start): start(call)
         }
         if !call.isAnswered {
             calls[streamID] = call
+            call.waits()
             if call.messages != nil {
                 streamingCalls += 1
                 count(call)
@@ -255,20 +267,21 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
         with reply: (ProtoArena) throws -> ProtoMessage
     ) -> Bool {
         // Those that wait already go first.
-        guard waiting.isEmpty, send(reply, to: call.streamID) else { return false }
+        guard waiting.isEmpty, send(reply, of: call) else { return false }
         forget(call)
         return true
     }
 
     /// Keeps the reply until there is room.
     func keep(_ call: ServerCall, _ reply: @escaping MessageBuilder) {
-        waiting.append(.unary(streamID: call.streamID, reply))
+        waiting.append(.unary(call, reply))
         forget(call)
     }
 
     /// Tells the caller why the call failed.
     func finish(_ call: ServerCall, failing status: RPCStatus) {
         if call.isHandlerRunning { abandonedHandlers += 1 }
+        call.ended(status.code)
         send(status, to: call.streamID)
         if call.messages != nil { dropWaiting(of: call) }
         forget(call)
@@ -276,6 +289,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
 
     /// Says that a streaming call has no more responses.
     func finishStream(_ call: ServerCall) {
+        call.ended(nil)
         sendEnd(of: call)
         dropWaiting(of: call)
         forget(call)
@@ -323,7 +337,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
 
     private func send(_ response: WaitingResponse) -> Bool {
         switch response {
-        case .unary(let streamID, let reply): send(reply, to: streamID)
+        case .unary(let call, let reply): send(reply, of: call)
         case .streaming(let call): sendResponse(of: call)
         }
     }
@@ -344,18 +358,22 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
     /// Sends a reply, or a failure if it cannot be built; false if there is no room for it now.
     private func send(
         _ reply: (ProtoArena) throws -> ProtoMessage,
-        to streamID: UInt32
+        of call: ServerCall
     ) -> Bool {
+        let streamID = call.streamID
         let message: ProtoMessage
         do {
             message = try channel.loop.arena.build(reply)
         } catch {
-            send(error as? RPCStatus ?? router.status(error), to: streamID)
+            let status = error as? RPCStatus ?? router.status(error)
+            call.ended(status.code)
+            send(status, to: streamID)
             return true
         }
         let prefix = TTRPCEnvelope.PayloadPrefix(payloadBytes: message.packedSize)
         let dataLength = prefix.bytes + message.packedSize
         guard dataLength <= limits.frameBytesMax else {
+            call.ended(RPCStatus.replyTooLarge.code)
             send(.replyTooLarge, to: streamID)
             return true
         }
@@ -364,6 +382,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
             prefix.write(to: start)
             message.pack(to: start + prefix.bytes)
         }
+        call.ended(nil)
         return true
     }
 

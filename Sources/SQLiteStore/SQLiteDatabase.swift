@@ -1,3 +1,4 @@
+import CoreMetrics
 import Dispatch
 import FeedbackCore
 import FeedbackModel
@@ -24,16 +25,24 @@ final class SQLiteDatabase: Sendable {
     private let readQueueLengthMax: Int
     /// The reads that run or wait.
     private let readCount = Atomic(0)
+    private let readQueueLength = Meter(label: InstrumentName.readQueueLength.rawValue)
     private let logger: Logger
+    private let onStop: @Sendable (FeedbackError) -> Void
     private let status = Mutex(Status.serving)
     /// Closing waits for reads under way, so it happens on a thread of its own.
     private let closingQueue = DispatchQueue(label: "feedbackd.sqlite.close")
 
     /// - Throws: a FeedbackError with the path in its message.
-    init(path: String, limits: SQLiteStoreLimits, logger: Logger) throws {
+    init(
+        path: String,
+        limits: SQLiteStoreLimits,
+        logger: Logger,
+        onStop: @escaping @Sendable (FeedbackError) -> Void
+    ) throws {
         let path = URL(fileURLWithPath: path).path
         self.path = path
         self.logger = logger
+        self.onStop = onStop
         self.walPagesBeforeCheckpoint = limits.walPagesBeforeCheckpoint
         self.readQueueLengthMax = limits.readQueueLengthMax
         do {
@@ -70,7 +79,11 @@ final class SQLiteDatabase: Sendable {
     ) async throws -> T {
         if case .closed = status.withLock({ $0 }) { throw FeedbackError.storeIsClosed }
         let queued = readCount.add(1, ordering: .relaxed).newValue
-        defer { readCount.subtract(1, ordering: .relaxed) }
+        readQueueLength.increment()
+        defer {
+            readCount.subtract(1, ordering: .relaxed)
+            readQueueLength.decrement()
+        }
         guard queued <= readQueueLengthMax else {
             throw FeedbackError(
                 .resourceExhausted,
@@ -192,6 +205,7 @@ final class SQLiteDatabase: Sendable {
                     "errno": "\(failure.systemErrno)",
                 ]
             )
+            onStop(error)
         }
         return error
     }

@@ -31,13 +31,20 @@ public final class SQLiteStore: AlertingStore {
     ///   - path: where the file is; `-wal` and `-shm` are put beside it.
     ///   - limits: how long to wait and how much to take in.
     ///   - logger: is told when the store stops serving.
+    ///   - onStop: called once, when the store has stopped for good, with what its callers are told.
     /// - Throws: a ``FeedbackError`` with the path in its message.
     public init(
         path: String,
         limits: SQLiteStoreLimits = SQLiteStoreLimits(),
-        logger: Logger = Logger(label: "feedbackd.sqlite")
+        logger: Logger = Logger(label: "feedbackd.sqlite"),
+        onStop: @escaping @Sendable (FeedbackError) -> Void = { _ in }
     ) throws {
-        let database = try SQLiteDatabase(path: path, limits: limits, logger: logger)
+        let database = try SQLiteDatabase(
+            path: path,
+            limits: limits,
+            logger: logger,
+            onStop: onStop
+        )
         self.database = database
         self.tokens = PageTokenCodec(key: database.pageTokenKey)
         self.writes = GroupCommit(label: "feedbackd.sqlite.writer", limits: limits.writes) {

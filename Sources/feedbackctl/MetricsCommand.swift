@@ -53,15 +53,29 @@ struct MetricsCommand: AsyncParsableCommand {
 
     private func printTable(_ report: MetricsReport) {
         let headers = ["TOTAL", "UP", "DOWN", "NONE", "SATISFACTION", "APPROVAL", "AVG COMMENT"]
-        guard groupBy != nil else {
-            var table = Table(headers)
+        var table: Table
+        switch groupBy?.grouping {
+        case nil, .some(.none):
+            table = Table(headers)
             table.add(cells(report.metrics))
-            table.printOut()
-            return
+        case .session, .metadata:
+            table = Table(["GROUP"] + headers + ["APPROVAL 95 %"])
+            let all = MetricsGroup(key: "(all)", metrics: report.metrics)
+            for group in report.groups + [all] {
+                let interval = group.metrics.approvalInterval.map {
+                    String(format: "%.1f to %.1f %%", $0.lowerBound, $0.upperBound)
+                }
+                table.add([group.key] + cells(group.metrics) + [interval ?? "-"])
+            }
+        case .hour, .day:
+            let groups = TimeChart.withGaps(report.groups)
+            let chart = TimeChart(groups)
+            table = Table(["GROUP"] + headers + [TimeChart.legend])
+            for group in groups {
+                table.add([group.key] + cells(group.metrics) + [chart.bar(group.metrics)])
+            }
+            table.add(["(all)"] + cells(report.metrics) + [""])
         }
-        var table = Table(["GROUP"] + headers)
-        for group in report.groups { table.add([group.key] + cells(group.metrics)) }
-        table.add(["(all)"] + cells(report.metrics))
         table.printOut()
     }
 

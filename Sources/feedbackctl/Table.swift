@@ -15,7 +15,9 @@ struct Table {
                 column == columns - 1
                     ? cell : cell + String(repeating: " ", count: widths[column] - cell.count)
             }
-            print(cells.joined(separator: "  "))
+            var line = cells.joined(separator: "  ")
+            while line.last == " " { line.removeLast() }
+            print(line)
         }
     }
 

@@ -164,6 +164,7 @@ struct MetricsView: Encodable {
         case averageCommentLength = "average_comment_length"
         case satisfactionRate = "satisfaction_rate"
         case approvalRate = "approval_rate"
+        case approvalInterval = "approval_interval"
     }
 
     let total: Int64
@@ -173,6 +174,8 @@ struct MetricsView: Encodable {
     let averageCommentLength: Double
     let satisfactionRate: Double
     let approvalRate: Double
+    /// The least and the greatest, or null.
+    let approvalInterval: [Double]?
 
     init(_ metrics: Metrics) {
         total = metrics.total
@@ -182,6 +185,20 @@ struct MetricsView: Encodable {
         averageCommentLength = metrics.averageCommentLength
         satisfactionRate = metrics.satisfactionRate
         approvalRate = metrics.approvalRate
+        approvalInterval = metrics.approvalInterval.map { [$0.lowerBound, $0.upperBound] }
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(total, forKey: .total)
+        try container.encode(positive, forKey: .positive)
+        try container.encode(negative, forKey: .negative)
+        try container.encode(neutral, forKey: .neutral)
+        try container.encode(averageCommentLength, forKey: .averageCommentLength)
+        try container.encode(satisfactionRate, forKey: .satisfactionRate)
+        try container.encode(approvalRate, forKey: .approvalRate)
+        // With null, so that the field is always there.
+        try container.encode(approvalInterval, forKey: .approvalInterval)
     }
 }
 

@@ -28,6 +28,8 @@ struct Feedbackd: AsyncParsableCommand {
             LoggingSystem.bootstrap { label in StreamLogHandler.standardError(label: label) }
             var logger = Logger(label: "feedbackd")
             logger.logLevel = settings.logLevel
+            // Before the hooks, whose instruments are to be collected.
+            if settings.server.metricsListen != nil { FeedbackServer.collectMetrics() }
             let server = try FeedbackServer(
                 configuration: settings.server,
                 hooks: try settings.hooks.map { hook in try hook.make(logger) },
@@ -39,6 +41,7 @@ struct Feedbackd: AsyncParsableCommand {
             try await server.run(
                 onReady: {
                     ProgramPages.letGo()
+                    if let address = server.metricsAddress { Self.say("metrics at \(address)") }
                     Self.say("listening on \(server.socketPath) (store \(server.storeLocation))")
                 },
                 onHangup: { await reload.run(server) }

@@ -118,11 +118,10 @@ struct HookSettings {
     func make(_ logger: Logger) throws(FeedbackError) -> any FeedbackHook {
         do {
             return switch options {
-            case .validation(let options): try ValidationHook(options)
+            case .validation(let options): try ValidationHook(options, name: name)
             case .audit(let options): try AuditHook(options, name: name, logger: logger)
             case .notification(let options): try NotificationHook(options, logger: logger)
-            case .analytics:
-                throw FeedbackError(.unimplemented, "hooks of this kind cannot be made yet")
+            case .analytics: AnalyticsHook(name: name)
             }
         } catch {
             guard var error = error as? FeedbackError else {

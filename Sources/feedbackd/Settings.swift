@@ -48,7 +48,13 @@ struct Settings {
         server.mongoDatabase = try text("mongodb_database")
         server.mongoCollection = try text("mongodb_collection")
         server.alertsFile = try text("alerts_file")
-        server.metricsListen = try text("metrics_listen")
+        if let address = try text("metrics_listen") {
+            do {
+                server.metricsListen = try PageAddress(address)
+            } catch {
+                throw sources.fault("metrics_listen", "\(error)")
+            }
+        }
         if let policy = try text("missing_session").flatMap(MissingSessionPolicy.init(rawValue:)) {
             server.missingSession = policy
         }

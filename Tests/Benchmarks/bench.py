@@ -14,6 +14,7 @@ import report
 from counts import counts
 from durable import durable
 from footprint import footprint
+from hooks import hooks
 from measure import Section, Settings
 from mongodb import mongodb
 from programs import WORK, Failed, LeftOut
@@ -29,6 +30,7 @@ SECTIONS: list[Callable[[Settings], Section]] = [
     scale,
     footprint,
     pay_as_you_go,
+    hooks,
     grpc,
     mongodb,
     python_client,

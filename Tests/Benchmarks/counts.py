@@ -6,11 +6,12 @@ by that difference: starting and ending it, and all that is done once, counts fo
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import dataset
+import hooks
 from counting import counted, switched, traced
 from measure import Result, Section, Settings, Spread, at_most
 from programs import Server, feedbackd, peer
@@ -29,10 +30,15 @@ class Case:
     #: Where feedbackd stores, or which peer it is.
     store: str = "memory"
     peer: str = ""
+    #: Or the server itself.
+    special: Callable[[], AbstractContextManager[Server]] | None = None
 
     @contextmanager
     def server(self) -> Iterator[Server]:
-        if self.peer:
+        if self.special is not None:
+            with self.special() as server:
+                yield server
+        elif self.peer:
             yield peer(self.peer)
         elif self.store == "memory":
             yield feedbackd()
@@ -44,6 +50,8 @@ class Case:
 ONE_SESSION = ("--session", "session-0000000")
 CASES = [
     Case("add, memory"),
+    Case("add, memory, metrics", special=lambda: nullcontext(hooks.recorded())),
+    Case("add, memory, metrics, four hooks", special=hooks.hooked),
     Case("add, SQLite", store="sqlite"),
     Case("list, SQLite", ("--method", "list", *ONE_SESSION), "sqlite"),
     Case("metrics, SQLite", ("--method", "metrics"), "sqlite"),

@@ -50,9 +50,11 @@ class Server:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-def feedbackd(store: str = "memory:", name: str = "feedbackd") -> Server:
+def feedbackd(
+    store: str = "memory:", name: str = "feedbackd", options: Sequence[str] = ()
+) -> Server:
     command = [program("feedbackd"), "--socket", "SOCKET", "--store", store]
-    return Server(name, command + ["--log-level", "error"])
+    return Server(name, [*command, "--log-level", "error", *options])
 
 
 def peer(name: str) -> Server:

@@ -22,6 +22,30 @@ struct MetricsTests {
         #expect(Metrics(neutral: 2).approvalRate == 0)
     }
 
+    // The values of R. G. Newcombe, "Two-sided confidence intervals for the single proportion",
+    // Statistics in Medicine 17, 1998, table I, method 3, and of the formula by hand at the ends.
+    @Test(arguments: [
+        (81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0, 0.1611),
+        (1, 29, 0.0061, 0.1718), (10, 10, 0.7225, 1), (1, 1, 0.2065, 1), (5, 10, 0.2366, 0.7634),
+    ])
+    func approval_has_its_wilson_interval(
+        _ positive: Int64,
+        _ rated: Int64,
+        _ low: Double,
+        _ high: Double
+    ) throws {
+        let metrics = Metrics(positive: positive, negative: rated - positive, neutral: 1_000)
+        let interval = try #require(metrics.approvalInterval)
+        #expect(abs(interval.lowerBound / 100 - low) < 0.00005)
+        #expect(abs(interval.upperBound / 100 - high) < 0.00005)
+        #expect((0...100).contains(interval.lowerBound))
+        #expect((0...100).contains(interval.upperBound))
+    }
+
+    @Test func without_ratings_there_is_no_interval() {
+        #expect(Metrics(neutral: 3).approvalInterval == nil)
+    }
+
     @Test func counting_and_adding_agree() {
         var counted = Metrics()
         counted.count(.up, commentCodePoints: 2)

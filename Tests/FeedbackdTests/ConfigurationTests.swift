@@ -90,7 +90,7 @@ struct ConfigurationTests {
 
         #expect(settings.server.socketMode == 0o660)
         #expect(settings.server.allowedUIDs == [0, 1_000])
-        #expect(settings.server.metricsListen == "127.0.0.1:9464")
+        #expect(settings.server.metricsListen?.description == "127.0.0.1:9464")
         #expect(settings.server.alertsFile == "/var/lib/feedbackd/alerts.db")
         #expect(settings.hooks.map(\.name).count == 6)
         guard case .notification(let slack) = settings.hooks[2].options,

@@ -124,6 +124,64 @@ struct FeedbackctlTests {
         #expect(groups.contains("\ns0     6      4   2"))
     }
 
+    @Test func variants_are_compared_with_the_interval_of_their_approval() async throws {
+        let daemon = try await Daemon(in: folder)
+        for (session, ratings) in [("a", "udd-"), ("b", "uuuuuuuuuu"), ("c", "-")] {
+            _ = try daemon.control("metadata", "set", session, "variant=\(session.uppercased())")
+            for rating in ratings {
+                let name = ["u": "up", "d": "down"][rating] ?? "none"
+                #expect(try daemon.control("add", session, "--rating", name).code == 0)
+            }
+        }
+        let table = try daemon.control("metrics", "--group-by", "metadata:variant").output
+        #expect(
+            table == """
+                GROUP  TOTAL  UP  DOWN  NONE  SATISFACTION  APPROVAL  AVG COMMENT  APPROVAL 95 %
+                A      4      1   2     1     25.0 %        33.3 %    0.0          6.1 to 79.2 %
+                B      10     10  0     0     100.0 %       100.0 %   0.0          72.2 to 100.0 %
+                C      1      0   0     1     0.0 %         0.0 %     0.0          -
+                (all)  15     11  2     2     73.3 %        84.6 %    0.0          57.8 to 95.7 %
+
+                """
+        )
+        let report = try json(
+            daemon.control("metrics", "--group-by", "metadata:variant", "--json")
+        )
+        let groups = try #require(report["groups"] as? [[String: Any]])
+        let intervals = groups.map { ($0["metrics"] as? [String: Any])?["approval_interval"] }
+        let first = try #require(intervals.first as? [Double])
+        #expect(first.map { ($0 * 10).rounded() } == [61, 792])
+        #expect(intervals.last is NSNull)
+        let down = try daemon.control("list", "--rating", "down").output.split(separator: "\n")
+        #expect(down.count == 4)
+        #expect(down[0].split(separator: " ") == ["CREATED", "SESSION", "RATING", "COMMENT"])
+        #expect(down[1].split(separator: " ").dropFirst() == ["a", "down"])
+    }
+
+    @Test func each_day_has_a_bar_and_days_between_have_none() async throws {
+        let daemon = try await Daemon(in: folder)
+        for rating in ["up", "up", "down", "none"] {
+            #expect(try daemon.control("add", "s", "--rating", rating).code == 0)
+        }
+        // As if it had come three days ago.
+        _ = try daemon.sqlite("UPDATE hour_total SET hour = hour - 72")
+        for _ in 0..<2 { #expect(try daemon.control("add", "s", "--rating", "up").code == 0) }
+        let lines = try daemon.control("metrics", "--group-by", "day").output.split(separator: "\n")
+        let bars = lines.map { line in String(line.drop { !"█▒░".contains($0) }) }
+        #expect(
+            bars == [
+                "█ UP ▒ NONE ░ DOWN",
+                String(repeating: "█", count: 20) + String(repeating: "▒", count: 10)
+                    + String(repeating: "░", count: 10),
+                "", "", String(repeating: "█", count: 20), "",
+            ]
+        )
+        #expect(lines[2].hasSuffix("  0      0   0     0     0.0 %         0.0 %     0.0"))
+        #expect(lines[5].hasPrefix("(all)       6      4   1     1  "))
+        let hours = try daemon.control("metrics", "--group-by", "hour").output
+        #expect(hours.split(separator: "\n").count == 1 + 73 + 1)
+    }
+
     @Test func what_the_terminal_might_obey_is_shown_harmless() async throws {
         let daemon = try await Daemon(in: folder)
         _ = try daemon.control("add", "s", "--comment", "a\u{1B}[31m\nb")

@@ -1,0 +1,53 @@
+internal import CoreMetrics
+public import FeedbackCore
+public import FeedbackModel
+
+/// Counts the feedback that was stored, by rating, and the lengths of its comments, in instruments
+/// of swift-metrics.
+///
+/// They begin with 0 at every start; what the store has in all, `GetMetrics` tells.
+public struct AnalyticsHook: FeedbackHook {
+    /// The label `hook` of the instruments.
+    public let name: String
+    private let up: Counter
+    private let down: Counter
+    private let none: Counter
+    private let commentLength: Recorder
+
+    /// Makes the instruments; two hooks of one name share theirs.
+    public init(name: String) {
+        func counter(_ rating: String) -> Counter {
+            Counter(
+                label: InstrumentName.feedback.rawValue,
+                dimensions: [("hook", name), ("rating", rating)]
+            )
+        }
+        self.name = name
+        up = counter("up")
+        down = counter("down")
+        none = counter("none")
+        commentLength = Recorder(
+            label: InstrumentName.commentLength.rawValue,
+            dimensions: [("hook", name)]
+        )
+    }
+
+    /// See ``FeedbackHook``.
+    public func intercept(
+        _ feedback: FeedbackDraft,
+        context: HookContext,
+        next: HookChain.Next
+    ) async throws -> AddedFeedback {
+        let added = try await next(feedback)
+        // A repeated request was counted when it came first.
+        guard !added.replayed else { return added }
+        switch added.feedback.rating {
+        case .up: up.increment()
+        case .down: down.increment()
+        case .none: none.increment()
+        }
+        let comment = added.feedback.comment
+        if !comment.isEmpty { commentLength.record(comment.unicodeScalars.count) }
+        return added
+    }
+}

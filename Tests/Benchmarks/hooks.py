@@ -1,0 +1,84 @@
+"""What metrics and a chain of hooks add to an add, beside the memory store."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dataset import scratch_folder
+from measure import (
+    CPU,
+    Result,
+    Sample,
+    Section,
+    Settings,
+    Spread,
+    at_most,
+    fresh,
+    in_turn,
+    ttrpc_load,
+)
+from programs import Failed, Server, feedbackd
+
+PLAIN, RECORDED, HOOKED = "feedbackd", "feedbackd, metrics", "feedbackd, metrics, four hooks"
+SHAPE = (8, 8)
+#: The load's feedback is up: nobody is alerted.
+CHAIN = """\
+hooks:
+  order: [check, audit, alert, analytics]
+  check:
+    kind: validation
+    require_comment_on: [down]
+    comment_max: 1000
+  audit:
+    kind: audit
+    file: {audit}
+  alert:
+    kind: notification
+    on: [down]
+    webhook_url: http://127.0.0.1:9/
+  analytics:
+    kind: analytics
+"""
+
+
+#: Any port that is free.
+METRICS = ["--metrics-listen", "127.0.0.1:0"]
+
+
+def recorded() -> Server:
+    """feedbackd that collects metrics."""
+    return feedbackd(name=RECORDED, options=METRICS)
+
+
+@contextmanager
+def hooked() -> Iterator[Server]:
+    """The same with a chain of four hooks; the audit's file must grow."""
+    with scratch_folder() as folder:
+        audit = folder / "audit.jsonl"
+        config = folder / "hooks.yaml"
+        config.write_text(CHAIN.format(audit=audit))
+        yield feedbackd(name=HOOKED, options=[*METRICS, "--config", str(config)])
+        if not audit.exists() or audit.stat().st_size == 0:
+            raise Failed("the audit hook wrote nothing: the chain was not there")
+
+
+def hooks(settings: Settings) -> Section:
+    """Processor time of metrics and of a chain of four hooks, 8 x 8, memory store."""
+    section = Section("hooks", "What metrics and four hooks cost, 8 x 8, memory store")
+    with hooked() as server:
+        contenders = {
+            server.name: fresh(server, ttrpc_load, SHAPE, settings)
+            for server in [feedbackd(), recorded(), server]
+        }
+        section.samples = in_turn(contenders, settings.rounds)
+    section.compare("", "CPU per add with metrics", CPU, RECORDED, PLAIN, at_most(1.03))
+    _add_difference(section, "four hooks, CPU per add", HOOKED, RECORDED, 5)
+    return section
+
+
+def _add_difference(section: Section, what: str, ours: str, theirs: str, limit_us: float) -> None:
+    """How much more one costs than the other, round by round."""
+    pairs: list[tuple[Sample, Sample]] = list(
+        zip(section.samples[ours], section.samples[theirs], strict=True)
+    )
+    differences = Spread.of([CPU.of(a) - CPU.of(b) for a, b in pairs])
+    section.results.append(Result("hooks", what, CPU.unit, differences, at_most(limit_us)))
