@@ -30,6 +30,9 @@ struct AlertDelivery: Sendable {
 
     /// How many alerts are taken from the outbox at once.
     private static let batchMax = 64
+    /// How long to wait for a wake-up before looking all the same: alerts may also be queued, or
+    /// become due, without one.
+    private static let idleMax = Duration.seconds(2)
 
     let rule: String
     let sink: any AlertSink
@@ -48,7 +51,7 @@ struct AlertDelivery: Sendable {
                 if due.isEmpty {
                     let next = try await outbox.nextDue(of: rule)
                     let pause = next.map { Duration.milliseconds($0.milliseconds(since: .now)) }
-                    await wakeUp.wait(atMost: pause)
+                    await wakeUp.wait(atMost: min(pause ?? Self.idleMax, Self.idleMax))
                     continue
                 }
                 if receiver.failures > 0 {
@@ -56,7 +59,7 @@ struct AlertDelivery: Sendable {
                     let tooOld = due.filter { age(of: $0, at: .now) > giveUpAfter }
                     if tooOld.count > 1 {
                         instruments.dead.increment(by: tooOld.count)
-                        try await outbox.settle(
+                        try await settle(
                             tooOld.map {
                                 AlertOutcome(id: $0.id, next: .dead(error: receiver.error))
                             }
@@ -81,11 +84,13 @@ struct AlertDelivery: Sendable {
     private struct Receiver {
         /// How often in a row it was not there.
         var failures = 0
+        /// How often in a row it has refused all that it was given.
+        var refusals = 0
         var error = ""
     }
 
     /// Tries all of them and notes what became of each; how long to pause if the receiver is not
-    /// there.
+    /// there, or wants none of them.
     private func deliver(
         _ due: ArraySlice<QueuedAlert>,
         _ receiver: inout Receiver
@@ -97,7 +102,7 @@ struct AlertDelivery: Sendable {
             let part = rest.prefix(sink.deliveriesMax)
             rest = rest.dropFirst(part.count)
             let deliveries = await deliver(part)
-            let unavailable = deliveries.compactMap { delivery -> (String, Duration?)? in
+            let unavailable = deliveries.lazy.compactMap { delivery -> (String, Duration?)? in
                 guard case .unavailable(let error, let retryAfter) = delivery else { return nil }
                 return (error, retryAfter)
             }
@@ -107,13 +112,17 @@ struct AlertDelivery: Sendable {
                     max: backoff.receiverMax
                 )
                 pause = max(own, min(retryAfter ?? .zero, backoff.askedMax))
-                note(error, isFirst: receiver.failures == 0)
+                note("alerts cannot be delivered: \(error)", isFirst: receiver.failures == 0)
                 receiver = Receiver(failures: receiver.failures + 1, error: error)
-            } else {
-                if receiver.failures > 0 {
+            } else if deliveries.contains(.delivered) {
+                if receiver.failures + receiver.refusals > 0 {
                     logger.notice("alerts are delivered again", metadata: ["hook": "\(rule)"])
                 }
                 receiver = Receiver()
+            } else if case .refused(let error)? = deliveries.first {
+                pause = backoff.interval(failures: receiver.refusals, max: backoff.receiverMax)
+                note("alerts are refused: \(error)", isFirst: receiver.refusals == 0)
+                receiver = Receiver(refusals: receiver.refusals + 1)
             }
             for (alert, delivery) in zip(part, deliveries) {
                 let outcome = outcome(of: alert, delivery, pause: pause)
@@ -125,8 +134,31 @@ struct AlertDelivery: Sendable {
                 outcomes.append(outcome)
             }
         }
-        try await outbox.settle(outcomes)
+        try await settle(outcomes)
         return pause
+    }
+
+    /// Notes what became of alerts, before any other is tried: those delivered would be so again.
+    private func settle(_ outcomes: [AlertOutcome]) async throws {
+        let dead = outcomes.count {
+            if case .dead = $0.next { true } else { false }
+        }
+        if dead > 0 {
+            logger.warning(
+                "\(dead) alerts are given up: see feedbackctl alerts",
+                metadata: ["hook": "\(rule)"]
+            )
+        }
+        var failures = 0
+        while true {
+            do {
+                return try await outbox.settle(outcomes)
+            } catch {
+                let pause = backoff.interval(failures: failures, max: backoff.receiverMax)
+                failures += 1
+                try await Task.sleep(for: pause)
+            }
+        }
     }
 
     private func deliver(_ alerts: ArraySlice<QueuedAlert>) async -> [Delivery] {
@@ -180,12 +212,8 @@ struct AlertDelivery: Sendable {
         .milliseconds(moment.milliseconds(since: alert.queuedAt))
     }
 
-    private func note(_ error: String, isFirst: Bool) {
+    private func note(_ trouble: String, isFirst: Bool) {
         let level: Logger.Level = isFirst ? .warning : .debug
-        logger.log(
-            level: level,
-            "alerts cannot be delivered: \(error)",
-            metadata: ["hook": "\(rule)"]
-        )
+        logger.log(level: level, "\(trouble)", metadata: ["hook": "\(rule)"])
     }
 }

@@ -18,6 +18,10 @@ struct CommandSink: AlertSink {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: command[0])
         process.arguments = Array(command.dropFirst())
+        // The daemon's settings may hold the secrets of its store and of other hooks.
+        process.environment = ProcessInfo.processInfo.environment.filter {
+            !$0.key.hasPrefix("FEEDBACKD_")
+        }
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
         let input: FileHandle
@@ -40,9 +44,11 @@ struct CommandSink: AlertSink {
                 continuation.resume(returning: nil)
                 return
             }
+            // The process has it now.
+            try? input.close()
             let id = process.processIdentifier
-            Self.timers.asyncAfter(deadline: .now() + timeout / .seconds(1)) {
-                guard process.isRunning else { return }
+            Self.timers.asyncAfter(deadline: .now() + timeout / .seconds(1)) { [weak process] in
+                guard let process, process.isRunning else { return }
                 wasKilled.store(true, ordering: .relaxed)
                 // With what it has started itself.
                 kill(getpgid(id) == id ? -id : id, SIGKILL)

@@ -91,9 +91,15 @@ public final class NotificationHook: BackgroundHook {
         context: HookContext,
         next: HookChain.Next
     ) async throws -> AddedFeedback {
-        let added = try await next(feedback, alerting: options.rule)
-        if !added.replayed, options.rule.ratings.contains(added.feedback.rating) { wakeUp.signal() }
-        return added
+        do {
+            let added = try await next(feedback, alerting: options.rule)
+            if options.rule.ratings.contains(added.feedback.rating) { wakeUp.signal() }
+            return added
+        } catch {
+            // A hook further in may have failed after the feedback was stored.
+            wakeUp.signal()
+            throw error
+        }
     }
 
     /// See ``BackgroundHook``.

@@ -27,7 +27,8 @@ final class WebhookSink: AlertSink {
 
     let deliveriesMax = 4
     private let url: String
-    private let headers: [String: String]
+    /// As curl takes them.
+    private let headers: [String]
     private let body: AlertBody
     private let timeout: Duration
     private let idle: Mutex<[Worker]>
@@ -36,7 +37,15 @@ final class WebhookSink: AlertSink {
     init(url: String, headers: [String: String], body: AlertBody, timeout: Duration) {
         _ = Self.isCurlReady
         self.url = url
-        self.headers = headers
+        var own = ["Content-Type": body.contentType]
+        for name in headers.keys where name.lowercased() == "content-type" { own = [:] }
+        self.headers =
+            own.merging(headers) { $1 }
+            .filter { $0.key.lowercased() != "idempotency-key" }
+            // Curl's way to send a field without a value.
+            .map { $1.isEmpty ? "\($0);" : "\($0): \($1)" }
+            // It would wait a second for the receiver's leave to send a long body.
+            + ["Expect:"]
         self.body = body
         self.timeout = timeout
         idle = Mutex((0..<deliveriesMax).map { Worker(number: $0) })
@@ -58,13 +67,10 @@ final class WebhookSink: AlertSink {
         guard let curl = worker.reset() else {
             return .unavailable("no memory for a connection", retryAfter: nil)
         }
-        var fields = headers
-        fields["Content-Type"] = body.contentType
-        fields["Idempotency-Key"] = "\(alert.feedbackID)-\(alert.rule)"
-        // Curl would wait a second for the receiver's leave to send a long body.
-        fields["Expect"] = ""
         var list: UnsafeMutablePointer<curl_slist>?
-        for (name, value) in fields { list = curl_slist_append(list, "\(name): \(value)") }
+        for field in headers { list = curl_slist_append(list, field) }
+        let key = "Idempotency-Key: \(alert.feedbackID)-\(alert.rule)"
+        list = curl_slist_append(list, key)
         defer { curl_slist_free_all(list) }
         let milliseconds = Int(timeout / .milliseconds(1))
         let text = body.text(for: alert)
@@ -85,8 +91,8 @@ final class WebhookSink: AlertSink {
                 curl_set_header(
                     curl,
                     { line, size, count, isComplete in
-                        // The line that ends the headers has nothing but its end.
-                        if size * count == 2 { isComplete?.storeBytes(of: true, as: Bool.self) }
+                        // The line that ends the headers has nothing but its end: CR LF, or LF.
+                        if size * count <= 2 { isComplete?.storeBytes(of: true, as: Bool.self) }
                         return size * count
                     },
                     isComplete

@@ -45,16 +45,26 @@ public struct AlertRule: Sendable, Hashable, Codable {
         case .share(let length, let limit):
             // Before there are so many, a share would say little.
             newest.count >= length && share(newest.prefix(length)) > limit
-                && (newest.count == length || share(newest.dropFirst()) <= limit)
+                && !wasAbove(limit, length, newest)
         }
+    }
+
+    /// Whether the share was above the limit already when the last of the ratings came before.
+    private func wasAbove(_ limit: Double, _ length: Int, _ newest: [Rating]) -> Bool {
+        guard let last = newest.dropFirst().firstIndex(where: { ratings.contains($0) }),
+            newest.count >= last + length
+        else { return false }
+        return share(newest[last..<(last + length)]) > limit
     }
 
     /// How many ratings the condition looks at, the new one included.
     package var historyLength: Int {
         switch condition {
         case .every: 0
-        // One more tells whether the row, or the share, was there before.
-        case .inARow(let length), .share(let length, _): length + 1
+        // One more tells whether the row was there before.
+        case .inARow(let length): min(max(length, 0), Self.windowMax) + 1
+        // And so many more tell what the share was when the last of the ratings came.
+        case .share(let length, _): 2 * min(max(length, 0), Self.windowMax)
         }
     }
 

@@ -11,20 +11,29 @@ import Synchronization
 /// that was not stored.
 ///
 /// ``Alert/totalCount`` counts what came through this file: one host's feedback since the rule has
-/// its name. Shares of all sessions look back one day.
+/// its name. One process at a time uses a file.
 public final class AlertFileStore: AlertingStore {
     private struct State {
         var file: SQLiteStore?
+        var lock: FileLock?
+        var openedAt = ContinuousClock.now
         /// The unconfirmed alerts whose appends are under way.
         var appending: Set<Int64> = []
+        /// When the appends ended of which it is not known whether they have stored anything.
+        var undecidedSince: [Int64: ContinuousClock.Instant] = [:]
         var confirming: Task<Void, Never>?
     }
 
-    /// What is not found by then was not stored, whatever became of its call.
+    /// What is not found so long after its call was not stored, whatever became of that.
     private static let findTimeout = Duration.seconds(60)
     /// How long to wait before what is open is looked up again.
     private static let pause = Duration.seconds(2)
-    private static let shareLooksBackMilliseconds = Timestamp.dayMilliseconds
+    /// How long one look into the store may take.
+    private static let readTimeout = Duration.seconds(5)
+    /// How far back a share of all sessions is looked for, more and more until it is found.
+    private static let looksBackMilliseconds: [Int64?] = [
+        Timestamp.dayMilliseconds, 30 * Timestamp.dayMilliseconds, nil,
+    ]
 
     private let store: any Store
     private let path: @Sendable () throws -> String
@@ -55,7 +64,11 @@ public final class AlertFileStore: AlertingStore {
     public func open() throws {
         try state.withLock { state in
             if state.file != nil { return }
-            state.file = try SQLiteStore(path: path(), logger: logger)
+            let path = try path()
+            let file = try SQLiteStore(path: path, logger: logger)
+            state.lock = try FileLock("\(path)-lock")
+            state.file = file
+            state.openedAt = .now
             state.confirming = Task { [weak self, wakeUp] in
                 while !Task.isCancelled {
                     let isAnyOpen = await self?.confirmAll() ?? false
@@ -96,20 +109,47 @@ public final class AlertFileStore: AlertingStore {
             self.state.withLock { $0.appending.formUnion(ids) }
             return ids
         }
-        defer {
-            state.withLock { $0.appending.subtract(ids) }
-            wakeUp.signal()
+        do {
+            let added = try await store.append(
+                feedback,
+                missingSession: missingSession,
+                context: context
+            )
+            await ended(ids, in: file, isStored: !added.replayed)
+            return added
+        } catch {
+            let isDecided = (error as? FeedbackError)?.code.meansNothingWasStored ?? false
+            await ended(ids, in: file, isStored: isDecided ? false : nil)
+            throw error
         }
-        return try await store.append(feedback, missingSession: missingSession, context: context)
+    }
+
+    /// Lets alerts be confirmed, or removes them; nil is for what has to be found out.
+    private func ended(_ ids: [Int64], in file: SQLiteStore, isStored: Bool?) async {
+        if isStored == false {
+            // If that fails, they are looked up like those of which nothing is known.
+            try? await file.alerts.write { alerts in
+                for id in ids { try alerts.delete(id) }
+            }
+        }
+        state.withLock { state in
+            state.appending.subtract(ids)
+            if isStored != true { for id in ids { state.undecidedSince[id] = .now } }
+        }
+        wakeUp.signal()
     }
 
     /// See ``Store``.
     public func close() async {
         let (file, confirming) = state.withLock { ($0.file, $0.confirming) }
         confirming?.cancel()
-        await confirming?.value
         await store.close()
+        await confirming?.value
         await file?.close()
+        state.withLock { state in
+            state.file = nil
+            state.lock = nil
+        }
     }
 
     private var file: SQLiteStore? { state.withLock { $0.file } }
@@ -130,8 +170,31 @@ public final class AlertFileStore: AlertingStore {
                 }
                 guard let end = batch.last?.0.id else { break }
                 last = end
-                for (alert, rule) in batch where !isAppending(alert.id) {
-                    if try await !confirm(alert, rule, in: file) { isAnyOpen = true }
+                var decisions: [Decision] = []
+                defer {
+                    let ids = decisions.map(\.alert.id)
+                    state.withLock { for id in ids { $0.undecidedSince[id] = nil } }
+                }
+                for (alert, rule) in batch where !isAppending(alert.id) && !Task.isCancelled {
+                    if let decision = try await decide(alert, rule) {
+                        decisions.append(decision)
+                    } else {
+                        isAnyOpen = true
+                    }
+                }
+                if decisions.isEmpty { continue }
+                try await file.alerts.write { [decisions] alerts in
+                    for decision in decisions {
+                        if let count = decision.sessionCount {
+                            try alerts.confirm(
+                                decision.alert,
+                                isMet: decision.isMet,
+                                sessionCount: count
+                            )
+                        } else {
+                            try alerts.delete(decision.alert.id)
+                        }
+                    }
                 }
             }
         } catch {
@@ -143,41 +206,47 @@ public final class AlertFileStore: AlertingStore {
 
     private func isAppending(_ id: Int64) -> Bool { state.withLock { $0.appending.contains(id) } }
 
-    /// Makes the alert pending or removes it; false if neither can be decided yet.
-    private func confirm(
-        _ queued: QueuedAlert,
-        _ rule: AlertRule,
-        in file: SQLiteStore
-    ) async throws -> Bool {
+    /// What is to become of an unconfirmed alert.
+    private struct Decision {
+        let alert: QueuedAlert
+        var isMet = false
+        /// How many of the rule's ratings the session has had; nil if the feedback is not stored.
+        var sessionCount: Int64?
+    }
+
+    /// Nil if it cannot be decided yet.
+    private func decide(_ queued: QueuedAlert, _ rule: AlertRule) async throws -> Decision? {
         let alert = queued.alert
         let upToIt = TimeRange(until: alert.createdAt.advanced(byMilliseconds: 1))
         let ofSession = FeedbackQuery(sessionID: alert.sessionID, created: upToIt)
         let metrics = try await store.metrics(
-            MetricsQuery(sessionID: alert.sessionID, created: upToIt)
+            MetricsQuery(sessionID: alert.sessionID, created: upToIt),
+            context: Self.readContext
         ).metrics
-        guard let found = try await find(alert, in: ofSession, rule.historyLength) else {
-            let age = Timestamp.now.milliseconds(since: alert.createdAt)
-            guard age > Int64(Self.findTimeout / .milliseconds(1)) else { return false }
-            try await file.alerts.write { try $0.delete(queued.id) }
-            return true
+        let isRow = if case .inARow = rule.condition { true } else { false }
+        let length = isRow ? rule.historyLength : 1
+        guard let found = try await find(alert, in: ofSession, length) else {
+            let since = state.withLock { $0.undecidedSince[queued.id] ?? $0.openedAt }
+            return .now - since > Self.findTimeout ? Decision(alert: queued) : nil
         }
         var history = found.history
         if case .share = rule.condition {
-            var ofAll = FeedbackQuery(created: upToIt)
-            ofAll.created.from = alert.createdAt.advanced(
-                byMilliseconds: -Self.shareLooksBackMilliseconds
-            )
-            history = try await find(alert, in: ofAll, rule.historyLength)?.history ?? []
+            for milliseconds in Self.looksBackMilliseconds {
+                var ofAll = FeedbackQuery(created: upToIt)
+                ofAll.created.from = milliseconds.map {
+                    alert.createdAt.advanced(byMilliseconds: -$0)
+                }
+                history = try await find(alert, in: ofAll, rule.historyLength)?.history ?? []
+                if history.count >= rule.historyLength { break }
+            }
         }
-        let isMet = rule.isMet(by: history)
         let count =
             rule.ratings.reduce(0) { $0 + metrics.count(of: $1) }
             - Int64(found.newer.count { rule.ratings.contains($0) })
-        try await file.alerts.write {
-            try $0.confirm(queued, isMet: isMet, sessionCount: count)
-        }
-        return true
+        return Decision(alert: queued, isMet: rule.isMet(by: history), sessionCount: count)
     }
+
+    private static var readContext: CallContext { CallContext(deadline: .now + readTimeout) }
 
     /// The alert's feedback in a list of feedback up to its millisecond.
     private struct Found {
@@ -199,7 +268,7 @@ public final class AlertFileStore: AlertingStore {
         query.pageSize = FieldLimits.pageSizeDefault
         var found = Found()
         repeat {
-            let page = try await store.list(query)
+            let page = try await store.list(query, context: Self.readContext)
             for feedback in page.feedbacks {
                 if found.history.isEmpty, feedback.id != alert.feedbackID {
                     found.newer.append(feedback.rating)
@@ -253,5 +322,23 @@ extension AlertFileStore {
     }
 
     /// See ``Store``.
-    public func health() async -> StoreHealth { await store.health() }
+    ///
+    /// Without the file, feedback that is to be told is refused.
+    public func health() async -> StoreHealth {
+        let health = await store.health()
+        guard health == .serving, let file else { return health }
+        return await file.health()
+    }
+}
+
+extension FeedbackError.Code {
+    /// Whether an append that ended so has stored nothing, and will not any more.
+    fileprivate var meansNothingWasStored: Bool {
+        switch self {
+        case .invalidArgument, .notFound, .permissionDenied, .resourceExhausted,
+            .failedPrecondition:
+            true
+        default: false
+        }
+    }
 }

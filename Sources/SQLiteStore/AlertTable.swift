@@ -46,18 +46,26 @@ struct AlertTable {
         return db.lastInsertedRowID
     }
 
+    /// What is due later than any pause lasts was so by a clock that was set back since.
+    private static let dueLatest = 2 * Timestamp.hourMilliseconds
+
     func due(of rule: String, at now: Timestamp, limit: Int) throws -> [QueuedAlert] {
-        var row = try PreparedStatement(
-            """
-            SELECT \(Self.columns) FROM alert WHERE state = 1 AND rule = ? AND due_at <= ?
-            ORDER BY due_at, id LIMIT ?
-            """,
-            db
-        )
-        try row.bind(rule)
-        try row.bind(now.millisecondsSinceEpoch)
-        try row.bind(Int64(limit))
-        return try rows(&row)
+        for (comparison, bound) in [("<=", 0), (">", Self.dueLatest)] {
+            var row = try PreparedStatement(
+                """
+                SELECT \(Self.columns) FROM alert
+                WHERE state = 1 AND rule = ? AND due_at \(comparison) ?
+                ORDER BY due_at, id LIMIT ?
+                """,
+                db
+            )
+            try row.bind(rule)
+            try row.bind(now.millisecondsSinceEpoch + bound)
+            try row.bind(Int64(limit))
+            let alerts = try rows(&row)
+            if !alerts.isEmpty { return alerts }
+        }
+        return []
     }
 
     func nextDue(of rule: String) throws -> Timestamp? {
@@ -88,6 +96,8 @@ struct AlertTable {
     }
 
     /// Unconfirmed alerts with their rules, in the order of their ids.
+    ///
+    /// A rule that cannot be read tells of everything.
     func unconfirmed(after id: Int64, limit: Int) throws -> [(QueuedAlert, AlertRule)] {
         try list(.unconfirmed, after: id, limit: limit).map { alert in
             var row = try PreparedStatement(
@@ -95,16 +105,19 @@ struct AlertTable {
                 db
             )
             try row.bind(alert.id)
-            guard try row.step(),
-                let rule = try? JSONDecoder().decode(AlertRule.self, from: Data(row.text(0).utf8))
-            else { throw FeedbackError(.dataLoss, "an unconfirmed alert has no rule") }
-            return (alert, rule)
+            let json = try row.step() ? row.text(0) : ""
+            let rule = try? JSONDecoder().decode(AlertRule.self, from: Data(json.utf8))
+            return (alert, rule ?? AlertRule(name: alert.alert.rule))
         }
     }
 
     /// Counts one more of the alert's rule and makes it pending, or deletes it if it is not to be
     /// told.
     func confirm(_ alert: QueuedAlert, isMet: Bool, sessionCount: Int64) throws {
+        // By whom else it may have been.
+        var row = try PreparedStatement("SELECT 1 FROM alert WHERE id = ? AND state = 0", db)
+        try row.bind(alert.id)
+        guard try row.step() else { return }
         var add = try PreparedStatement(
             """
             INSERT INTO alert_total (rule, total) VALUES (?, 1)
@@ -143,12 +156,18 @@ struct AlertTable {
         try row.run()
     }
 
+    /// How many ``retry(_:at:)`` changes at most without ids.
+    static let retriedMax = 1_000
+
     /// Makes dead alerts pending again; returns how many.
     func retry(_ ids: [Int64], at now: Timestamp) throws -> Int {
         let assignments = "state = 1, queued_at = ?1, due_at = ?1, attempts = 0"
         if ids.isEmpty {
             var update = try PreparedStatement(
-                "UPDATE alert SET \(assignments) WHERE state = 2",
+                """
+                UPDATE alert SET \(assignments)
+                WHERE id IN (SELECT id FROM alert WHERE state = 2 LIMIT \(Self.retriedMax))
+                """,
                 db
             )
             try update.bind(now.millisecondsSinceEpoch)
@@ -196,7 +215,10 @@ struct AlertTable {
 
     private func rows(_ row: inout PreparedStatement) throws -> [QueuedAlert] {
         var alerts: [QueuedAlert] = []
-        while try row.step() { alerts.append(try Self.alert(row)) }
+        while try row.step() {
+            // One that is damaged must not hold up the others.
+            if let alert = try? Self.alert(row) { alerts.append(alert) }
+        }
         return alerts
     }
 

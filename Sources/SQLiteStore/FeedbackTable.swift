@@ -60,7 +60,7 @@ enum FeedbackTable {
         return try row.step() ? try feedback(row, sessionID: sessionID) : nil
     }
 
-    /// The last ratings of a session, or of all, newest first.
+    /// The last ratings of a session, or of all, newest first; one that is damaged is none.
     static func newestRatings(
         _ count: Int,
         ofSession session: Int64? = nil,
@@ -77,7 +77,7 @@ enum FeedbackTable {
         try row.bind(Int64(count))
         if isOne { try row.bind(session) }
         var ratings: [Rating] = []
-        while try row.step() { ratings.append(try rating(row, 0)) }
+        while try row.step() { ratings.append((try? rating(row, 0)) ?? .none) }
         return ratings
     }
 

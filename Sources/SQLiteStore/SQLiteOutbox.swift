@@ -37,7 +37,13 @@ struct SQLiteOutbox: AlertOutbox {
     }
 
     func retry(_ ids: [Int64], at now: Timestamp) async throws -> Int {
-        try await write { try $0.retry(ids, at: now) }
+        var total = 0
+        while true {
+            // Other writes come between.
+            let count = try await write { try $0.retry(ids, at: now) }
+            total += count
+            if !ids.isEmpty || count < AlertTable.retriedMax { return total }
+        }
     }
 
     /// Makes the changes in a transaction that they may share with other writes.

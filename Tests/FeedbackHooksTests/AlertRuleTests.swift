@@ -22,7 +22,9 @@ struct AlertRuleTests {
         #expect(rule.isMet(by: [.down, .down, .down, .up]))
         #expect(rule.isMet(by: [.down, .down, .down, .up, .up]))
         #expect(!rule.isMet(by: [.down, .down, .down, .up, .down]))
-        #expect(rule.historyLength == 5)
+        #expect(rule.isMet(by: [.down, .up, .down, .down, .down]), "nothing was told of it yet")
+        #expect(!rule.isMet(by: [.down, .up, .down, .down, .down, .up]))
+        #expect(rule.historyLength == 8)
     }
 
     @Test("every feedback of several ratings")

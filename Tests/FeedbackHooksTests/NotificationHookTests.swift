@@ -221,6 +221,79 @@ struct NotificationHookTests {
         }
     }
 
+    @Test("a command has no secrets of the daemon, and leaves nothing open")
+    func commandSurroundings() async throws {
+        setenv("FEEDBACKD_STORE", "mongodb://user:secret@host", 1)
+        defer { unsetenv("FEEDBACKD_STORE") }
+        let output = folder.path("output")
+        let options = NotificationHook.Options(
+            rule: AlertRule(name: "hook"),
+            sink: .command(["/bin/sh", "-c", "env >> \(output)"])
+        )
+        func openFiles() throws -> Int {
+            let links = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
+            return links.count {
+                let path = try? FileManager.default.destinationOfSymbolicLink(
+                    atPath: "/proc/self/fd/\($0)"
+                )
+                return path?.contains("feedbackd-alert") == true
+            }
+        }
+        try await withService(options) { service in
+            for _ in 0..<5 {
+                _ = try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
+            }
+            try await expectSoon { try await pending().isEmpty }
+            #expect(try openFiles() == 0)
+        }
+        let text = try String(contentsOfFile: output, encoding: .utf8)
+        #expect(text.contains("PATH="))
+        #expect(!text.contains("secret"))
+    }
+
+    @Test("an alert whose add failed after it was stored is delivered all the same")
+    func failureAfterStorage() async throws {
+        struct Failing: FeedbackHook {
+            func intercept(
+                _ feedback: FeedbackDraft,
+                context: HookContext,
+                next: HookChain.Next
+            ) async throws -> AddedFeedback {
+                _ = try await next(feedback)
+                throw FeedbackError(.unavailable, "after")
+            }
+        }
+        let receiver = try await WebhookReceiver()
+        let hook = try NotificationHook(webhook(receiver), logger: .silent)
+        let service = FeedbackService(store: store, hooks: [hook, Failing()])
+        service.start()
+        await #expect(throws: FeedbackError.self) {
+            try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
+        }
+        try await expectSoon { try receiver.requests().count == 1 }
+        await service.stop()
+    }
+
+    @Test("headers are sent once, whatever their case, and may be empty")
+    func headers() async throws {
+        let receiver = try await WebhookReceiver()
+        let headers = ["content-type": "text/x", "idempotency-key": "no", "X-Empty": ""]
+        let options = webhook(receiver) {
+            $0.sink = .webhook(url: receiver.url, headers: headers)
+        }
+        try await withService(options) { service in
+            let added = try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
+            try await expectSoon { try receiver.requests().count == 1 }
+            let request = try #require(try receiver.requests().first)
+            #expect(request.headers["content-type"] == "text/x")
+            #expect(request.headers["Content-Type"] == nil)
+            #expect(request.headers["X-Empty"] == "")
+            let id = try #require(added.feedback.id)
+            #expect(request.headers["Idempotency-Key"] == "\(id)-hook")
+            #expect(request.headers["idempotency-key"] == nil)
+        }
+    }
+
     @Test("the log has a line without the comment")
     func log() async throws {
         let lines = LogLines()

@@ -143,6 +143,10 @@ struct AlertsTests {
         for (body, count) in zip(bodies, 1...3) {
             #expect(body.contains(#""count":\#(count),"total_count":\#(count),"#))
         }
+        // Nothing else wakes the delivery.
+        #expect(try second.control("add", "s", "--rating", "down").code == 0)
+        let isLastPosted = try await eventually { try receiver.requests().count == 4 }
+        #expect(isLastPosted)
         #expect(try second.control("alerts", "list", "--pending").output.contains("0 of 0"))
     }
 }

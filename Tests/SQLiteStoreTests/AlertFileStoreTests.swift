@@ -81,6 +81,34 @@ struct AlertFileStoreTests {
         await store.close()
     }
 
+    @Test func what_is_surely_not_stored_leaves_nothing_to_look_up() async throws {
+        let store = try open()
+        let service = FeedbackService(
+            store: store,
+            hooks: [Telling()],
+            missingSession: .reject
+        )
+        let draft = FeedbackDraft(sessionID: "unknown", rating: .down)
+        await #expect(throws: FeedbackError.self) { try await service.add(draft) }
+        try await add(store, "r")
+        try await add(store, "r")
+        let isQueued = try await eventually { try await queued(store).count == 1 }
+        #expect(isQueued)
+        await store.close()
+        let file = try SQLiteStore(path: directory.file("alerts.db"))
+        let rest = try await file.database.read { try AlertTable($0).count(.unconfirmed) }
+        #expect(rest == 0)
+        await file.close()
+    }
+
+    @Test func a_second_process_is_told_to_use_another_file() async throws {
+        let store = try open()
+        #expect(throws: FeedbackError.self) { try open() }
+        await store.close()
+        let next = try open()
+        await next.close()
+    }
+
     @Test func the_total_survives_a_restart() async throws {
         let store = try open()
         try await add(store)
