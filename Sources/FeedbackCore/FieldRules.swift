@@ -121,7 +121,7 @@ private struct Faults {
         // Each code point has at least one byte: most comments need no counting.
         let max = FieldLimits.commentCodePointsMax
         guard comment.utf8.count > max else { return }
-        let length = comment.unicodeScalars.count
+        let length = comment.codePointCount
         if length > max { add("comment", "must be at most \(max) code points, has \(length)") }
     }
 

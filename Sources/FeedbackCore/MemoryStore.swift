@@ -168,7 +168,7 @@ public final class MemoryStore: ImmediateStore, AlertingStore {
         var groups: [ExactText: Metrics] = [:]
         let filter = FeedbackQuery(sessionID: query.sessionID, created: query.created)
         for feedback in state.feedbacks where filter.matches(feedback) {
-            let length = Int64(feedback.comment.unicodeScalars.count)
+            let length = Int64(feedback.comment.codePointCount)
             whole.count(feedback.rating, commentCodePoints: length)
             let key: String
             switch query.grouping {

@@ -47,7 +47,7 @@ public struct AnalyticsHook: FeedbackHook {
         case .none: none.increment()
         }
         let comment = added.feedback.comment
-        if !comment.isEmpty { commentLength.record(comment.unicodeScalars.count) }
+        if !comment.isEmpty { commentLength.record(comment.codePointCount) }
         return added
     }
 }

@@ -216,10 +216,11 @@ struct AppendBatch {
     private func update(_ group: Group) -> BSONDocument {
         let feedbacks = group.members.map { appends[$0].feedback }
         let elements = feedbacks.map { BSON.document(FeedbackDocument.element($0)) }
-        let time = feedbacks.last?.createdAt ?? .now
+        let time = feedbacks.map(\.createdAt).max() ?? .now
         var update: BSONDocument = [
             "$push": ["feedbacks": ["$each": .array(elements)]],
-            "$set": ["updated_at": .date(time.millisecondsSinceEpoch)],
+            // Never back: by it, lists of a span of time find their sessions.
+            "$max": ["updated_at": .date(time.millisecondsSinceEpoch)],
         ]
         if group.missingSession == .create {
             var session = FeedbackDocument.newSession(group.session.text, at: time)

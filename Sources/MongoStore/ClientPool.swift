@@ -13,10 +13,20 @@ final class ClientPool: Sendable {
     ///   - uri: the deployment; it need not be reachable.
     ///   - clientsMax: how many clients may be lent at once.
     ///   - timeoutMax: bounds the URI's timeouts of connecting and of the socket; nil leaves them.
+    ///   - retriesWrites: whether the server is to remember writes so that they can be retried, as
+    ///     the URI says; not for those that can be repeated as they are.
     /// - Throws: INVALID_ARGUMENT if the URI's options exclude each other.
-    init(_ uri: MongoURI, clientsMax: Int, timeoutMax: Duration? = nil) throws {
+    init(
+        _ uri: MongoURI,
+        clientsMax: Int,
+        timeoutMax: Duration? = nil,
+        retriesWrites: Bool = true
+    ) throws {
         Mongoc.start()
         (pool, serverTimeMax) = try uri.withDefaults(timeoutMax: timeoutMax) { uri, timeMax in
+            if !retriesWrites {
+                mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYWRITES, false)
+            }
             guard let pool = mongoc_client_pool_new_with_error(uri, nil) else {
                 throw FeedbackError(
                     .invalidArgument,

@@ -2,9 +2,11 @@ import FeedbackCore
 import FeedbackModel
 import Logging
 
-/// The index by which lists and metrics of a span of time find the documents that they need.
+/// The index by which lists and metrics of a span of time find the documents that they need: those
+/// that were added to since it began.
 ///
-/// There is none of `message_id`: each add would pay for it, and lists by it are rare.
+/// An index of the elements' own times would be exact, but each add would pay for all the elements
+/// that its session has. There is none of `message_id` either: lists by it are rare.
 enum Indexes {
     /// Makes what is missing; without it everything works, but slower.
     static func make(in sessions: SessionCollection, on workers: WorkerPool, logger: Logger) async {
@@ -24,7 +26,7 @@ enum Indexes {
         [
             "createIndexes": .string(collection),
             "indexes": [
-                ["name": "feedbackd_created_at", "key": ["feedbacks.created_at": 1]]
+                ["name": "feedbackd_updated_at", "key": ["updated_at": 1]]
             ],
         ]
     }

@@ -20,7 +20,8 @@ public import Logging
 public final class MongoStore: Store {
     let tokens: PageTokenCodec
     private let sessions: SessionCollection
-    private let writes: GroupCommit<Append, AddedFeedback>
+    /// Each has some of the sessions, so that appends to one session keep their order.
+    private let writers: [GroupCommit<Append, AddedFeedback>]
     let readers: WorkerPool
     private let monitor: HealthMonitor
 
@@ -45,14 +46,19 @@ public final class MongoStore: Store {
             database: database ?? uri.database ?? "feedbackd",
             collection: collection ?? "sessions"
         )
-        // One client more for the writer.
-        let pool = try ClientPool(uri, clientsMax: limits.readersMax + 1)
+        let pool = try ClientPool(uri, clientsMax: limits.readersMax)
+        let writerPool = try ClientPool(
+            uri,
+            clientsMax: MongoStoreLimits.writerCount,
+            retriesWrites: false
+        )
         let monitorPool = try ClientPool(
             uri,
             clientsMax: 1,
             timeoutMax: MongoStoreLimits.pingTimeout
         )
         let sessions = SessionCollection(pool: pool, name: name)
+        let writableSessions = SessionCollection(pool: writerPool, name: name)
         let readers = WorkerPool(
             label: "feedbackd.mongo.reader",
             workersMax: limits.readersMax,
@@ -61,8 +67,15 @@ public final class MongoStore: Store {
         self.sessions = sessions
         self.readers = readers
         tokens = PageTokenCodec(name)
-        writes = GroupCommit(label: "feedbackd.mongo.writer", limits: limits.writes) {
-            AppendBatch.commit($0, to: sessions, bulkBytesMax: limits.bulkBytesMax)
+        var writerLimits = limits.writes
+        writerLimits.queueLengthMax = max(
+            1,
+            writerLimits.queueLengthMax / MongoStoreLimits.writerCount
+        )
+        writers = (0..<MongoStoreLimits.writerCount).map { number in
+            GroupCommit(label: "feedbackd.mongo.writer.\(number)", limits: writerLimits) {
+                AppendBatch.commit($0, to: writableSessions, bulkBytesMax: limits.bulkBytesMax)
+            }
         }
         monitor = HealthMonitor(monitorPool, database: name.database, logger: logger) {
             Task {
@@ -83,10 +96,12 @@ public final class MongoStore: Store {
             context: context,
             arrivedAt: .now
         )
+        let number = UInt(bitPattern: ExactText(feedback.sessionID).hashValue) % UInt(writers.count)
+        let writer = writers[Int(number)]
         var giveUpAt: ContinuousClock.Instant?
         while true {
             do {
-                return try await writes.submit(append, context: context)
+                return try await writer.submit(append, context: context)
             } catch let undecided as UndecidedAppend {
                 let end = giveUpAt ?? .now + MongoStoreLimits.repetitionTimeout
                 giveUpAt = end
@@ -104,7 +119,7 @@ public final class MongoStore: Store {
     /// See ``Store``.
     public func close() async {
         monitor.close()
-        await writes.close()
+        for writer in writers { await writer.close() }
         await readers.close()
     }
 

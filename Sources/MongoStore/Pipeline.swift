@@ -70,15 +70,18 @@ enum Pipeline {
         filter["_id"] = sessionID.isEmpty ? ["$type": "string"] : .string(sessionID)
         if sessionID.isEmpty {
             if !messageID.isEmpty { filter["feedbacks.message_id"] = .string(messageID) }
-            // What has no date counts as of 1970, and is not in the index.
+            // Whoever adds feedback sets updated_at to the same moment or a later one, by the clock of
+            // another host maybe. What has no date counts as of 1970.
             if let from = created.from, from.millisecondsSinceEpoch > 0 {
-                var bounds: BSONDocument = ["$gte": .date(from.millisecondsSinceEpoch)]
-                bounds["$lt"] = created.until.map { .date($0.millisecondsSinceEpoch) }
-                filter["feedbacks"] = ["$elemMatch": ["created_at": .document(bounds)]]
+                let bound = from.millisecondsSinceEpoch - clockDifferenceMax
+                filter["updated_at"] = ["$not": ["$lt": .date(bound)]]
             }
         }
         return ["$match": .document(filter)]
     }
+
+    /// How far the clocks of those who add to one session may be apart, in milliseconds.
+    private static let clockDifferenceMax = Timestamp.dayMilliseconds
 
     /// Where an unwound element stands among the feedback of all sessions: its feedback_id, which
     /// ascends in the order of insertion, and for one without such, the beginning of a feedback_id

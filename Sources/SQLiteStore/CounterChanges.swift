@@ -21,7 +21,7 @@ struct CounterChanges {
     /// Counts a new row; sequences must ascend.
     mutating func count(_ feedback: Feedback, session: Int64, sequence: Int64) {
         let hour = feedback.createdAt.hourNumber
-        let length = Int64(feedback.comment.unicodeScalars.count)
+        let length = Int64(feedback.comment.codePointCount)
         for session in [SessionTable.everySession, session] {
             sessions[session, default: Tally()].count(
                 feedback.rating,

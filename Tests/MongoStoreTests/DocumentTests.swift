@@ -150,6 +150,50 @@ struct DocumentTests {
         await store.close()
     }
 
+    @Test func a_span_of_time_finds_sessions_by_when_they_were_last_added_to() async throws {
+        let store = try await TestStore.open(database: database)
+        let sessions = try await sessions()
+        let hour = Timestamp.hourMilliseconds
+        let time = 1_705_935_600_000 as Int64
+        func insert(_ name: BSON, updatedAt: BSON?) throws {
+            var document: BSONDocument = [
+                "_id": name,
+                "feedbacks": [
+                    ["created_at": .date(time)], ["created_at": .date(time - 100 * hour)],
+                ],
+            ]
+            document["updated_at"] = updatedAt
+            try sessions.insert(document)
+        }
+        try insert("as it should be", updatedAt: .date(time))
+        try insert("changed later", updatedAt: .date(time + hour))
+        try insert("by a slow clock", updatedAt: .date(time - 20 * hour))
+        try insert("without", updatedAt: nil)
+        try insert("of another kind", updatedAt: "2024-01-22")
+        let recent = TimeRange(from: Timestamp(millisecondsSinceEpoch: time))
+        #expect(try await store.all(FeedbackQuery(created: recent)).count == 5)
+        #expect(try await store.metrics(MetricsQuery(created: recent)).metrics.total == 5)
+        #expect(try await store.metrics(MetricsQuery()).metrics.total == 10)
+        // What is set back is not taken over.
+        for milliseconds in [time, time - 200 * hour] {
+            let feedback = Feedback(
+                id: FeedbackID(
+                    high: UInt64(time) << 16 | 0x7000,
+                    low: UInt64.random(in: 0 ... .max)
+                ),
+                draft: FeedbackDraft(sessionID: "own"),
+                createdAt: Timestamp(millisecondsSinceEpoch: milliseconds)
+            )
+            _ = try await store.append(
+                feedback,
+                missingSession: .create,
+                context: CallContext()
+            )
+        }
+        #expect(try await store.metrics(MetricsQuery(created: recent)).metrics.total == 6)
+        await store.close()
+    }
+
     @Test func a_change_of_metadata_leaves_the_other_keys_as_they_are() async throws {
         let store = try await TestStore.open(database: database)
         let sessions = try await sessions()
@@ -256,7 +300,7 @@ struct DocumentTests {
             names = Set(try sessions.indexNames())
             try await Task.sleep(for: .milliseconds(5))
         }
-        #expect(names == ["_id_", "feedbackd_created_at"])
+        #expect(names == ["_id_", "feedbackd_updated_at"])
         await store.close()
     }
 }
