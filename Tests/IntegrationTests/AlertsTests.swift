@@ -1,3 +1,4 @@
+import FeedbackClient
 import Foundation
 import MongoServers
 import TestSupport
@@ -93,6 +94,40 @@ struct AlertsTests {
         let isDelivered = try await eventually { try receiver.requests().last?.answer == "200" }
         #expect(isDelivered)
         #expect(try daemon.control("alerts").output.contains("0 of 0"))
+    }
+
+    @Test("a storm of alerts while the receiver is down waits in the store, not in memory")
+    func storm() async throws {
+        receiver.stop()
+        let daemon = try await daemon()
+        let client = try FeedbackClient(socket: daemon.socket)
+        func add(_ count: Int) async throws {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<50 {
+                    group.addTask {
+                        for _ in 0..<(count / 50) {
+                            try await client.addFeedback(sessionID: "s", rating: .down)
+                        }
+                    }
+                }
+                try await group.waitForAll()
+            }
+        }
+        try await add(2_000)
+        let before = try daemon.status("VmRSS")
+        try await add(8_000)
+        #expect(try daemon.status("VmRSS") - before < 16_384, "in KiB")
+        #expect(
+            try await client.listAlerts(AlertQuery(dead: false, pageSize: 1)).totalSize == 10_000
+        )
+        try await receiver.restart()
+        let isEmpty = try await eventually(within: .seconds(120)) {
+            try await client.listAlerts(AlertQuery(dead: false, pageSize: 1)).totalSize == 0
+        }
+        #expect(isEmpty)
+        let bodies = Set(try receiver.requests().map(\.body))
+        #expect(bodies.count == 10_000, "each has its count")
+        client.close()
     }
 
     @Test("after SIGHUP the alerts go where the file says then")

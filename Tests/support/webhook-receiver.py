@@ -21,6 +21,8 @@ lock = threading.Lock()
 
 class Receiver(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # An answer in two pieces would wait 40 ms for the first one's acknowledgement.
+    wbufsize = -1
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
