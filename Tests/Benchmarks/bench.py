@@ -14,7 +14,7 @@ import report
 from counts import counts
 from durable import durable
 from footprint import footprint
-from hooks import hooks
+from hooks import alert_storm, hooks
 from measure import Section, Settings
 from mongodb import mongodb
 from programs import WORK, Failed, LeftOut
@@ -31,6 +31,7 @@ SECTIONS: list[Callable[[Settings], Section]] = [
     footprint,
     pay_as_you_go,
     hooks,
+    alert_storm,
     grpc,
     mongodb,
     python_client,

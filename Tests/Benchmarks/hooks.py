@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dataset import scratch_folder
+from durable import new_file
 from measure import (
     CPU,
+    RATE,
     Result,
     Sample,
     Section,
     Settings,
     Spread,
+    at_least,
     at_most,
     fresh,
     in_turn,
@@ -39,6 +42,17 @@ hooks:
     kind: analytics
 """
 
+
+#: Every add of the load is to be told, to a receiver that is not there.
+STORM = """\
+hooks:
+  order: [alert]
+  alert:
+    kind: notification
+    on: [up]
+    webhook_url: http://127.0.0.1:9/
+"""
+QUIET, STORMY = "feedbackd, SQLite", "feedbackd, SQLite, alert storm"
 
 #: Any port that is free.
 METRICS = ["--metrics-listen", "127.0.0.1:0"]
@@ -72,6 +86,26 @@ def hooks(settings: Settings) -> Section:
         section.samples = in_turn(contenders, settings.rounds)
     section.compare("", "CPU per add with metrics", CPU, RECORDED, PLAIN, at_most(1.03))
     _add_difference(section, "four hooks, CPU per add", HOOKED, RECORDED, 5)
+    return section
+
+
+def alert_storm(settings: Settings) -> Section:
+    """Adds that are all to be told to a receiver that is down, 8 x 8, SQLite."""
+    section = Section("storm", "Adds to SQLite while alerts cannot be delivered, 8 x 8")
+    with scratch_folder() as folder:
+        config = folder / "hooks.yaml"
+        config.write_text(STORM)
+
+        def measure(name: str, options: list[str]) -> Sample:
+            server = feedbackd(f"sqlite:{new_file(folder)}", name, options)
+            return fresh(server, ttrpc_load, SHAPE, settings)()
+
+        contenders = {
+            QUIET: lambda: measure(QUIET, []),
+            STORMY: lambda: measure(STORMY, ["--config", str(config)]),
+        }
+        section.samples = in_turn(contenders, settings.rounds)
+    section.compare("hooks", "adds in an alert storm", RATE, STORMY, QUIET, at_least(0.8))
     return section
 
 
