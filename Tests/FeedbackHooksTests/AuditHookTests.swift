@@ -201,6 +201,27 @@ struct AuditHookTests {
         #expect(Set(lines.compactMap { $0["call"] as? Int }).count == 800)
     }
 
+    @Test("callers' texts stay on their log line, with what would leave it made visible")
+    func oneLogLine() async throws {
+        let hook = try hook {
+            $0.file = nil
+            $0.includesComment = true
+        }
+        let draft = FeedbackDraft(
+            sessionID: "s\nerror forged",
+            comment: "a\r\u{85}\u{2028}é\tb",
+            requestID: "r\u{1B}[31m\u{7F}"
+        )
+        _ = try await Adding(hook).service.add(draft)
+        #expect(log.all.count == 2)
+        for line in log.all {
+            #expect(line.contains(#" session_id=s\nerror forged"#))
+            #expect(line.contains(#" request_id=r\u{1b}[31m\u{7f}"#))
+            #expect(line.contains(#" comment=a\r\u{85}\u{2028}é\tb "#))
+            #expect(!line.unicodeScalars.contains { $0.properties.generalCategory == .control })
+        }
+    }
+
     @Test("log lines are written when no file is named, and beside it when asked for")
     func logLines() async throws {
         try await Adding(try hook { $0.file = nil }).add("secret", rating: .up)
