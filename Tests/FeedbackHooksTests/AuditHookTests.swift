@@ -222,6 +222,23 @@ struct AuditHookTests {
         }
     }
 
+    @Test("what follows a line that a former process left torn begins a line of its own")
+    func tornByFormer() async throws {
+        for (former, lineCount) in [("", 2), ("{}\n", 3), ("{\"time\":", 3)] {
+            try Data(former.utf8).write(to: URL(fileURLWithPath: path))
+            try await Adding(try hook()).add()
+            let text = try String(contentsOfFile: path, encoding: .utf8)
+            #expect(text.hasPrefix(former))
+            let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+            #expect(lines.count == lineCount + 1 && lines.last == "")
+            for line in lines.dropLast().suffix(2) {
+                #expect(throws: Never.self) {
+                    try JSONSerialization.jsonObject(with: Data(line.utf8))
+                }
+            }
+        }
+    }
+
     @Test("log lines are written when no file is named, and beside it when asked for")
     func logLines() async throws {
         try await Adding(try hook { $0.file = nil }).add("secret", rating: .up)
