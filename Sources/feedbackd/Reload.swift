@@ -17,7 +17,17 @@ struct Reload {
 
     mutating func run(_ server: FeedbackServer) async {
         do {
-            let new = try Settings(try SettingSources(options: options.given))
+            let sources = try SettingSources(options: options.given)
+            let new = try Settings(sources)
+            // A file that is empty or cut off is no wish to go on without checks and audit.
+            if new.hooks.isEmpty, !settings.hooks.isEmpty,
+                sources.file?.values["hooks.order"] == nil
+            {
+                throw sources.fault(
+                    "hooks.order",
+                    "is missing while hooks run; to end them all, write hooks: {order: []}"
+                )
+            }
             try await server.replaceHooks(try new.hooks.map { hook in try hook.make(logger) })
             tellChanges(in: new)
             settings = new

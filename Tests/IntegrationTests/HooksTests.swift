@@ -130,9 +130,17 @@ struct HooksTests {
         try await reload(daemon, until: "hooks are reloaded: ")
         #expect(try add() == 1)
         #expect(try daemon.log().contains("by the next start only: drain_timeout, log_level\n"))
-        try write("")
+        // A file that may have been cut off takes no hooks away.
+        for empty in ["", "hooks:", "log_level: info"] {
+            try write(empty)
+            try await reload(daemon, until: "hooks.order is missing while hooks run")
+            #expect(try add() == 1)
+        }
+        try write("hooks: {order: []}")
         try await reload(daemon, until: "hooks are reloaded: none")
         #expect(try add() == 0)
+        try write("")
+        try await reload(daemon, until: "hooks are reloaded: none")
         #expect(daemon.terminate() == 0)
     }
 
