@@ -3,11 +3,11 @@ internal import Logging
 
 /// What SIGHUP does: the hooks are made anew, from the file as it is now if that is good, and their
 /// files are opened again.
-struct Reload {
-    let options: Options
+actor Reload {
+    private let options: Options
     /// Those of which the running hooks are made.
-    private(set) var settings: Settings
-    let logger: Logger
+    private var settings: Settings
+    private let logger: Logger
 
     init(options: Options, settings: Settings, logger: Logger) {
         self.options = options
@@ -15,7 +15,7 @@ struct Reload {
         self.logger = logger
     }
 
-    mutating func run(_ server: FeedbackServer) async {
+    func run(_ server: FeedbackServer) async {
         do {
             let sources = try SettingSources(options: options.given)
             let new = try Settings(sources)

@@ -238,6 +238,35 @@ struct HooksTests {
         #expect(daemon.terminate() == 0)
     }
 
+    @Test("a SIGTERM is served while a reload waits for a delivery")
+    func terminationDuringReload() async throws {
+        let begun = folder.path("begun")
+        let daemon = try await daemon(
+            """
+            hooks:
+              order: [audit, page]
+              audit:
+                kind: audit
+                file: \(auditPath)
+              page:
+                kind: notification
+                command: [/bin/sh, -c, "touch \(begun); exec sleep 30"]
+                timeout: 60
+            """
+        )
+        #expect(try daemon.control("add", "s", "--rating", "down").code == 0)
+        try #require(await eventually { FileManager.default.fileExists(atPath: begun) })
+        // The new hooks are made, and open the file, before the former are stopped.
+        try FileManager.default.removeItem(atPath: auditPath)
+        kill(daemon.process.processIdentifier, SIGHUP)
+        let path = auditPath
+        try #require(await eventually { FileManager.default.fileExists(atPath: path) })
+        for _ in 0..<10 { kill(daemon.process.processIdentifier, SIGHUP) }
+        let begin = ContinuousClock.now
+        #expect(daemon.terminate() == 0)
+        #expect(begin.duration(to: .now) < .seconds(15))
+    }
+
     @Test("an audit file that cannot be opened ends the start with one clear line")
     func badAuditFile() async throws {
         let outcome = try Programs.run(
