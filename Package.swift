@@ -271,7 +271,9 @@ let package = Package(
         .testTarget(
             name: "FeedbackCoreTests",
             dependencies: [
-                "FeedbackCore", "FeedbackModel", "PrometheusMetrics", "StoreContract", metrics,
+                "FeedbackCore", "FeedbackModel", "PrometheusMetrics", "StoreContract",
+                "TestSupport",
+                metrics,
             ],
             swiftSettings: settings
         ),

@@ -66,7 +66,7 @@ extension FeedbackHook {
 
 /// A hook that also works between the calls, on the alerts that the store has queued.
 public protocol BackgroundHook: FeedbackHook {
-    /// Begins the work; called once.
+    /// Begins the work and returns at once, without a call to the service; called once.
     func start(_ outbox: any AlertOutbox)
     /// Looks into the outbox soon: dead letters have become pending.
     func outboxChanged()

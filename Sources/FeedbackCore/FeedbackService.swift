@@ -22,7 +22,31 @@ public final class FeedbackService: Sendable {
         /// Nil if there are no hooks.
         var chain: HookChain?
         var inBackground: [any BackgroundHook] = []
-        var areStarted = false
+        /// Between ``FeedbackService/start()`` and ``FeedbackService/stop()``.
+        var isRunning = false
+        /// Those that have been started and not been told to stop.
+        var started: [any BackgroundHook] = []
+        /// Until all those that have been told to stop have done so.
+        var ending: Task<Void, Never>?
+
+        mutating func startThose(with outbox: any AlertOutbox) {
+            guard isRunning, started.isEmpty else { return }
+            started = inBackground
+            for hook in started { hook.start(outbox) }
+        }
+
+        /// Stops all at once: one that takes its time holds up no other.
+        mutating func stopThoseStarted() {
+            if started.isEmpty { return }
+            let (hooks, before) = (started, ending)
+            started = []
+            ending = Task {
+                await withDiscardingTaskGroup { group in
+                    for hook in hooks { group.addTask { await hook.stop() } }
+                }
+                await before?.value
+            }
+        }
     }
 
     private let hooks = Mutex(Hooks())
@@ -55,35 +79,35 @@ public final class FeedbackService: Sendable {
 
     /// Begins what hooks do between the calls.
     public func start() {
-        let hooks = hooks.withLock { hooks in
-            hooks.areStarted = true
-            return hooks.inBackground
+        let outbox = outbox
+        hooks.withLock { hooks in
+            hooks.isRunning = true
+            hooks.startThose(with: outbox)
         }
-        for hook in hooks { hook.start(outbox) }
     }
 
-    /// Ends what hooks do between the calls.
+    /// Ends what hooks do between the calls, those too that are just being replaced.
     public func stop() async {
-        let hooks = hooks.withLock { hooks in
-            hooks.areStarted = false
-            return hooks.inBackground
+        let ending = hooks.withLock { hooks in
+            hooks.isRunning = false
+            hooks.stopThoseStarted()
+            return hooks.ending
         }
-        for hook in hooks { await hook.stop() }
+        await ending?.value
     }
 
     /// Puts other hooks in the place of the present ones.
     ///
     /// Calls that have begun end with those that they began with.
     public func replaceHooks(_ hooks: [any FeedbackHook]) async {
-        let former = install(hooks)
-        guard former.areStarted else { return }
-        // One after the other: both might deliver the same alerts.
-        for hook in former.inBackground { await hook.stop() }
-        for case let hook as any BackgroundHook in hooks { hook.start(outbox) }
+        // The new ones begin when the former have ended: both might deliver the same alerts.
+        await install(hooks)?.value
+        let outbox = outbox
+        self.hooks.withLock { $0.startThose(with: outbox) }
     }
 
-    /// Puts the hooks into place and returns what was there.
-    private func install(_ hooks: [any FeedbackHook]) -> Hooks {
+    /// Puts the hooks into place and returns the end of those that were there; nil if none ran.
+    private func install(_ hooks: [any FeedbackHook]) -> Task<Void, Never>? {
         let chain = HookChain(hooks) {
             [store, alertingStore, missingSession, accept] draft, rules, context in
             // What hooks made of the feedback has to keep the rules like everything else.
@@ -106,14 +130,14 @@ public final class FeedbackService: Sendable {
                 context: context.call
             )
         }
-        let former = self.hooks.withLock { installed in
-            let former = installed
+        let ending = self.hooks.withLock { installed in
+            installed.stopThoseStarted()
             installed.chain = hooks.isEmpty ? nil : chain
             installed.inBackground = hooks.compactMap { $0 as? any BackgroundHook }
-            return former
+            return installed.ending
         }
         hasHooks.store(!hooks.isEmpty, ordering: .releasing)
-        return former
+        return ending
     }
 
     /// Stores a feedback, through the hooks.

@@ -28,6 +28,17 @@ final class AuditFile: Sendable {
             throw Self.error(path, "it is not a regular file")
         }
         self.init(taking: descriptor, path: path, logger: logger)
+        isTorn.store(Self.isTorn(path), ordering: .relaxed)
+    }
+
+    /// Whether the last line lacks its end; false where the file may only be written.
+    private static func isTorn(_ path: String) -> Bool {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        guard lseek(descriptor, -1, SEEK_END) >= 0 else { return false }
+        var last: UInt8 = 0
+        return read(descriptor, &last, 1) == 1 && last != UInt8(ascii: "\n")
     }
 
     /// Appends to what is open.

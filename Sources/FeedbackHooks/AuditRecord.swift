@@ -109,12 +109,14 @@ struct AuditRecord {
     /// The same for a log line, which brings its own time.
     func metadata(_ feedback: FeedbackDraft) -> Logger.Metadata {
         var metadata: Logger.Metadata = [
-            "hook": "\(hook)", "call": "\(call)", "session_id": "\(feedback.sessionID)",
+            "hook": "\(hook)", "call": "\(call)", "session_id": "\(feedback.sessionID.onOneLine)",
             "rating": "\(feedback.rating.name)",
             "comment_length": "\(feedback.comment.codePointCount)",
         ]
-        if !feedback.requestID.isEmpty { metadata["request_id"] = "\(feedback.requestID)" }
-        if includesComment { metadata["comment"] = "\(feedback.comment)" }
+        if !feedback.requestID.isEmpty {
+            metadata["request_id"] = "\(feedback.requestID.onOneLine)"
+        }
+        if includesComment { metadata["comment"] = "\(feedback.comment.onOneLine)" }
         switch event {
         case .before: break
         case .after(let id, let replayed):

@@ -9,8 +9,8 @@ internal import Synchronization
 final class RateLimiter: Sendable {
     typealias Clock = @Sendable () -> ContinuousClock.Instant
 
-    /// How many sessions, and how many processes, are counted at once; what comes on top within the
-    /// same minute passes uncounted.
+    /// How many sessions, and how many processes, are counted one by one; what comes on top within
+    /// the same minute is counted together, as if it were one.
     static let keysMax = 65_536
 
     private struct State {
@@ -99,7 +99,9 @@ private struct Counts {
     let limit: Int
     /// By a hash whose seed nobody outside knows: takes no more room for long names.
     private var windows: [Int: Window] = [:]
-    private var nextSweep: Int64 = 0
+    /// Of all keys for which there is no room.
+    private var overflow = Window(slice: 0)
+    private var sweptSlice: Int64 = 0
 
     init(limit: Int) { self.limit = limit }
 
@@ -108,10 +110,23 @@ private struct Counts {
 
     /// How long it takes until one more may pass; nil if it may now.
     mutating func wait(_ key: Int?, at now: Duration) -> Duration? {
-        guard let key, var window = windows[key] else { return nil }
+        guard let key else { return nil }
         let slice = Self.slice(now)
-        window.advance(to: slice)
-        windows[key] = window
+        if slice > sweptSlice {
+            windows = windows.filter { slice - $1.slice <= Self.slicesPerMinute }
+            sweptSlice = slice
+        }
+        var window: Window
+        if let own = windows[key] {
+            window = own
+            window.advance(to: slice)
+            windows[key] = window
+        } else if windows.count < RateLimiter.keysMax {
+            return nil
+        } else {
+            overflow.advance(to: slice)
+            window = overflow
+        }
         var sum = 0
         for index in window.counts.indices { sum += Int(window.counts[index]) }
         if sum < limit { return nil }
@@ -126,15 +141,14 @@ private struct Counts {
         return nil
     }
 
+    /// Counts what ``wait(_:at:)`` has let pass at that moment.
     mutating func count(_ key: Int?, at now: Duration) {
         guard let key else { return }
-        let slice = Self.slice(now)
-        if slice >= nextSweep {
-            windows = windows.filter { slice - $1.slice <= Self.slicesPerMinute }
-            nextSweep = slice + Self.slicesPerMinute
+        if windows.count < RateLimiter.keysMax || windows[key] != nil {
+            windows[key, default: Window(slice: Self.slice(now))].counts[0] += 1
+        } else {
+            overflow.counts[0] += 1
         }
-        guard windows.count < RateLimiter.keysMax || windows[key] != nil else { return }
-        windows[key, default: Window(slice: slice)].counts[0] += 1
     }
 
     private static func slice(_ now: Duration) -> Int64 { now.components.seconds / sliceSeconds }

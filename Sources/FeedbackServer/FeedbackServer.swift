@@ -6,6 +6,7 @@ internal import MongoStore
 internal import PrometheusMetrics
 public import RPC
 internal import SQLiteStore
+internal import Synchronization
 
 /// The daemon as a library: a store, the service with its hooks, and the socket.
 ///
@@ -27,6 +28,7 @@ public final class FeedbackServer: Sendable {
     private let rpc: RPCServer
     private let metricsPage: PageServer?
     private let logger: Logger
+    private let isStopping = Atomic(false)
 
     /// How long deliveries that have begun may take after the last call; later they are repeated by
     /// the next start.
@@ -148,6 +150,7 @@ public final class FeedbackServer: Sendable {
     /// - Throws: DEADLINE_EXCEEDED if the store did not close in time: writes that were not
     ///   acknowledged may or may not be stored.
     public func stop() async throws {
+        isStopping.store(true, ordering: .releasing)
         await rpc.stop(within: configuration.drainTimeout)
         let (service, store) = (service, store)
         _ = await finishes(within: Self.deliveryTimeout) { await service.stop() }
@@ -165,8 +168,11 @@ public final class FeedbackServer: Sendable {
     ///
     /// - Parameter hooks: none of those that the server has had.
     /// - Throws: an error whose description is one clear line for people, if the store cannot be made
-    ///   ready for them; the present ones are then kept.
+    ///   ready for them, or if the server is being stopped; the present ones are then kept.
     public func replaceHooks(_ hooks: [any FeedbackHook]) async throws {
+        guard !isStopping.load(ordering: .acquiring) else {
+            throw FeedbackError(.failedPrecondition, "the server is being stopped")
+        }
         try Self.prepare(store, for: hooks)
         await service.replaceHooks(hooks)
     }
@@ -176,12 +182,13 @@ public final class FeedbackServer: Sendable {
     /// - Parameters:
     ///   - onReady: called when the server listens.
     ///   - onHangup: called on SIGHUP, to read the configuration again and the like, for instance
-    ///     with ``replaceHooks(_:)``. Without it, SIGHUP ends the process.
+    ///     with ``replaceHooks(_:)``; once more for all SIGHUPs that come meanwhile. A stop does not
+    ///     wait for it, but cancels its task. Without it, SIGHUP ends the process.
     /// - Throws: what ``start()`` and ``stop()`` throw, or what stopped the store: only a new start
     ///   can tell what of the data is on the disk.
     public func run(
         onReady: () -> Void = {},
-        onHangup: (() async -> Void)? = nil
+        onHangup: (@Sendable () async -> Void)? = nil
     ) async throws {
         // A reader of the log that goes away must not end the server.
         signal(SIGPIPE, SIG_IGN)
@@ -194,10 +201,17 @@ public final class FeedbackServer: Sendable {
         }
         onReady()
         storeFailure.whenReported { signals.stop("the store's failure") }
+        let (hangups, hangup) = AsyncStream.makeStream(
+            of: Void.self,
+            bufferingPolicy: .bufferingNewest(1)
+        )
+        // Apart from the signals: hooks that are replaced may take long to end.
+        let handlingHangups = Task { for await _ in hangups { await onHangup?() } }
         while true {
             switch await signals.next() {
-            case .hangup: await onHangup?()
+            case .hangup: hangup.yield()
             case .stop(let name):
+                handlingHangups.cancel()
                 logger.info("stopping on \(name)")
                 if storeFailure.error != nil { try? await Task.sleep(for: Self.failureNotice) }
                 try await stop()

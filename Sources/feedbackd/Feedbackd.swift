@@ -37,7 +37,7 @@ struct Feedbackd: AsyncParsableCommand {
             )
             let memory = FreedMemory.returnRegularly()
             defer { memory.cancel() }
-            var reload = Reload(options: options, settings: settings, logger: logger)
+            let reload = Reload(options: options, settings: settings, logger: logger)
             try await server.run(
                 onReady: {
                     ProgramPages.letGo()

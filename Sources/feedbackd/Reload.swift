@@ -3,11 +3,11 @@ internal import Logging
 
 /// What SIGHUP does: the hooks are made anew, from the file as it is now if that is good, and their
 /// files are opened again.
-struct Reload {
-    let options: Options
+actor Reload {
+    private let options: Options
     /// Those of which the running hooks are made.
-    private(set) var settings: Settings
-    let logger: Logger
+    private var settings: Settings
+    private let logger: Logger
 
     init(options: Options, settings: Settings, logger: Logger) {
         self.options = options
@@ -15,9 +15,19 @@ struct Reload {
         self.logger = logger
     }
 
-    mutating func run(_ server: FeedbackServer) async {
+    func run(_ server: FeedbackServer) async {
         do {
-            let new = try Settings(try SettingSources(options: options.given))
+            let sources = try SettingSources(options: options.given)
+            let new = try Settings(sources)
+            // A file that is empty or cut off is no wish to go on without checks and audit.
+            if new.hooks.isEmpty, !settings.hooks.isEmpty,
+                sources.file?.values["hooks.order"] == nil
+            {
+                throw sources.fault(
+                    "hooks.order",
+                    "is missing while hooks run; to end them all, write hooks: {order: []}"
+                )
+            }
             try await server.replaceHooks(try new.hooks.map { hook in try hook.make(logger) })
             tellChanges(in: new)
             settings = new

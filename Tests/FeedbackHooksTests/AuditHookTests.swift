@@ -201,6 +201,44 @@ struct AuditHookTests {
         #expect(Set(lines.compactMap { $0["call"] as? Int }).count == 800)
     }
 
+    @Test("callers' texts stay on their log line, with what would leave it made visible")
+    func oneLogLine() async throws {
+        let hook = try hook {
+            $0.file = nil
+            $0.includesComment = true
+        }
+        let draft = FeedbackDraft(
+            sessionID: "s\nerror forged",
+            comment: "a\r\u{85}\u{2028}é\tb",
+            requestID: "r\u{1B}[31m\u{7F}"
+        )
+        _ = try await Adding(hook).service.add(draft)
+        #expect(log.all.count == 2)
+        for line in log.all {
+            #expect(line.contains(#" session_id=s\nerror forged"#))
+            #expect(line.contains(#" request_id=r\u{1b}[31m\u{7f}"#))
+            #expect(line.contains(#" comment=a\r\u{85}\u{2028}é\tb "#))
+            #expect(!line.unicodeScalars.contains { $0.properties.generalCategory == .control })
+        }
+    }
+
+    @Test("what follows a line that a former process left torn begins a line of its own")
+    func tornByFormer() async throws {
+        for (former, lineCount) in [("", 2), ("{}\n", 3), ("{\"time\":", 3)] {
+            try Data(former.utf8).write(to: URL(fileURLWithPath: path))
+            try await Adding(try hook()).add()
+            let text = try String(contentsOfFile: path, encoding: .utf8)
+            #expect(text.hasPrefix(former))
+            let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+            #expect(lines.count == lineCount + 1 && lines.last == "")
+            for line in lines.dropLast().suffix(2) {
+                #expect(throws: Never.self) {
+                    try JSONSerialization.jsonObject(with: Data(line.utf8))
+                }
+            }
+        }
+    }
+
     @Test("log lines are written when no file is named, and beside it when asked for")
     func logLines() async throws {
         try await Adding(try hook { $0.file = nil }).add("secret", rating: .up)

@@ -130,9 +130,17 @@ struct HooksTests {
         try await reload(daemon, until: "hooks are reloaded: ")
         #expect(try add() == 1)
         #expect(try daemon.log().contains("by the next start only: drain_timeout, log_level\n"))
-        try write("")
+        // A file that may have been cut off takes no hooks away.
+        for empty in ["", "hooks:", "log_level: info"] {
+            try write(empty)
+            try await reload(daemon, until: "hooks.order is missing while hooks run")
+            #expect(try add() == 1)
+        }
+        try write("hooks: {order: []}")
         try await reload(daemon, until: "hooks are reloaded: none")
         #expect(try add() == 0)
+        try write("")
+        try await reload(daemon, until: "hooks are reloaded: none")
         #expect(daemon.terminate() == 0)
     }
 
@@ -228,6 +236,35 @@ struct HooksTests {
         let daemon = try await daemon(strict(100))
         for _ in 0..<200 { kill(daemon.process.processIdentifier, SIGHUP) }
         #expect(daemon.terminate() == 0)
+    }
+
+    @Test("a SIGTERM is served while a reload waits for a delivery")
+    func terminationDuringReload() async throws {
+        let begun = folder.path("begun")
+        let daemon = try await daemon(
+            """
+            hooks:
+              order: [audit, page]
+              audit:
+                kind: audit
+                file: \(auditPath)
+              page:
+                kind: notification
+                command: [/bin/sh, -c, "touch \(begun); exec sleep 30"]
+                timeout: 60
+            """
+        )
+        #expect(try daemon.control("add", "s", "--rating", "down").code == 0)
+        try #require(await eventually { FileManager.default.fileExists(atPath: begun) })
+        // The new hooks are made, and open the file, before the former are stopped.
+        try FileManager.default.removeItem(atPath: auditPath)
+        kill(daemon.process.processIdentifier, SIGHUP)
+        let path = auditPath
+        try #require(await eventually { FileManager.default.fileExists(atPath: path) })
+        for _ in 0..<10 { kill(daemon.process.processIdentifier, SIGHUP) }
+        let begin = ContinuousClock.now
+        #expect(daemon.terminate() == 0)
+        #expect(begin.duration(to: .now) < .seconds(15))
     }
 
     @Test("an audit file that cannot be opened ends the start with one clear line")
