@@ -10,7 +10,7 @@ struct LogSink: AlertSink {
 
     func deliver(_ alert: Alert) async -> Delivery {
         logger.warning(
-            "[ALERT] \(body.subject(of: alert, includesComment: false))",
+            "[ALERT] \(body.subject(of: alert, includesComment: false).onOneLine)",
             metadata: [
                 "count": "\(alert.sessionCount)", "total_count": "\(alert.totalCount)",
                 "rating": "\(alert.rating)", "feedback_id": "\(alert.feedbackID)",
