@@ -151,16 +151,6 @@ extension Alert {
     )
 }
 
-extension Rating {
-    fileprivate var name: String {
-        switch self {
-        case .up: "up"
-        case .down: "down"
-        case .none: "none"
-        }
-    }
-}
-
 extension String {
     /// Appends the text as the inside of a JSON string.
     mutating func appendJSONEscaped(_ text: String) {

@@ -16,16 +16,16 @@ public struct AnalyticsHook: FeedbackHook {
 
     /// Makes the instruments; two hooks of one name share theirs.
     public init(name: String) {
-        func counter(_ rating: String) -> Counter {
+        func counter(_ rating: Rating) -> Counter {
             Counter(
                 label: InstrumentName.feedback.rawValue,
-                dimensions: [("hook", name), ("rating", rating)]
+                dimensions: [("hook", name), ("rating", rating.name)]
             )
         }
         self.name = name
-        up = counter("up")
-        down = counter("down")
-        none = counter("none")
+        up = counter(.up)
+        down = counter(.down)
+        none = counter(.none)
         commentLength = Recorder(
             label: InstrumentName.commentLength.rawValue,
             dimensions: [("hook", name)]

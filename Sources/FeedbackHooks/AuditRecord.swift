@@ -141,16 +141,6 @@ struct AuditRecord {
     }
 }
 
-extension Rating {
-    fileprivate var name: String {
-        switch self {
-        case .up: "up"
-        case .down: "down"
-        case .none: "none"
-        }
-    }
-}
-
 /// Writes JSON into memory that is large enough.
 private struct JSONLine {
     private let bytes: UnsafeMutableBufferPointer<UInt8>

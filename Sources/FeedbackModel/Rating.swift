@@ -8,4 +8,13 @@ public enum Rating: Int32, Sendable, Hashable, CaseIterable, Codable {
     case up = 1
     /// Thumbs down.
     case down = 2
+
+    /// As people write it: `up`, `down` or `none`.
+    public var name: String {
+        switch self {
+        case .up: "up"
+        case .down: "down"
+        case .none: "none"
+        }
+    }
 }

@@ -14,14 +14,6 @@ enum RatingName: String, ExpressibleByArgument, CaseIterable {
         case .none: .none
         }
     }
-
-    init(_ rating: Rating) {
-        switch rating {
-        case .up: self = .up
-        case .down: self = .down
-        case .none: self = .none
-        }
-    }
 }
 
 /// The kinds of author as people write them.

@@ -60,7 +60,7 @@ struct AlertsCommand: AsyncParsableCommand {
                 if case .pending(let due) = queued.state { next = due.description }
                 table.add([
                     "\(queued.id)", alert.rule, alert.createdAt.description, alert.sessionID,
-                    RatingName(alert.rating).rawValue, "\(alert.sessionCount)",
+                    alert.rating.name, "\(alert.sessionCount)",
                     "\(queued.attempts)", next, queued.lastError,
                 ])
             }

@@ -99,7 +99,7 @@ struct ListCommand: AsyncParsableCommand {
         for feedback in feedbacks {
             var row = [feedback.createdAt.description]
             if session == nil { row.append(feedback.sessionID) }
-            row += [RatingName(feedback.rating).rawValue, feedback.comment]
+            row += [feedback.rating.name, feedback.comment]
             table.add(row)
         }
         table.printOut()

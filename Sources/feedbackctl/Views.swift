@@ -31,7 +31,7 @@ struct FeedbackView: Encodable {
         var container = encoder.container(keyedBy: Key.self)
         try container.encode(feedback.id?.description ?? "", forKey: .feedbackID)
         try container.encode(draft.sessionID, forKey: .sessionID)
-        let rating: String? = draft.rating == .none ? nil : RatingName(draft.rating).rawValue
+        let rating: String? = draft.rating == .none ? nil : draft.rating.name
         try container.encode(rating, forKey: .rating)
         try container.encode(draft.comment, forKey: .comment)
         try container.encode(feedback.createdAt.description, forKey: .createdAt)
@@ -112,7 +112,7 @@ struct AlertView: Encodable {
         hook = alert.rule
         feedbackID = alert.feedbackID.description
         sessionID = alert.sessionID
-        rating = alert.rating == .none ? nil : RatingName(alert.rating).rawValue
+        rating = alert.rating == .none ? nil : alert.rating.name
         comment = alert.comment
         createdAt = alert.createdAt.description
         sessionCount = alert.sessionCount

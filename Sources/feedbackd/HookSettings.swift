@@ -7,8 +7,8 @@ enum HookKind: String, CaseIterable {
     case validation, audit, notification, analytics
 
     private static let ratings = SettingKind.list(
-        .choice(Rating.names.map(\.name)),
-        max: Rating.names.count
+        .choice([Rating.up, .down, .none].map(\.name)),
+        max: Rating.allCases.count
     )
 
     private static let addsPerMinute = SettingKind.number(1...ValidationHook.addsPerMinuteMax)
@@ -241,7 +241,7 @@ private struct HookSection {
 
     private func ratings(_ key: String, _ kind: HookKind) throws(FeedbackError) -> Set<Rating>? {
         try list(key, kind).map { names in
-            Set(Rating.names.filter { names.contains($0.name) }.map(\.rating))
+            Set(Rating.allCases.filter { names.contains($0.name) })
         }
     }
 
@@ -271,11 +271,4 @@ private struct HookSection {
     private func fault(_ key: String, _ rule: String) -> FeedbackError {
         sources.fault(self.key(key), rule)
     }
-}
-
-extension Rating {
-    /// As the configuration spells them.
-    static let names: [(name: String, rating: Rating)] = [
-        ("up", .up), ("down", .down), ("none", .none),
-    ]
 }
