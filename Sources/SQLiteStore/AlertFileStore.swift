@@ -126,15 +126,20 @@ public final class AlertFileStore: AlertingStore {
 
     /// Lets alerts be confirmed, or removes them; nil is for what has to be found out.
     private func ended(_ ids: [Int64], in file: SQLiteStore, isStored: Bool?) async {
+        var isOpen = isStored == nil
         if isStored == false {
-            // If that fails, they are looked up like those of which nothing is known.
-            try? await file.alerts.write { alerts in
-                for id in ids { try alerts.delete(id) }
+            do {
+                try await file.alerts.write { alerts in
+                    for id in ids { try alerts.delete(id) }
+                }
+            } catch {
+                // They are looked up like those of which nothing is known.
+                isOpen = true
             }
         }
-        state.withLock { state in
+        state.withLock { [isOpen] state in
             state.appending.subtract(ids)
-            if isStored != true { for id in ids { state.undecidedSince[id] = .now } }
+            if isOpen { for id in ids { state.undecidedSince[id] = .now } }
         }
         wakeUp.signal()
     }
@@ -171,10 +176,6 @@ public final class AlertFileStore: AlertingStore {
                 guard let end = batch.last?.0.id else { break }
                 last = end
                 var decisions: [Decision] = []
-                defer {
-                    let ids = decisions.map(\.alert.id)
-                    state.withLock { for id in ids { $0.undecidedSince[id] = nil } }
-                }
                 for (alert, rule) in batch where !isAppending(alert.id) && !Task.isCancelled {
                     if let decision = try await decide(alert, rule) {
                         decisions.append(decision)
@@ -196,6 +197,9 @@ public final class AlertFileStore: AlertingStore {
                         }
                     }
                 }
+                state.withLock { state in
+                    for decision in decisions { state.undecidedSince[decision.alert.id] = nil }
+                }
             }
         } catch {
             isAnyOpen = true
@@ -203,6 +207,9 @@ public final class AlertFileStore: AlertingStore {
         }
         return isAnyOpen
     }
+
+    /// How many alerts are waited for whose appends ended without a clear outcome.
+    var undecidedCount: Int { state.withLock { $0.undecidedSince.count } }
 
     private func isAppending(_ id: Int64) -> Bool { state.withLock { $0.appending.contains(id) } }
 

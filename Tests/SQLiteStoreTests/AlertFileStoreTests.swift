@@ -94,6 +94,7 @@ struct AlertFileStoreTests {
         try await add(store, "r")
         let isQueued = try await eventually { try await queued(store).count == 1 }
         #expect(isQueued)
+        #expect(store.undecidedCount == 0)
         await store.close()
         let file = try SQLiteStore(path: directory.file("alerts.db"))
         let rest = try await file.database.read { try AlertTable($0).count(.unconfirmed) }
