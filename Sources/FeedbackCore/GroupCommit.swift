@@ -89,7 +89,7 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
                 return (FeedbackError(.resourceExhausted, limit), false)
             }
             state.waiting.append(waiting)
-            instruments?.queueLength.set(state.waiting.count)
+            instruments?.queueLength.increment()
             defer { state.writerIsRunning = true }
             return (nil, !state.writerIsRunning)
         }
@@ -141,7 +141,7 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
                     batch = Array(state.waiting.prefix(limits.batchLengthMax))
                     state.waiting.removeFirst(limits.batchLengthMax)
                 }
-                instruments?.queueLength.set(state.waiting.count)
+                instruments?.queueLength.decrement(by: Double(batch.count))
                 return (batch, [])
             }
         for closer in closers { closer.resume() }
@@ -149,7 +149,7 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
     }
 }
 
-/// What is recorded of writes; nil if nobody collects it.
+/// What is recorded of the writes of all queues together; nil if nobody collects it.
 private struct WriteInstruments: Sendable {
     let queueLength = Meter(label: InstrumentName.writeQueueLength.rawValue)
     let batchSize = Recorder(label: InstrumentName.writeBatchSize.rawValue)

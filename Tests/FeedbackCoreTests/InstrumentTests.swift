@@ -1,7 +1,9 @@
 import CoreMetrics
+import Dispatch
 import FeedbackCore
 import FeedbackModel
 import PrometheusMetrics
+import Synchronization
 import Testing
 
 @Suite("what the service records")
@@ -84,6 +86,39 @@ struct InstrumentTests {
     @Test func a_hook_is_named_by_its_type_unless_it_says_otherwise() {
         #expect((Passing() as any FeedbackHook).name == "Passing")
         #expect(ClosureHook(name: "mine") { try await $2($0) }.name == "mine")
+    }
+
+    @Test func the_queue_length_is_that_of_all_queues() async throws {
+        let gate = DispatchSemaphore(value: 0)
+        let begun = Atomic(0)
+        func stalled() -> GroupCommit<Int, Int> {
+            withMetricsFactory(metrics) {
+                GroupCommit(label: "test", limits: GroupCommitLimits()) { batch in
+                    begun.add(1, ordering: .relaxed)
+                    gate.wait()
+                    gate.signal()
+                    return batch.map { .success($0) }
+                }
+            }
+        }
+        let commits = [stalled(), stalled()]
+        func submit(_ count: Int) -> [Task<Int, any Error>] {
+            commits.flatMap { commit in
+                (0..<count).map { number in
+                    Task { try await commit.submit(number, context: CallContext()) }
+                }
+            }
+        }
+        let first = submit(1)
+        while begun.load(ordering: .relaxed) < 2 { try await Task.sleep(for: .milliseconds(1)) }
+        let others = submit(2)
+        while commits.contains(where: { $0.waitingCount < 2 }) {
+            try await Task.sleep(for: .milliseconds(1))
+        }
+        #expect(metrics.page.contains("feedbackd_write_queue_length 4\n"))
+        gate.signal()
+        for add in first + others { _ = try await add.value }
+        #expect(metrics.page.contains("feedbackd_write_queue_length 0\n"))
     }
 
     @Test func group_commits_record_queue_batches_and_time() async throws {
