@@ -137,9 +137,9 @@ public struct HookChain: Sendable {
     /// The rest of a chain.
     public struct Next: Sendable {
         fileprivate let chain: HookChain
-        fileprivate let index: Int
+        fileprivate var index: Int
         fileprivate let context: HookContext
-        fileprivate let rules: [AlertRule]
+        fileprivate var rules: [AlertRule]
         /// Tells whose error it is that comes out of the chain; nil if no vetoes are counted.
         fileprivate let trace: FailureTrace?
 
@@ -164,13 +164,8 @@ public struct HookChain: Sendable {
             guard index < chain.hooks.count else {
                 return try await chain.storage(feedback, rules, context)
             }
-            let next = Next(
-                chain: chain,
-                index: index + 1,
-                context: context,
-                rules: rules,
-                trace: trace
-            )
+            var next = self
+            next.index += 1
             return try await chain.hooks[index].intercept(feedback, context: context, next: next)
         }
 
@@ -180,13 +175,8 @@ public struct HookChain: Sendable {
             _ feedback: FeedbackDraft,
             alerting rule: AlertRule
         ) async throws -> AddedFeedback {
-            let next = Next(
-                chain: chain,
-                index: index,
-                context: context,
-                rules: rules + [rule],
-                trace: trace
-            )
+            var next = self
+            next.rules.append(rule)
             return try await next(feedback)
         }
     }
@@ -207,12 +197,7 @@ private final class VetoCounters: Sendable {
     init(hook: String) { self.hook = hook }
 
     func count(_ error: any Error) {
-        let code =
-            switch error {
-            case let error as FeedbackError: error.code.name
-            case is CancellationError: FeedbackError.Code.cancelled.name
-            default: FeedbackError.Code.internal.name
-            }
+        let code = FeedbackError.Code(of: error).name
         counters.withLock { counters in
             let counter =
                 counters[code]

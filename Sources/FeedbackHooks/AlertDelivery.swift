@@ -58,7 +58,6 @@ struct AlertDelivery: Sendable {
                     // Not each has to be tried before it is given up.
                     let tooOld = due.filter { age(of: $0, at: .now) > giveUpAfter }
                     if tooOld.count > 1 {
-                        instruments.dead.increment(by: tooOld.count)
                         try await settle(
                             tooOld.map {
                                 AlertOutcome(id: $0.id, next: .dead(error: receiver.error))
@@ -125,13 +124,7 @@ struct AlertDelivery: Sendable {
                 receiver = Receiver(refusals: receiver.refusals + 1)
             }
             for (alert, delivery) in zip(part, deliveries) {
-                let outcome = outcome(of: alert, delivery, pause: pause)
-                switch outcome.next {
-                case .delivered: instruments.delivered.increment()
-                case .retry: instruments.failed.increment()
-                case .dead: instruments.dead.increment()
-                }
-                outcomes.append(outcome)
+                outcomes.append(outcome(of: alert, delivery, pause: pause))
             }
         }
         try await settle(outcomes)
@@ -140,8 +133,15 @@ struct AlertDelivery: Sendable {
 
     /// Notes what became of alerts, before any other is tried: those delivered would be so again.
     private func settle(_ outcomes: [AlertOutcome]) async throws {
-        let dead = outcomes.count {
-            if case .dead = $0.next { true } else { false }
+        var dead = 0
+        for outcome in outcomes {
+            switch outcome.next {
+            case .delivered: instruments.delivered.increment()
+            case .retry: instruments.failed.increment()
+            case .dead:
+                instruments.dead.increment()
+                dead += 1
+            }
         }
         if dead > 0 {
             logger.warning(

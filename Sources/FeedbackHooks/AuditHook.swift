@@ -97,7 +97,7 @@ public final class AuditHook: FeedbackHook {
         do {
             added = try await next(feedback)
         } catch {
-            record.end(.failed(Self.code(of: error)))
+            record.end(.failed(FeedbackError.Code(of: error)))
             // The failure itself is what the caller has to know.
             try? write(record, feedback)
             throw error
@@ -116,14 +116,6 @@ public final class AuditHook: FeedbackHook {
         let isWritten = record.withLine(feedback) { file.append($0) }
         if !isWritten, options.isRequired {
             throw FeedbackError(.unavailable, "the audit log cannot be written")
-        }
-    }
-
-    private static func code(of error: any Error) -> FeedbackError.Code {
-        switch error {
-        case let error as FeedbackError: error.code
-        case is CancellationError: .cancelled
-        default: .internal
         }
     }
 }

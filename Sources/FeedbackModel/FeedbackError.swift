@@ -104,3 +104,14 @@ extension FeedbackError: CustomStringConvertible {
     /// Code and message.
     public var description: String { "\(code.name): \(message)" }
 }
+
+extension FeedbackError.Code {
+    /// What a caller is told about anything that was thrown.
+    package init(of error: any Error) {
+        switch error {
+        case let error as FeedbackError: self = error.code
+        case is CancellationError: self = .cancelled
+        default: self = .internal
+        }
+    }
+}
