@@ -90,7 +90,7 @@ extension GRPCServerSession {
     ) -> HTTP2Session.Body {
         if stream.response != nil {
             stream.response = nil
-            stream.ending = error as? RPCStatus ?? router.status(error)
+            stream.ending = router.status(of: error)
         } else {
             stream.call?.messages?.responseEnded(.failure(error))
         }

@@ -155,6 +155,9 @@ public struct Router: Sendable {
         )
     }
 
+    /// What the peer is told about an error, which may be a status already.
+    func status(of error: any Error) -> RPCStatus { error as? RPCStatus ?? status(error) }
+
     /// The names of all services.
     public var services: Set<String> { Set(methods.map(\.service)) }
 

@@ -163,7 +163,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
             }
             try startCall(streamID, flags: header.flags, data)
         } catch {
-            let status = error as? RPCStatus ?? router.status(error)
+            let status = router.status(of: error)
             instruments?.refused(status.code)
             send(status, to: streamID)
         }
@@ -209,7 +209,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
             do {
                 try start(request.payload, arena, call)
             } catch {
-                let status = error as? RPCStatus ?? router.status(error)
+                let status = router.status(of: error)
                 call.ended(status.code)
                 return send(status, to: streamID)
             }
@@ -365,7 +365,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
         do {
             message = try channel.loop.arena.build(reply)
         } catch {
-            let status = error as? RPCStatus ?? router.status(error)
+            let status = router.status(of: error)
             call.ended(status.code)
             send(status, to: streamID)
             return true

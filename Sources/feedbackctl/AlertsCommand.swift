@@ -31,15 +31,12 @@ struct AlertsCommand: AsyncParsableCommand {
         func run() async throws {
             var query = AlertQuery(dead: !pending)
             try await connection.run { client in
-                var alerts: [QueuedAlert] = []
-                var totalSize: Int64 = 0
-                repeat {
-                    query.pageSize = min(limit - alerts.count, 1_000)
+                let (alerts, totalSize) = try await entries(limit) { size, token in
+                    query.pageSize = size
+                    query.pageToken = token
                     let page = try await client.listAlerts(query)
-                    alerts += page.alerts
-                    totalSize = page.totalSize
-                    query.pageToken = page.nextPageToken
-                } while alerts.count < limit && !query.pageToken.isEmpty
+                    return (page.alerts, page.nextPageToken, page.totalSize)
+                }
                 if connection.json {
                     let views = alerts.map { AlertView($0) }
                     try printJSON(AlertListView(alerts: views, totalSize: totalSize))

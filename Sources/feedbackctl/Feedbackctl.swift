@@ -69,3 +69,23 @@ struct ConnectionOptions: ParsableArguments {
         FileHandle.standardError.write(Data("\(line)\n".utf8))
     }
 }
+
+/// The first entries of a list, at most so many, and how many there are in all.
+///
+/// `page` makes the call for at most so many entries, with the former page's token.
+func entries<Entry>(
+    _ limit: Int,
+    page:
+        (_ size: Int, _ token: String) async throws -> (
+            entries: [Entry], nextToken: String, totalSize: Int64
+        )
+) async throws -> (entries: [Entry], totalSize: Int64) {
+    var entries: [Entry] = []
+    var token = ""
+    while true {
+        let page = try await page(min(limit - entries.count, FieldLimits.pageSizeMax), token)
+        entries += page.entries
+        token = page.nextToken
+        if entries.count >= limit || token.isEmpty { return (entries, page.totalSize) }
+    }
+}

@@ -74,15 +74,12 @@ struct ListCommand: AsyncParsableCommand {
             newestFirst: newestFirst
         )
         try await connection.run { client in
-            var feedbacks: [Feedback] = []
-            var totalSize: Int64 = 0
-            repeat {
-                query.pageSize = min(limit - feedbacks.count, 1_000)
+            let (feedbacks, totalSize) = try await entries(limit) { size, token in
+                query.pageSize = size
+                query.pageToken = token
                 let page = try await client.listFeedbacks(query)
-                feedbacks += page.feedbacks
-                totalSize = page.totalSize
-                query.pageToken = page.nextPageToken
-            } while feedbacks.count < limit && !query.pageToken.isEmpty
+                return (page.feedbacks, page.nextPageToken, page.totalSize)
+            }
             if connection.json {
                 try printJSON(
                     ListView(feedbacks: feedbacks.map { FeedbackView($0) }, totalSize: totalSize)
