@@ -5,15 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 build=../../.build/clients-cpp
 
-die() {
-    echo "clients/cpp/test.sh: $*" >&2
-    exit 1
-}
-
-# need COMMAND PACKAGE
-need() {
-    command -v "$1" >/dev/null || die "$1 is missing; install the Debian package $2"
-}
+. ../need.sh
 
 need cmake cmake
 need g++ g++

@@ -6,25 +6,21 @@ here=$PWD
 build=$(realpath -m ../../.build/clients-go)
 libraries=/usr/share/gocode
 
-die() {
-    echo "clients/go/test.sh: $*" >&2
-    exit 1
-}
+. ../need.sh
 
-# need WHAT PACKAGE: a command, or a Go library.
-need() {
-    command -v "$1" >/dev/null || [ -d "$libraries/src/$1" ] ||
-        die "$1 is missing; install the Debian package $2"
+# need_library IMPORT_PATH PACKAGE
+need_library() {
+    [ -d "$libraries/src/$1" ] || die "$1 is missing; install the Debian package $2"
 }
 
 need go golang-go
 need protoc protobuf-compiler
 need protoc-gen-gogottrpc gogottrpc
-need github.com/containerd/ttrpc golang-github-containerd-ttrpc-dev
-need github.com/gogo/protobuf/types golang-github-gogo-protobuf-dev
+need_library github.com/containerd/ttrpc golang-github-containerd-ttrpc-dev
+need_library github.com/gogo/protobuf/types golang-github-gogo-protobuf-dev
 need protoc-gen-go golang-goprotobuf-dev
-need google.golang.org/grpc golang-google-grpc-dev
-need google.golang.org/genproto/googleapis/rpc/errdetails golang-google-genproto-dev
+need_library google.golang.org/grpc golang-google-grpc-dev
+need_library google.golang.org/genproto/googleapis/rpc/errdetails golang-google-genproto-dev
 
 ./generate.sh --check
 unformatted=$(gofmt -l ./*.go samples)

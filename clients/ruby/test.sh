@@ -4,15 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 build=../../.build/clients-ruby
 
-die() {
-    echo "clients/ruby/test.sh: $*" >&2
-    exit 1
-}
-
-# need COMMAND PACKAGE
-need() {
-    command -v "$1" >/dev/null || die "$1 is missing; install the Debian package $2"
-}
+. ../need.sh
 
 need ruby ruby
 need protoc protobuf-compiler

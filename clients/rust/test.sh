@@ -5,12 +5,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 build=$(realpath -m ../../.build/clients-rust)
 
-die() {
-    echo "clients/rust/test.sh: $*" >&2
-    exit 1
-}
+. ../need.sh
 
-command -v cargo >/dev/null || die "cargo is missing; install the Debian package cargo"
+need cargo cargo
 compgen -G '/usr/share/cargo/registry/ttrpc-0.5.*' >/dev/null ||
     die "ttrpc's library is missing; install the Debian package librust-ttrpc-dev"
 [ -f /usr/include/google/protobuf/struct.proto ] ||
