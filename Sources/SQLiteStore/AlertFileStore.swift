@@ -22,6 +22,8 @@ public final class AlertFileStore: AlertingStore {
         /// When the appends ended of which it is not known whether they have stored anything.
         var undecidedSince: [Int64: ContinuousClock.Instant] = [:]
         var confirming: Task<Void, Never>?
+        /// Whether the last look into the store failed.
+        var isBlind = false
     }
 
     /// What is not found so long after its call was not stored, whatever became of that.
@@ -201,9 +203,15 @@ public final class AlertFileStore: AlertingStore {
                     for decision in decisions { state.undecidedSince[decision.alert.id] = nil }
                 }
             }
+            state.withLock { $0.isBlind = false }
         } catch {
             isAnyOpen = true
-            logger.warning("alerts wait to be confirmed: \(error)")
+            // Said once, not at each look while it lasts.
+            let wasBlind = state.withLock { state in
+                defer { state.isBlind = true }
+                return state.isBlind
+            }
+            logger.log(level: wasBlind ? .debug : .warning, "alerts wait to be confirmed: \(error)")
         }
         return isAnyOpen
     }
