@@ -7,36 +7,64 @@ internal import Synchronization
 public final class MemoryStore: ImmediateStore, AlertingStore {
     /// Used with the lock of the state only, not with its copies.
     private final class Session {
-        /// Places in `feedbacks`.
-        private var places: [RequestID: Int] = [:]
+        /// Places in `feedbacks` by the hashes of the request_ids, or by the next number that was free.
+        private var places: [Int: Int] = [:]
 
-        /// Where the request's feedback stands; a new request gets the given place.
-        func place(of request: RequestID, else next: Int) -> Int {
-            // Passed as inout, the default is put there: one look into the dictionary does for both.
-            { (place: inout Int) in place }(&places[request, default: next])
+        /// Where the request's feedback stands in the log; a new request gets the log's next place.
+        func place(of request: RequestID, in log: borrowing Log) -> Int {
+            let next = log.count
+            var number = request.hash
+            while true {
+                // Passed as inout, the default is put there: one look into the dictionary does for
+                // both.
+                let place = { (place: inout Int) in place }(&places[number, default: next])
+                if place == next || log.isAt(place, request) { return place }
+                number &+= 1
+            }
         }
     }
 
-    /// A request_id with its hash, which is worked out before the lock is taken and not again when
-    /// the dictionary grows.
-    private struct RequestID: Hashable {
+    /// A request_id with its hash, which is worked out before the lock is taken.
+    private struct RequestID {
         let text: ExactText
-        private let hash: Int
+        let hash: Int
 
         init(_ text: String) {
             self.text = ExactText(text)
             hash = self.text.hashValue
         }
+    }
 
-        static func == (a: RequestID, b: RequestID) -> Bool {
-            a.hash == b.hash && a.text == b.text
+    /// A list that grows without moving what is in it.
+    private struct Log {
+        private static let chunkLength = 256
+        private var chunks: [[Feedback]] = []
+
+        private(set) var count = 0
+
+        subscript(place: Int) -> Feedback {
+            chunks[place / Self.chunkLength][place % Self.chunkLength]
         }
 
-        func hash(into hasher: inout Hasher) { hasher.combine(hash) }
+        func isAt(_ place: Int, _ request: RequestID) -> Bool {
+            ExactText(self[place].draft.requestID) == request.text
+        }
+
+        mutating func append(_ feedback: Feedback) {
+            if count == chunks.count * Self.chunkLength {
+                chunks.append([])
+                chunks[chunks.count - 1].reserveCapacity(Self.chunkLength)
+            }
+            chunks[chunks.count - 1].append(feedback)
+            count += 1
+        }
+
+        /// All of it, in order.
+        var all: [Feedback] { Array(chunks.joined()) }
     }
 
     private struct State {
-        var feedbacks: [Feedback] = []
+        var feedbacks = Log()
         var sessions: [ExactText: Session] = [:]
         /// Of the sessions that have any.
         var metadata: [ExactText: Metadata] = [:]
@@ -79,7 +107,7 @@ public final class MemoryStore: ImmediateStore, AlertingStore {
         let added = try appendNow(feedback, missingSession: missingSession, context: context)
         if added.replayed || rules.isEmpty { return added }
         // What was stored up to this one, as a transaction would see it.
-        let stored = state.withLock { $0.feedbacks }
+        let stored = state.withLock { $0.feedbacks }.all
         let end = stored.lastIndex { $0.id == feedback.id } ?? stored.endIndex - 1
         let all = stored[...end]
         let session = ExactText(feedback.sessionID)
@@ -125,7 +153,7 @@ public final class MemoryStore: ImmediateStore, AlertingStore {
             try state.checkOpen()
             let session = try state.session(sessionID, ifMissing: missingSession)
             if !requestID.text.text.isEmpty {
-                let place = session.place(of: requestID, else: state.feedbacks.count)
+                let place = session.place(of: requestID, in: state.feedbacks)
                 if place < state.feedbacks.count { return state.feedbacks[place] }
             }
             state.feedbacks.append(copy feedback)
@@ -140,7 +168,7 @@ public final class MemoryStore: ImmediateStore, AlertingStore {
         _ query: FeedbackQuery,
         context: CallContext
     ) async throws -> FeedbackPage {
-        let feedbacks = try snapshot(context).feedbacks
+        let feedbacks = try snapshot(context).feedbacks.all
         let matching = feedbacks.indices.filter { query.matches(feedbacks[$0]) }
         var rest = query.newestFirst ? matching.reversed() : matching
         if !query.pageToken.isEmpty {
@@ -167,7 +195,7 @@ public final class MemoryStore: ImmediateStore, AlertingStore {
         var whole = Metrics()
         var groups: [ExactText: Metrics] = [:]
         let filter = FeedbackQuery(sessionID: query.sessionID, created: query.created)
-        for feedback in state.feedbacks where filter.matches(feedback) {
+        for feedback in state.feedbacks.all where filter.matches(feedback) {
             let length = Int64(feedback.comment.codePointCount)
             whole.count(feedback.rating, commentCodePoints: length)
             let key: String

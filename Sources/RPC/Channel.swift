@@ -49,6 +49,8 @@ final class Channel: @unchecked Sendable {
     private var output = OutputBuffer()
     private var outputWasShutDown = false
     private var isInFlushList = false
+    /// Whether the loop tells when the socket becomes writable.
+    private var isOutputWatched = false
     /// Whether the delegate has more to write than fits.
     private var isFull = false
     /// When the output that the socket would not take was last seen to shrink; nil if there is none.
@@ -214,6 +216,7 @@ final class Channel: @unchecked Sendable {
                 close()
             }
         }
+        if state != .closed { watchOutput(output.count > 0) }
         guard state != .closed else { return }
         if output.count == 0 {
             stalledSince = nil
@@ -228,6 +231,12 @@ final class Channel: @unchecked Sendable {
             isFull = false
             loop.submit { self.delegate?.channelHasRoom(self) }
         }
+    }
+
+    private func watchOutput(_ isWanted: Bool) {
+        guard isWanted != isOutputWatched else { return }
+        isOutputWatched = isWanted
+        do { try loop.watchOutput(isWanted, descriptor) } catch { close() }
     }
 
     private var stallTimeout: Duration {

@@ -72,6 +72,8 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     /// The jobs of this turn.
     private var jobs: [Job] = []
     private var channelsWithOutput: [Channel] = []
+    /// Those that are being flushed: both arrays keep their memory.
+    private var flushedChannels: [Channel] = []
 
     private let epoll: Int32
     private let source: any DispatchSourceRead
@@ -187,33 +189,53 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
         jobs.removeAll(keepingCapacity: true)
         // Writing may close connections and so resume calls, but makes no further output here.
         while !channelsWithOutput.isEmpty {
-            let channels = channelsWithOutput
-            channelsWithOutput.removeAll(keepingCapacity: true)
-            for channel in channels { channel.flush() }
+            swap(&channelsWithOutput, &flushedChannels)
+            for channel in flushedChannels { channel.flush() }
+            flushedChannels.removeAll(keepingCapacity: true)
         }
     }
 
     // MARK: - Sockets
 
-    /// Tells the channel from now on when its socket becomes readable or writable (edge-triggered,
-    /// epoll(7)), beginning with what it is already.
+    /// Tells the channel from now on when its socket becomes readable (edge-triggered, epoll(7)),
+    /// beginning with what it is already.
     ///
     /// - Returns: a number that no other channel gets.
     /// - Throws: a ``SystemError`` when the kernel cannot watch any more.
     func watch(_ channel: Channel, _ descriptor: Int32) throws -> UInt64 {
-        let events =
-            EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
-        try Self.add(descriptor, events, to: epoll)
+        try Self.add(descriptor, Self.inputEvents, to: epoll)
         channels[descriptor] = channel
         watches += 1
         return watches
     }
 
+    /// Whether to tell the channel when its socket becomes writable, too.
+    ///
+    /// Wanted only while there is output that the socket did not take: a socket also becomes
+    /// writable whenever its peer has read a reply, and each would wake the loop up for nothing.
+    ///
+    /// - Throws: a ``SystemError`` when the kernel has no memory for it.
+    func watchOutput(_ isWanted: Bool, _ descriptor: Int32) throws {
+        let events = Self.inputEvents | (isWanted ? EPOLLOUT.rawValue : 0)
+        try Self.control(EPOLL_CTL_MOD, descriptor, events, epoll)
+    }
+
+    private static let inputEvents = EPOLLIN.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
+
     private static func add(_ descriptor: Int32, _ events: UInt32, to epoll: Int32) throws {
+        try control(EPOLL_CTL_ADD, descriptor, events, epoll)
+    }
+
+    private static func control(
+        _ operation: Int32,
+        _ descriptor: Int32,
+        _ events: UInt32,
+        _ epoll: Int32
+    ) throws {
         var event = epoll_event()
         event.events = events
         event.data.fd = descriptor
-        guard epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) == 0 else {
+        guard epoll_ctl(epoll, operation, descriptor, &event) == 0 else {
             throw SystemError("cannot watch a descriptor")
         }
     }
