@@ -218,8 +218,8 @@ public final class FeedbackClient: Sendable {
         }
     }
 
-    private static func makeRequestID() -> String {
-        var random = SystemRandomNumberGenerator()
-        return FeedbackID(high: random.next(), low: random.next()).description
-    }
+    /// A UUID of version 7: ids that ascend with time keep the server's index of them fast.
+    private static func makeRequestID() -> String { requestIDs.next(at: .now).description }
+
+    private static let requestIDs = FeedbackIDGenerator()
 }

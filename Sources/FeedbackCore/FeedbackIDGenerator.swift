@@ -1,4 +1,4 @@
-internal import FeedbackModel
+package import FeedbackModel
 internal import Glibc
 internal import Synchronization
 
@@ -7,7 +7,7 @@ internal import Synchronization
 /// method 2).
 ///
 /// The system's randomness is asked for ``poolWords`` words at once.
-final class FeedbackIDGenerator: Sendable {
+package final class FeedbackIDGenerator: Sendable {
     private struct State {
         var milliseconds: UInt64 = 0
         /// The 74 random bits: 12 beside the version, 62 beside the variant.
@@ -19,7 +19,9 @@ final class FeedbackIDGenerator: Sendable {
     private static let poolWords = 32
     private let state = Mutex(State())
 
-    func next(at time: Timestamp) -> FeedbackID {
+    package init() {}
+
+    package func next(at time: Timestamp) -> FeedbackID {
         state.withLock { state in
             let now = UInt64(max(0, time.millisecondsSinceEpoch))
             if now > state.milliseconds {
