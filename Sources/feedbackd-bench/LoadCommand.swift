@@ -61,6 +61,12 @@ struct LoadCommand: ParsableCommand {
     @Flag(inversion: .prefixedNo, help: "Give each add a request_id of its own.")
     var requestID = true
 
+    @Flag(
+        name: .customLong("random-request-ids"),
+        help: "Make request_ids that do not ascend with time, as those of clients do."
+    )
+    var randomRequestIDs = false
+
     @Option(help: "The processor of the first thread; the others take those that follow.")
     var pin: Int?
 
@@ -105,10 +111,15 @@ struct LoadCommand: ParsableCommand {
         }
     }
 
+    private var requestIDs: RequestIDs {
+        if !requestID { return .none }
+        return randomRequestIDs ? .random : .ascending
+    }
+
     private var plan: LoadPlan {
         let kind: RequestKind =
             switch method {
-            case .add: .add(commentBytes: commentLength, hasRequestID: requestID)
+            case .add: .add(commentBytes: commentLength, requestIDs: requestIDs)
             case .list: .list(pageSize: pageSize)
             case .metrics: .metrics
             case .health: .health
@@ -122,7 +133,8 @@ struct LoadCommand: ParsableCommand {
             request: kind,
             sessions: (session ?? (takesEverySession ? "" : nil)).map { .one($0) }
                 ?? .inTurn(count: sessions),
-            firstRequest: .random(in: 0 ... .max),
+            // As in a UUID of version 7, milliseconds come first.
+            firstRequest: UInt64(Date().timeIntervalSince1970 * 1000) << 16,
             rate: rate,
             warmUpNanoseconds: Int64(warmup * 1e9),
             length: calls.map { .calls($0) } ?? .nanoseconds(Int64((duration ?? 5) * 1e9)),

@@ -41,7 +41,8 @@ struct LoadLoop: ~Copyable {
         template = RequestTemplate(
             plan.request,
             sessions: plan.sessions,
-            firstRequest: plan.firstRequest &+ UInt64(thread) << 48
+            firstRequest: plan.firstRequest,
+            thread: thread
         )
         firstConnection = thread
         connectionStride = plan.threads

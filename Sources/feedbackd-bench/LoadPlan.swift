@@ -7,7 +7,7 @@ struct LoadPlan: Sendable {
     var threads: Int
     var request: RequestKind
     var sessions: SessionChoice
-    /// Random, so that no two runs have the same request_ids.
+    /// The time, so that no two runs have the same request_ids.
     var firstRequest: UInt64
     /// Open loop: how many calls per second are due on all connections together; nil: closed loop,
     /// in which each reply makes place for the next call.

@@ -1,9 +1,18 @@
 /// A method that can be called, with the fields of its request.
 enum RequestKind {
-    case add(commentBytes: Int, hasRequestID: Bool)
+    case add(commentBytes: Int, requestIDs: RequestIDs)
     case list(pageSize: Int)
     case metrics
     case health
+}
+
+/// The request_ids of adds.
+enum RequestIDs {
+    case none
+    /// As clients make them (UUIDs of version 7): they begin with the time.
+    case ascending
+    /// Consecutive ones lie nowhere near each other in an index.
+    case random
 }
 
 /// Which sessions the calls go to.
@@ -21,6 +30,7 @@ struct RequestTemplate: ~Copyable {
     /// Where the request_id's digits begin; nil if there is none.
     private let requestIDDigits: Int?
     private var requestNumber: UInt64
+    private let hashesRequestNumber: Bool
     /// Where the last digit of the session_id is; nil if it stays the same.
     private let sessionDigit: Int?
     private let sessionCount: Int
@@ -29,9 +39,11 @@ struct RequestTemplate: ~Copyable {
     /// - Parameters:
     ///   - kind: the method and its request.
     ///   - sessions: the sessions that the calls go to.
-    ///   - firstRequest: the number of the first call; none of its calls has another's.
-    init(_ kind: RequestKind, sessions: SessionChoice, firstRequest: UInt64) {
+    ///   - firstRequest: the number of the first call; they ascend from there.
+    ///   - thread: tells its calls from those of others with the same numbers.
+    init(_ kind: RequestKind, sessions: SessionChoice, firstRequest: UInt64, thread: Int = 0) {
         requestNumber = firstRequest
+        hashesRequestNumber = if case .add(_, .random) = kind { true } else { false }
         var payload = ProtoWriter()
         var sessionDigit: Int?
         switch sessions {
@@ -43,7 +55,7 @@ struct RequestTemplate: ~Copyable {
             sessionDigit = payload.bytes.count - 1
             sessionCount = count
         }
-        let requestIDDigits = Self.appendFields(of: kind, to: &payload)
+        let requestIDDigits = Self.appendFields(of: kind, thread: thread, to: &payload)
 
         let (service, method) = kind.name
         var envelope = ProtoWriter()
@@ -92,17 +104,17 @@ struct RequestTemplate: ~Copyable {
         frame[digit] += 1
     }
 
-    /// Writes an id like those of clients, which are random: consecutive ones lie nowhere near each
-    /// other in an index.
     private mutating func writeRequestID(_ start: Int) {
         requestNumber &+= 1
-        // The finalizer of MurmurHash3: every number has another hash.
-        var hash = requestNumber
-        hash = (hash ^ hash >> 33) &* 0xFF51_AFD7_ED55_8CCD
-        hash = (hash ^ hash >> 33) &* 0xC4CE_B9FE_1A85_EC53
-        hash ^= hash >> 33
-        for digit in 0..<16 {
-            let value = UInt8(truncatingIfNeeded: hash >> UInt64(4 * digit)) & 0xF
+        var number = requestNumber
+        if hashesRequestNumber {
+            // The finalizer of MurmurHash3: every number has another hash.
+            number = (number ^ number >> 33) &* 0xFF51_AFD7_ED55_8CCD
+            number = (number ^ number >> 33) &* 0xC4CE_B9FE_1A85_EC53
+            number ^= number >> 33
+        }
+        for digit in 0..<Self.numberDigits {
+            let value = UInt8(truncatingIfNeeded: number >> UInt64(60 - 4 * digit)) & 0xF
             frame[start + digit] = value + (value < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10)
         }
     }
@@ -110,15 +122,17 @@ struct RequestTemplate: ~Copyable {
     /// Appends what follows the session_id and returns where the request_id's digits begin.
     private static func appendFields(
         of kind: RequestKind,
+        thread: Int,
         to payload: inout ProtoWriter
     ) -> Int? {
         switch kind {
-        case .add(let commentBytes, let hasRequestID):
+        case .add(let commentBytes, let requestIDs):
             payload.append(2, 1)
             if commentBytes > 0 { payload.append(3, String(repeating: "c", count: commentBytes)) }
-            guard hasRequestID else { return nil }
-            // As long as a UUID.
-            payload.append(4, String(repeating: "0", count: requestIDBytes))
+            if case .none = requestIDs { return nil }
+            let suffix = String(thread)
+            let zeros = String(repeating: "0", count: requestIDBytes - suffix.utf8.count)
+            payload.append(4, zeros + suffix)
             return payload.bytes.count - requestIDBytes
         case .list(let pageSize):
             if pageSize > 0 { payload.append(7, pageSize) }
@@ -130,7 +144,9 @@ struct RequestTemplate: ~Copyable {
 
     /// Enough for every session count that is accepted.
     static let sessionDigits = 7
+    /// As long as a UUID.
     private static let requestIDBytes = 36
+    private static let numberDigits = 16
 }
 
 extension RequestKind {

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 #include <stdio.h>
+#include <time.h>
 
 enum {
     SESSION_ID_BYTES = 15,
@@ -18,12 +19,15 @@ static inline void put_session_id(char *text, uint64_t call, uint64_t sessions) 
     snprintf(text, SESSION_ID_BYTES + 1, "session-%07u", (unsigned)(call % sessions % 10000000));
 }
 
-// As random as those of clients, so that consecutive ones lie nowhere near each other in an index.
+// The number of a run's first request id: like those of clients (UUIDs of version 7), request ids
+// begin with the time, and those of later runs are greater.
+static inline uint64_t first_request_number(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return ((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000) << 16;
+}
+
 // Writes REQUEST_ID_BYTES characters and a NUL.
 static inline void put_request_id(char *text, uint64_t number) {
-    // The finalizer of MurmurHash3: every number has another hash.
-    number = (number ^ number >> 33) * 0xff51afd7ed558ccd;
-    number = (number ^ number >> 33) * 0xc4ceb9fe1a85ec53;
-    number ^= number >> 33;
     snprintf(text, REQUEST_ID_BYTES + 1, "%016llx%020d", (unsigned long long)number, 0);
 }

@@ -44,13 +44,13 @@ struct Counts {
 
 // Fills in the request of the next call: another session each time, a request id of its own.
 void prepare(AddFeedbackRequest &request) {
-    static const uint64_t run = now_nanoseconds();
+    static const uint64_t first = first_request_number();
     static std::atomic<uint64_t> calls{0};
     uint64_t call = calls.fetch_add(1, std::memory_order_relaxed);
     char text[REQUEST_ID_BYTES + 1];
     put_session_id(text, call, kSessions);
     request.set_session_id(text);
-    put_request_id(text, run + call);
+    put_request_id(text, first + call);
     request.set_request_id(text);
     request.set_rating(feedback::v1::RATING_UP);
     request.set_comment(load_comment);

@@ -51,7 +51,7 @@ static const char *const statements_sql[STATEMENTS] = {
     [HOUR_TOTAL] =
         "INSERT INTO hour_total (session, hour, " TALLY ", first_sequence, last_sequence)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (session, hour) DO UPDATE SET " ADD_TALLY ","
+        " ON CONFLICT (hour, session) DO UPDATE SET " ADD_TALLY ","
         " first_sequence = min(first_sequence, excluded.first_sequence),"
         " last_sequence = max(last_sequence, excluded.last_sequence)",
 };
@@ -68,6 +68,7 @@ static sqlite3 *db;
 static sqlite3_stmt *statements[STATEMENTS];
 static struct counter *counters;  // the first for all sessions, then one for each
 static int *touched;              // indexes of the counters that the batch changes
+static uint64_t first_request;
 static int wal_pages;             // in the log, as the last commit left it
 
 static struct {
@@ -168,7 +169,7 @@ static int64_t insert_feedback(int64_t session, uint64_t call, int64_t created_a
         feedback_id[index] = (uint8_t)(high >> (56 - 8 * index));
         feedback_id[index + 8] = (uint8_t)(low >> (56 - 8 * index));
     }
-    put_request_id(request_id, call);
+    put_request_id(request_id, first_request + call);
     sqlite3_stmt *insert = statements[INSERT_FEEDBACK];
     sqlite3_bind_int64(insert, 1, session);
     sqlite3_bind_blob(insert, 2, feedback_id, sizeof feedback_id, SQLITE_STATIC);
@@ -269,6 +270,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "sqlite-loop: --batch and --sessions are at least 1\n");
         return 64;
     }
+    first_request = first_request_number();
     counters = calloc((size_t)sessions + 1, sizeof *counters);
     touched = calloc((size_t)sessions + 1, sizeof *touched);
     if (!counters || !touched) fail("calloc");
