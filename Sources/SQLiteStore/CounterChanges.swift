@@ -57,21 +57,20 @@ struct CounterChanges {
         }
     }
 
-    private static let columns = Tally.columns.joined(separator: ", ")
     private static let placeholders = Tally.columns.map { _ in "?" }.joined(separator: ", ")
     private static let additions =
         Tally.columns.map { "\($0) = \($0) + excluded.\($0)" }.joined(separator: ", ")
 
     private static let sessionUpsert = """
-        INSERT INTO session_total (session, \(columns)) VALUES (?, \(placeholders))
+        INSERT INTO session_total (session, \(Tally.columnList)) VALUES (?, \(placeholders))
         ON CONFLICT (session) DO UPDATE SET \(additions)
         """
 
     // Another process may have written between two of this one's transactions, so both ends move.
     private static let hourUpsert = """
-        INSERT INTO hour_total (session, hour, \(columns), first_sequence, last_sequence)
+        INSERT INTO hour_total (session, hour, \(Tally.columnList), first_sequence, last_sequence)
         VALUES (?, ?, \(placeholders), ?, ?)
-        ON CONFLICT (session, hour) DO UPDATE SET \(additions),
+        ON CONFLICT (hour, session) DO UPDATE SET \(additions),
             first_sequence = min(first_sequence, excluded.first_sequence),
             last_sequence = max(last_sequence, excluded.last_sequence)
         """

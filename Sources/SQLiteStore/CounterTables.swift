@@ -22,9 +22,7 @@ struct CounterTables {
         var total = Tally()
         if let whole = span.whole {
             var row = try PreparedStatement(
-                """
-                SELECT \(Self.sums) FROM hour_total WHERE session = ? AND hour BETWEEN ? AND ?
-                """,
+                "SELECT \(Self.sums) \(Self.fromHours)",
                 db
             )
             try row.bind(session)
@@ -43,10 +41,7 @@ struct CounterTables {
         guard let span = HourSpan(range) else { return }
         if let whole = span.whole {
             var row = try PreparedStatement(
-                """
-                SELECT hour, \(Self.columns) FROM hour_total
-                WHERE session = ? AND hour BETWEEN ? AND ?
-                """,
+                "SELECT hour_total.hour, \(Self.columns) \(Self.fromHours)",
                 db
             )
             try row.bind(session)
@@ -67,7 +62,7 @@ struct CounterTables {
         if range == .always {
             let row = try PreparedStatement(
                 """
-                SELECT session, \(Self.columns) FROM session_total
+                SELECT session, \(Tally.columnList) FROM session_total
                 WHERE session <> \(SessionTable.everySession)
                 """,
                 db
@@ -76,20 +71,18 @@ struct CounterTables {
             return sessions
         }
         if let whole = span.whole {
-            // One search per session, which an index by hour would save and every add would pay.
             var row = try PreparedStatement(
                 """
-                SELECT hour_total.session, \(Self.sums)
-                FROM session_total CROSS JOIN hour_total USING (session)
-                WHERE session_total.session <> \(SessionTable.everySession)
-                    AND hour BETWEEN ? AND ?
-                GROUP BY session_total.session
+                SELECT session, \(Tally.columnList) FROM hour_total
+                WHERE hour BETWEEN ? AND ? AND session <> \(SessionTable.everySession)
                 """,
                 db
             )
             try row.bind(whole.lowerBound)
             try row.bind(whole.upperBound)
-            while try row.step() { sessions[row.integer(0)] = Tally(row, from: 1) }
+            while try row.step() {
+                sessions[row.integer(0), default: Tally()].add(Tally(row, from: 1))
+            }
         }
         for hour in span.cut {
             try forEachCount(hour, range) { sessions[$0, default: Tally()].add($1) }
@@ -101,10 +94,7 @@ struct CounterTables {
     func sequences(_ range: TimeRange) throws -> ClosedRange<Int64>? {
         guard let span = HourSpan(range) else { return nil }
         var row = try PreparedStatement(
-            """
-            SELECT min(first_sequence), max(last_sequence) FROM hour_total
-            WHERE session = ? AND hour BETWEEN ? AND ?
-            """,
+            "SELECT min(hour_total.first_sequence), max(hour_total.last_sequence) \(Self.fromHours)",
             db
         )
         try row.bind(session)
@@ -116,7 +106,7 @@ struct CounterTables {
 
     private func allTime() throws -> Tally {
         var row = try PreparedStatement(
-            "SELECT \(Self.columns) FROM session_total WHERE session = ?",
+            "SELECT \(Tally.columnList) FROM session_total WHERE session = ?",
             db
         )
         try row.bind(session)
@@ -158,7 +148,15 @@ struct CounterTables {
         }
     }
 
-    private static let columns = Tally.columns.joined(separator: ", ")
+    /// A session's rows of some hours: one search for each hour in which there is any feedback.
+    static let fromHours = """
+        FROM hour_total AS every INDEXED BY hour_total_every
+        CROSS JOIN hour_total ON hour_total.hour = every.hour AND hour_total.session = ?
+        WHERE every.session = \(SessionTable.everySession) AND every.hour BETWEEN ? AND ?
+        """
+
+    private static let columns =
+        Tally.columns.map { "hour_total.\($0)" }.joined(separator: ", ")
     private static let sums =
         Tally.columns.map { "ifnull(sum(hour_total.\($0)), 0)" }.joined(separator: ", ")
 }

@@ -11,6 +11,10 @@ import GRDB
 /// - `session_total`, `hour_total`: the counts of a session's feedback, of all time and of each hour
 ///   (`created_at` / 3,600,000 ms, rounded down), where session 0 is all sessions together. They
 ///   change in the same transactions as `feedback` and always equal a recount.
+///
+/// An add should change as few pages as it can, and those that the adds before it have changed. So
+/// the keys that each add looks for begin with what ascends with time: the request_id, which clients
+/// make so (UUIDs of version 7), and the hour.
 /// - `alert`: the alerts that are on their way, or dead letters. Those of an ``AlertFileStore`` begin
 ///   unconfirmed, with their rule.
 /// - `alert_total`: how many alerts of a rule an ``AlertFileStore`` has counted.
@@ -69,6 +73,9 @@ enum SQLiteSchema {
         migrator.registerMigration("v2", foreignKeyChecks: .immediate) { db in
             try db.execute(sql: alertTables)
         }
+        migrator.registerMigration("v3", foreignKeyChecks: .immediate) { db in
+            try db.execute(sql: keysByTime)
+        }
         return migrator
     }
 
@@ -117,6 +124,25 @@ enum SQLiteSchema {
             last_sequence INTEGER NOT NULL,
             PRIMARY KEY (session, hour)
         ) STRICT, WITHOUT ROWID;
+        """
+
+    /// `hour_total_every` has the hours that there are.
+    private static let keysByTime = """
+        DROP INDEX feedback_request;
+        CREATE UNIQUE INDEX feedback_request ON feedback (request_id, session)
+            WHERE request_id IS NOT NULL;
+        ALTER TABLE hour_total RENAME TO hour_total_by_session;
+        CREATE TABLE hour_total (
+            session INTEGER NOT NULL,
+            hour INTEGER NOT NULL,
+            \(Tally.columns.map { "\($0) INTEGER NOT NULL" }.joined(separator: ", ")),
+            first_sequence INTEGER NOT NULL,
+            last_sequence INTEGER NOT NULL,
+            PRIMARY KEY (hour, session)
+        ) STRICT, WITHOUT ROWID;
+        INSERT INTO hour_total SELECT * FROM hour_total_by_session ORDER BY hour, session;
+        DROP TABLE hour_total_by_session;
+        CREATE INDEX hour_total_every ON hour_total (hour) WHERE session = 0;
         """
 
     private static let alertTables = """

@@ -13,6 +13,9 @@ struct Tally {
         "comment_code_points",
     ]
 
+    /// The same as they stand in a statement.
+    static let columnList = columns.joined(separator: ", ")
+
     /// Counts one more feedback.
     mutating func count(_ rating: Rating, hasComment: Bool, commentCodePoints: Int64) {
         buckets[Self.bucket(rating, hasComment)] += 1

@@ -136,6 +136,45 @@ struct OpeningTests {
         try refusal(.failedPrecondition, "newer version")
     }
 
+    @Test func a_database_with_the_former_keys_gets_the_present_ones() async throws {
+        let path = directory.file()
+        let old = try DatabasePool(path: path)
+        try await old.writeWithoutTransaction { db in
+            try db.execute(sql: "PRAGMA application_id = \(SQLiteSchema.applicationID)")
+        }
+        try SQLiteSchema.migrator.migrate(old, upTo: "v2")
+        try await old.write { db in
+            try db.execute(
+                sql: """
+                    INSERT INTO session (id, session_id) VALUES (1, 'a'), (2, 'b');
+                    INSERT INTO feedback (session, request_id, rating, created_at)
+                        VALUES (1, 'r', 1, 0), (2, 'r', 2, 1), (1, 'q', 0, 3600000);
+                    INSERT INTO session_total
+                        SELECT session, sum(rating = 0), 0, sum(rating = 1), 0, sum(rating = 2), 0, 0
+                        FROM (SELECT 0 AS session, rating FROM feedback
+                            UNION ALL SELECT session, rating FROM feedback) GROUP BY session;
+                    INSERT INTO hour_total
+                        SELECT session, created_at / 3600000, sum(rating = 0), 0, sum(rating = 1), 0,
+                            sum(rating = 2), 0, 0, min(sequence), max(sequence)
+                        FROM (SELECT 0 AS session, rating, created_at, sequence FROM feedback
+                            UNION ALL SELECT session, rating, created_at, sequence FROM feedback)
+                        GROUP BY 1, 2;
+                    """
+            )
+        }
+        try old.close()
+
+        let store = try SQLiteStore(path: path)
+        try await store.verifyIntegrity()
+        let repeated = try await store.add(FeedbackDraft(sessionID: "b", requestID: "r"))
+        #expect(repeated.replayed)
+        #expect(repeated.feedback.rating == .down)
+        let added = try await store.add(FeedbackDraft(sessionID: "b", requestID: "q"))
+        #expect(!added.replayed)
+        try await store.verifyIntegrity()
+        await store.close()
+    }
+
     @Test func a_truncated_database_is_refused_untouched() async throws {
         let store = try SQLiteStore(path: directory.file())
         try await store.add(200)

@@ -61,6 +61,21 @@ struct QueryPlanTests {
         #expect(plans.allSatisfy { $0.hasPrefix("SEARCH") })
         await store.close()
     }
+
+    @Test func the_hours_of_a_session_are_found_by_those_that_there_are() async throws {
+        let directory = try TemporaryDirectory()
+        let store = try SQLiteStore(path: directory.file())
+        let steps = try await store.database.read { db in
+            try plan("SELECT hour_total.hour \(CounterTables.fromHours)", db)
+        }
+        #expect(
+            steps == [
+                "SEARCH every USING COVERING INDEX hour_total_every (hour>? AND hour<?)",
+                "SEARCH hour_total USING PRIMARY KEY (hour=? AND session=?)",
+            ]
+        )
+        await store.close()
+    }
 }
 
 /// What SQLite says that it would do, line by line.
