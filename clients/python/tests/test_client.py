@@ -1,6 +1,10 @@
 """Every verb, with what goes in, what comes out, and what is refused."""
 
+import os
 import pickle
+import random
+import time
+import uuid
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -19,6 +23,7 @@ from feedbackd import (
     ResourceExhaustedError,
     UnavailableError,
 )
+from feedbackd._request_ids import new_request_id
 
 from conftest import Daemon
 
@@ -92,6 +97,35 @@ def test_each_call_has_a_request_id_of_its_own(client):
     for _ in range(3):
         assert not client.add_feedback("s", "up", "same").replayed
     assert client.get_metrics("s").metrics.total == 3
+
+
+def test_request_ids_are_uuids_that_begin_with_the_time():
+    before = time.time_ns() // 1_000_000
+    made = [new_request_id() for _ in range(10_000)]
+    after = time.time_ns() // 1_000_000
+    for text in made:
+        parsed = uuid.UUID(text)
+        assert str(parsed) == text
+        assert (parsed.version, parsed.variant) == (7, uuid.RFC_4122)
+        assert before <= parsed.int >> 80 <= after
+    assert len(set(made)) == len(made)
+
+
+def test_request_ids_of_a_child_are_not_its_parents(monkeypatch):
+    """Nor do they repeat when the program seeds the module's own numbers, or the clock stands."""
+    monkeypatch.setattr("feedbackd._request_ids.time_ns", lambda: 0)
+    reading, writing = os.pipe()
+    random.seed(1)
+    if os.fork() == 0:
+        os.write(writing, new_request_id().encode())
+        os._exit(0)
+    os.wait()
+    with open(reading, "rb") as childs:
+        os.close(writing)
+        seen = {childs.read().decode(), new_request_id()}
+    random.seed(1)
+    seen.add(new_request_id())
+    assert len(seen) == 3
 
 
 def test_lists_go_on_from_page_to_page(client):

@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime, timedelta, timezone
-from os import urandom
 from typing import Any, NoReturn
 
 from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ._proto import feedback_pb2, health_pb2, replies_pb2, session_pb2
+from ._request_ids import new_request_id
 from ._ttrpc import Method
 from .errors import InvalidArgumentError, invalid
 from .values import (
@@ -89,7 +89,7 @@ def add_request(
             session_id=session_id,
             rating=_RATING_NUMBERS[rating],  # type: ignore[arg-type]
             comment=comment,
-            request_id=request_id or urandom(16).hex(),
+            request_id=request_id or new_request_id(),
         )
         # What is mostly empty costs nothing when it is.
         if message_id:
