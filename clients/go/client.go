@@ -15,7 +15,7 @@ package feedbackd
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"sync"
@@ -289,8 +289,16 @@ func shortened(pause time.Duration) time.Duration {
 	return pause - time.Duration(float64(pause)/2*float64(random()[0])/256)
 }
 
+// newRequestID makes a UUID of version 7 (RFC 9562): the time in milliseconds, then random bits. Ids
+// that ascend with time lie together in the index of a store.
 func newRequestID() string {
-	return hex.EncodeToString(random())
+	id := random()
+	milliseconds := make([]byte, 8)
+	binary.BigEndian.PutUint64(milliseconds, uint64(time.Now().UnixMilli()))
+	copy(id, milliseconds[2:])
+	id[6] = id[6]&0x0f | 0x70
+	id[8] = id[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
 }
 
 func random() []byte {

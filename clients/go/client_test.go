@@ -10,6 +10,8 @@ import (
 	"net"
 	"os"
 	"reflect"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -102,6 +104,23 @@ func TestAddingTwiceWithoutARequestIDStoresTwo(t *testing.T) {
 	second := mustAdd(t)(client.AddFeedback(ctx, request))
 	expect(t, "ids differ", true, first.Feedback.FeedbackId != second.Feedback.FeedbackId)
 	expect(t, "the caller's request", "", request.RequestId)
+}
+
+func TestNewRequestIDsAreUUIDsThatBeginWithTheTime(t *testing.T) {
+	form := regexp.MustCompile(`^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+	made := map[string]bool{}
+	before := time.Now().UnixMilli()
+	for index := 0; index < 10_000; index++ {
+		id := newRequestID()
+		made[id] = true
+		parts := form.FindStringSubmatch(id)
+		if parts == nil {
+			t.Fatal("no UUID of version 7: ", id)
+		}
+		milliseconds, _ := strconv.ParseInt(parts[1]+parts[2], 16, 64)
+		expect(t, "made now", true, before <= milliseconds && milliseconds <= time.Now().UnixMilli())
+	}
+	expect(t, "different ids", 10_000, len(made))
 }
 
 func TestListingGoesThroughAllPages(t *testing.T) {
