@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from datetime import datetime, timedelta, timezone
 from typing import Any, NoReturn
@@ -38,14 +38,14 @@ GET_METADATA = Method(_SESSION_SERVICE, "GetMetadata", replies_pb2.GetMetadataRe
 DELETE_METADATA = Method(_SESSION_SERVICE, "DeleteMetadata", replies_pb2.DeleteMetadataReply)
 CHECK_HEALTH = Method("grpc.health.v1.Health", "Check", replies_pb2.CheckReply)
 
-_RATINGS: dict[int, Rating] = {
+RATINGS: dict[int, Rating] = {
     feedback_pb2.RATING_UNSPECIFIED: Rating.NONE,
     feedback_pb2.RATING_UP: Rating.UP,
     feedback_pb2.RATING_DOWN: Rating.DOWN,
 }
 #: By the rating and by its value, as callers give it.
 _RATING_NUMBERS: dict[Rating | str | None, int] = {
-    key: number for number, rating in _RATINGS.items() for key in (rating, rating.value)
+    key: number for number, rating in RATINGS.items() for key in (rating, rating.value)
 }
 
 _AddFeedbackRequest = feedback_pb2.AddFeedbackRequest
@@ -100,7 +100,7 @@ def add_request(
             request.author.source = author.source  # type: ignore[assignment]
             request.author.id = author.id
         if tags:
-            request.tags.extend(_items("tags", tags))
+            request.tags.extend(items_of("tags", tags))
         if attributes:
             request.attributes.update(attributes)
         return request.SerializeToString()
@@ -130,7 +130,7 @@ def list_request(
     page_token: str,
     newest_first: bool,
 ) -> bytes:
-    numbers = [_rating_number("ratings", rating) for rating in _items("ratings", ratings)]
+    numbers = [_rating_number("ratings", rating) for rating in items_of("ratings", ratings)]
     try:
         return feedback_pb2.ListFeedbacksRequest(
             session_id=session_id,
@@ -187,7 +187,7 @@ def get_metadata_request(session_id: str) -> bytes:
 
 
 def delete_metadata_request(session_id: str, keys: Iterable[str]) -> bytes:
-    keys = _items("keys", keys)
+    keys = items_of("keys", keys)
     try:
         request = session_pb2.DeleteMetadataRequest(session_id=session_id, keys=keys)
         return request.SerializeToString()
@@ -206,9 +206,13 @@ def added(response: feedback_pb2.AddFeedbackResponse) -> AddedFeedback:
     return AddedFeedback(response, _feedback)
 
 
+def feedbacks(response: feedback_pb2.ListFeedbacksResponse) -> Iterator[Feedback]:
+    return map(_feedback, response.feedbacks)
+
+
 def page(response: feedback_pb2.ListFeedbacksResponse) -> FeedbackPage:
     return FeedbackPage(
-        tuple(map(_feedback, response.feedbacks)), response.next_page_token, response.total_size
+        tuple(feedbacks(response)), response.next_page_token, response.total_size
     )
 
 
@@ -227,9 +231,9 @@ def is_serving(response: health_pb2.HealthCheckResponse) -> bool:
 
 def _feedback(message: feedback_pb2.Feedback) -> Feedback:
     created, updated = message.created_at, message.updated_at
-    created_at = updated_at = _datetime(created.seconds, created.nanos)
+    created_at = updated_at = datetime_of(created)
     if created != updated:
-        updated_at = _datetime(updated.seconds, updated.nanos)
+        updated_at = datetime_of(updated)
     author = None
     if message.HasField("author"):
         source = message.author.source
@@ -242,7 +246,7 @@ def _feedback(message: feedback_pb2.Feedback) -> Feedback:
     _set_feedback_id(feedback, message.feedback_id)
     _set_session_id(feedback, message.session_id)
     # A verdict that a newer server knows is none that this client does.
-    _set_rating(feedback, _RATINGS.get(message.rating, Rating.NONE))
+    _set_rating(feedback, RATINGS.get(message.rating, Rating.NONE))
     _set_comment(feedback, message.comment)
     _set_created_at(feedback, created_at)
     _set_updated_at(feedback, updated_at)
@@ -273,8 +277,8 @@ def _rating_number(field: str, rating: Rating | str | None) -> Any:
         raise invalid(field, 'must be "up", "down" or None') from None
 
 
-def _datetime(seconds: int, nanos: int) -> datetime:
-    return _EPOCH + timedelta(0, seconds, nanos // 1000)
+def datetime_of(instant: Timestamp) -> datetime:
+    return _EPOCH + timedelta(0, instant.seconds, instant.nanos // 1000)
 
 
 def _timestamp(field: str, instant: datetime | None) -> Timestamp | None:
@@ -288,7 +292,7 @@ def _timestamp(field: str, instant: datetime | None) -> Timestamp | None:
     return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
 
 
-def _items(field: str, items: Iterable[Any]) -> list[Any]:
+def items_of(field: str, items: Iterable[Any]) -> list[Any]:
     # A string is an iterable of strings too, but nobody means its letters.
     if isinstance(items, (str, bytes)):
         raise TypeError(f"{field} must be a list, not {type(items).__name__}")
