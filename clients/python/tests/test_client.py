@@ -22,7 +22,9 @@ from feedbackd import (
     Rating,
     ResourceExhaustedError,
     UnavailableError,
+    _messages,
 )
+from feedbackd._proto import feedback_pb2
 from feedbackd._request_ids import new_request_id
 
 from conftest import Daemon
@@ -77,6 +79,41 @@ def test_ratings_are_given_by_name_or_by_value(client, given, stored):
 def test_text_travels_unchanged(client, text):
     assert client.add_feedback("ß", None, text).feedback.comment == text
     assert [feedback.comment for feedback in client.list_feedbacks("ß")] == [text]
+
+
+@pytest.mark.parametrize("rating", [None, "up", "down"])
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 1023, 1024, 20_000])
+@pytest.mark.parametrize(
+    "further",
+    [
+        {},
+        {"message_id": "m"},
+        {"agent_id": "a"},
+        {"author": Author()},
+        {"author": Author(AuthorSource.CODE, "é")},
+        {"tags": ["", "t"]},
+        {"attributes": {"k": "v", "l": ""}},
+    ],
+    ids=str,
+)
+def test_requests_are_what_protobuf_makes_of_them(rating, size, further):
+    names = ["message_id", "agent_id", "author", "tags", "attributes"]
+    values = {"message_id": "", "agent_id": "", "author": None, "tags": (), "attributes": None}
+    values |= further
+    written = _messages.add_request(
+        "ß" * 20, rating, "c" * size, "r", *(values[name] for name in names)
+    )
+    if author := values["author"]:
+        values["author"] = feedback_pb2.Author(source=author.source, id=author.id)
+    assert feedback_pb2.AddFeedbackRequest.FromString(
+        written
+    ) == feedback_pb2.AddFeedbackRequest(
+        session_id="ß" * 20,
+        rating={None: 0, "up": 1, "down": 2}[rating],
+        comment="c" * size,
+        request_id="r",
+        **values,
+    )
 
 
 def test_values_cannot_be_changed(client):
@@ -328,6 +365,7 @@ def test_text_that_is_none_is_refused(client, fields):
     "fields",
     [
         {"comment": 5},
+        {"comment": b"bytes"},
         {"request_id": 5},
         {"tags": "a"},
         {"tags": [5]},
