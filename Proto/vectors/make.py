@@ -21,6 +21,7 @@ import grpc_tools
 PROTO = pathlib.Path(__file__).resolve().parent.parent
 VECTORS = PROTO / "vectors" / "vectors.json"
 FILES = [
+    "feedback/v1/alert.proto",
     "feedback/v1/feedback.proto",
     "feedback/v1/session.proto",
     "grpc/health/v1/health.proto",
@@ -29,6 +30,7 @@ FILES = [
 ]
 FEEDBACK = "feedback.v1.FeedbackService"
 SESSION = "feedback.v1.SessionService"
+ALERT = "feedback.v1.AlertService"
 BAD_REQUEST = "type.googleapis.com/google.rpc.BadRequest"
 
 
@@ -222,6 +224,29 @@ METRICS = {
     "averageCommentLength": 26.0,
     "satisfactionRate": 63.63636363636363,
     "approvalRate": 70.0,
+}
+DEAD_ALERT = {
+    "alertId": str(2**63 - 1),
+    "hook": "slack",
+    "feedbackId": STORED["feedbackId"],
+    "sessionId": "user-123",
+    "rating": "RATING_DOWN",
+    "comment": "Zu langsam — 日本語 🎉",
+    "createdAt": "2024-01-22T15:00:00.123Z",
+    "sessionCount": "3",
+    "totalCount": "4000000000",
+    "state": "ALERT_STATE_DEAD",
+    "queuedAt": "2024-01-22T15:00:00.124Z",
+    "attempts": 42,
+    "lastError": "HTTP status 500",
+}
+PENDING_ALERT = {
+    "alertId": "1",
+    "feedbackId": STORED["feedbackId"],
+    "createdAt": "1970-01-01T00:00:00Z",
+    "state": "ALERT_STATE_PENDING",
+    "queuedAt": "1970-01-01T00:00:00Z",
+    "nextAttemptAt": "1970-01-01T00:00:00.001Z",
 }
 VIOLATIONS = {
     "code": 3,
@@ -445,6 +470,39 @@ def metadata_messages():
         )
 
 
+def alert_messages():
+    request = "feedback.v1.ListAlertsRequest"
+    message("list alerts request: dead letters", request, {"state": "ALERT_STATE_DEAD"})
+    message(
+        "list alerts request: all fields",
+        request,
+        {"state": "ALERT_STATE_PENDING", "pageSize": 1000, "pageToken": "0123456789abcdef"},
+    )
+    response = "feedback.v1.ListAlertsResponse"
+    message("list alerts response: nothing", response, {})
+    message(
+        "list alerts response: all fields",
+        response,
+        {
+            "alerts": [PENDING_ALERT, DEAD_ALERT],
+            "nextPageToken": "0123456789abcdef",
+            "totalSize": "2",
+        },
+    )
+    request = "feedback.v1.RetryAlertsRequest"
+    message("retry alerts request: all", request, {})
+    message("retry alerts request: some", request, {"alertIds": ["1", "300", str(2**63 - 1)]})
+    decode_only(
+        "retry alerts request: some, not packed",
+        request,
+        field(1, 1) + field(1, 300),
+        {"alertIds": ["1", "300"]},
+    )
+    response = "feedback.v1.RetryAlertsResponse"
+    message("retry alerts response: none", response, {})
+    message("retry alerts response: many", response, {"retried": "4000000000"})
+
+
 def other_messages():
     message("health request: the server", "grpc.health.v1.HealthCheckRequest", {})
     message("health request: a service", "grpc.health.v1.HealthCheckRequest", {"service": SESSION})
@@ -565,6 +623,13 @@ def invalid_messages():
         "INVALID_ARGUMENT",
         "group_by",
     )
+    invalid(
+        "invalid list alerts request: an unknown state",
+        "feedback.v1.ListAlertsRequest",
+        field(1, 3),
+        "INVALID_ARGUMENT",
+        "state",
+    )
     deep = field(3, b"innermost")
     for _ in range(100):
         deep = field(6, field(1, deep))
@@ -605,6 +670,9 @@ def frames():
     request_frame("request frame: GetMetadata", SESSION, "GetMetadata", {"sessionId": "s"})
     keys = {"sessionId": "user-123", "keys": ["variant"]}
     request_frame("request frame: DeleteMetadata", SESSION, "DeleteMetadata", keys)
+    dead = {"state": "ALERT_STATE_DEAD"}
+    request_frame("request frame: ListAlerts", ALERT, "ListAlerts", dead)
+    request_frame("request frame: RetryAlerts", ALERT, "RetryAlerts", {"alertIds": ["1", "2"]})
     request_frame("request frame: health", "grpc.health.v1.Health", "Check", {})
 
     added = {"feedback": STORED, "replayed": True}
@@ -613,6 +681,8 @@ def frames():
         "response frame: an empty reply", "feedback.v1.ListFeedbacksResponse", {}, stream_id=3,
         decode_only=True,
     )
+    alerts = {"alerts": [DEAD_ALERT], "totalSize": "1"}
+    response_frame("response frame: alerts", "feedback.v1.ListAlertsResponse", alerts)
     response_frame(
         "response frame: a reply with a status of 0",
         "feedback.v1.AddFeedbackResponse",
@@ -661,6 +731,7 @@ def main():
     list_messages()
     metrics_messages()
     metadata_messages()
+    alert_messages()
     other_messages()
     invalid_messages()
     frames()

@@ -15,7 +15,7 @@ package feedbackd
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"sync"
@@ -30,6 +30,7 @@ import (
 const (
 	feedbackService = "feedback.v1.FeedbackService"
 	sessionService  = "feedback.v1.SessionService"
+	alertService    = "feedback.v1.AlertService"
 	healthService   = "grpc.health.v1.Health"
 )
 
@@ -183,6 +184,30 @@ func (c *Client) DeleteMetadata(
 	return fromStruct(reply.Metadata), nil
 }
 
+// ListAlerts returns one page of the alerts that could not be delivered, the dead letters, or of
+// those that wait for their delivery; the next page is that of the request with its NextPageToken.
+func (c *Client) ListAlerts(
+	ctx context.Context, request *feedbackv1.ListAlertsRequest,
+) (*feedbackv1.ListAlertsResponse, error) {
+	reply := &feedbackv1.ListAlertsResponse{}
+	if err := c.call(ctx, alertService, "ListAlerts", request, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+// RetryAlerts makes dead letters pending again, due at once, and returns how many: those of the
+// request's ids, or all without any.
+func (c *Client) RetryAlerts(
+	ctx context.Context, request *feedbackv1.RetryAlertsRequest,
+) (int64, error) {
+	reply := &feedbackv1.RetryAlertsResponse{}
+	if err := c.call(ctx, alertService, "RetryAlerts", request, reply); err != nil {
+		return 0, err
+	}
+	return reply.Retried, nil
+}
+
 // IsServing tells whether the server says that calls are served now. It is asked once.
 func (c *Client) IsServing(ctx context.Context) (bool, error) {
 	ctx, cancel := c.withDeadline(ctx)
@@ -289,8 +314,16 @@ func shortened(pause time.Duration) time.Duration {
 	return pause - time.Duration(float64(pause)/2*float64(random()[0])/256)
 }
 
+// newRequestID makes a UUID of version 7 (RFC 9562): the time in milliseconds, then random bits. Ids
+// that ascend with time lie together in the index of a store.
 func newRequestID() string {
-	return hex.EncodeToString(random())
+	id := random()
+	milliseconds := make([]byte, 8)
+	binary.BigEndian.PutUint64(milliseconds, uint64(time.Now().UnixMilli()))
+	copy(id, milliseconds[2:])
+	id[6] = id[6]&0x0f | 0x70
+	id[8] = id[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
 }
 
 func random() []byte {

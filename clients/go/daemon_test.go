@@ -20,6 +20,7 @@ type daemon struct {
 	t       *testing.T
 	socket  string
 	store   string
+	options []string
 	process *exec.Cmd
 }
 
@@ -55,7 +56,7 @@ func (d *daemon) start() {
 	if program == "" {
 		program = "../../.build/release/feedbackd"
 	}
-	d.process = exec.Command(program, "--socket", d.socket, "--store", d.store)
+	d.process = exec.Command(program, append(d.options, "--socket", d.socket, "--store", d.store)...)
 	output, err := d.process.StderrPipe()
 	if err == nil {
 		err = d.process.Start()

@@ -22,7 +22,7 @@ types=github.com/gogo/protobuf/types
 mapping=Mgoogle/protobuf/timestamp.proto=$types,Mgoogle/protobuf/struct.proto=$types
 # One Go package a time, the plugin refuses more. The well-known types come with the gogo library;
 # protoc's own are in yet another package.
-for protos in "feedback/v1/feedback.proto feedback/v1/session.proto" grpc/health/v1/health.proto; do
+for protos in "feedback/v1/alert.proto feedback/v1/feedback.proto feedback/v1/session.proto" grpc/health/v1/health.proto; do
     # Unquoted: two words are two files.
     protoc -I../../Proto -I/usr/share/gocode/src/github.com/gogo/protobuf/protobuf \
         --gogottrpc_out="plugins=ttrpc,$mapping:$output" $protos

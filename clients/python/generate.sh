@@ -15,7 +15,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 protos=(
-    ../../Proto/feedback/v1/{feedback,session}.proto ../../Proto/ttrpc/ttrpc.proto
+    ../../Proto/feedback/v1/{alert,feedback,session}.proto ../../Proto/ttrpc/ttrpc.proto
     ../../Proto/google/rpc/{status,error_details}.proto ../../Proto/grpc/health/v1/health.proto
     replies.proto
 )

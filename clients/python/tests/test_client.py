@@ -1,6 +1,10 @@
 """Every verb, with what goes in, what comes out, and what is refused."""
 
+import os
 import pickle
+import random
+import time
+import uuid
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -18,7 +22,10 @@ from feedbackd import (
     Rating,
     ResourceExhaustedError,
     UnavailableError,
+    _messages,
 )
+from feedbackd._proto import feedback_pb2
+from feedbackd._request_ids import new_request_id
 
 from conftest import Daemon
 
@@ -74,6 +81,41 @@ def test_text_travels_unchanged(client, text):
     assert [feedback.comment for feedback in client.list_feedbacks("ß")] == [text]
 
 
+@pytest.mark.parametrize("rating", [None, "up", "down"])
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 1023, 1024, 20_000])
+@pytest.mark.parametrize(
+    "further",
+    [
+        {},
+        {"message_id": "m"},
+        {"agent_id": "a"},
+        {"author": Author()},
+        {"author": Author(AuthorSource.CODE, "é")},
+        {"tags": ["", "t"]},
+        {"attributes": {"k": "v", "l": ""}},
+    ],
+    ids=str,
+)
+def test_requests_are_what_protobuf_makes_of_them(rating, size, further):
+    names = ["message_id", "agent_id", "author", "tags", "attributes"]
+    values = {"message_id": "", "agent_id": "", "author": None, "tags": (), "attributes": None}
+    values |= further
+    written = _messages.add_request(
+        "ß" * 20, rating, "c" * size, "r", *(values[name] for name in names)
+    )
+    if author := values["author"]:
+        values["author"] = feedback_pb2.Author(source=author.source, id=author.id)
+    assert feedback_pb2.AddFeedbackRequest.FromString(
+        written
+    ) == feedback_pb2.AddFeedbackRequest(
+        session_id="ß" * 20,
+        rating={None: 0, "up": 1, "down": 2}[rating],
+        comment="c" * size,
+        request_id="r",
+        **values,
+    )
+
+
 def test_values_cannot_be_changed(client):
     feedback = client.add_feedback("s", "up").feedback
     with pytest.raises(AttributeError):
@@ -92,6 +134,35 @@ def test_each_call_has_a_request_id_of_its_own(client):
     for _ in range(3):
         assert not client.add_feedback("s", "up", "same").replayed
     assert client.get_metrics("s").metrics.total == 3
+
+
+def test_request_ids_are_uuids_that_begin_with_the_time():
+    before = time.time_ns() // 1_000_000
+    made = [new_request_id() for _ in range(10_000)]
+    after = time.time_ns() // 1_000_000
+    for text in made:
+        parsed = uuid.UUID(text)
+        assert str(parsed) == text
+        assert (parsed.version, parsed.variant) == (7, uuid.RFC_4122)
+        assert before <= parsed.int >> 80 <= after
+    assert len(set(made)) == len(made)
+
+
+def test_request_ids_of_a_child_are_not_its_parents(monkeypatch):
+    """Nor do they repeat when the program seeds the module's own numbers, or the clock stands."""
+    monkeypatch.setattr("feedbackd._request_ids.time_ns", lambda: 0)
+    reading, writing = os.pipe()
+    random.seed(1)
+    if os.fork() == 0:
+        os.write(writing, new_request_id().encode())
+        os._exit(0)
+    os.wait()
+    with open(reading, "rb") as childs:
+        os.close(writing)
+        seen = {childs.read().decode(), new_request_id()}
+    random.seed(1)
+    seen.add(new_request_id())
+    assert len(seen) == 3
 
 
 def test_lists_go_on_from_page_to_page(client):
@@ -294,6 +365,7 @@ def test_text_that_is_none_is_refused(client, fields):
     "fields",
     [
         {"comment": 5},
+        {"comment": b"bytes"},
         {"request_id": 5},
         {"tags": "a"},
         {"tags": [5]},

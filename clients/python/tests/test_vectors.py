@@ -5,8 +5,9 @@ from datetime import timezone
 
 import pytest
 from conftest import ROOT
-from feedbackd import FeedbackError, _messages, _ttrpc
+from feedbackd import FeedbackError, _alerts, _messages, _ttrpc
 from feedbackd._proto import (
+    alert_pb2,
     error_details_pb2,
     feedback_pb2,
     health_pb2,
@@ -19,7 +20,15 @@ from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
 
 VECTORS = json.loads((ROOT / "Proto/vectors/vectors.json").read_text())
-MODULES = [error_details_pb2, feedback_pb2, health_pb2, session_pb2, status_pb2, ttrpc_pb2]
+MODULES = [
+    alert_pb2,
+    error_details_pb2,
+    feedback_pb2,
+    health_pb2,
+    session_pb2,
+    status_pb2,
+    ttrpc_pb2,
+]
 CLASSES = {
     message.full_name.removeprefix("feedbackd.private."): getattr(module, name)
     for module in MODULES
@@ -33,6 +42,8 @@ METHODS = {
     "feedback.v1.UpdateMetadataResponse": _messages.UPDATE_METADATA,
     "feedback.v1.GetMetadataResponse": _messages.GET_METADATA,
     "feedback.v1.DeleteMetadataResponse": _messages.DELETE_METADATA,
+    "feedback.v1.ListAlertsResponse": _alerts.LIST_ALERTS,
+    "feedback.v1.RetryAlertsResponse": _alerts.RETRY_ALERTS,
     "grpc.health.v1.HealthCheckResponse": _messages.CHECK_HEALTH,
 }
 

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use protobuf::{well_known_types::Struct, Message, RepeatedField};
@@ -78,7 +78,7 @@ impl Client {
     pub fn add_feedback(&self, request: &AddFeedbackRequest) -> Result<AddFeedbackResponse, Error> {
         let reply: AddFeedbackResponse = if request.request_id.is_empty() {
             let mut request = request.clone();
-            request.request_id = random()?.iter().map(|byte| format!("{byte:02x}")).collect();
+            request.request_id = new_request_id()?;
             self.call(FEEDBACK, "AddFeedback", &request)?
         } else {
             self.call(FEEDBACK, "AddFeedback", request)?
@@ -265,10 +265,55 @@ fn deadline_exceeded() -> Error {
     Error::new(Code::DEADLINE_EXCEEDED, "the deadline passed")
 }
 
+/// A UUID of version 7 (RFC 9562): the time in milliseconds, then random bits. Ids that ascend with
+/// time lie together in the index of a store.
+fn new_request_id() -> Result<String, Error> {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let mut id = random()?;
+    id[..6].copy_from_slice(&(since_epoch.as_millis() as u64).to_be_bytes()[2..]);
+    id[6] = id[6] & 0x0f | 0x70;
+    id[8] = id[8] & 0x3f | 0x80;
+    let digits: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+    let groups = [0..8, 8..12, 12..16, 16..20, 20..32].map(|group| &digits[group]);
+    Ok(groups.join("-"))
+}
+
 fn random() -> Result<[u8; 16], Error> {
     let mut bytes = [0; 16];
     File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))
         .map_err(|error| Error::new(Code::INTERNAL, format!("no random numbers: {error}")))?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_ids_are_uuids_that_begin_with_the_time() {
+        let now = || {
+            SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap()
+                .as_millis()
+        };
+        let before = now();
+        let mut made: Vec<String> = (0..1000).map(|_| new_request_id().unwrap()).collect();
+        let after = now();
+        for id in &made {
+            let groups: Vec<&str> = id.split('-').collect();
+            let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+            assert_eq!(lengths, [8, 4, 4, 4, 12]);
+            let digits = u128::from_str_radix(&groups.concat(), 16).unwrap();
+            assert!((before..=after).contains(&(digits >> 80)));
+            assert_eq!(digits >> 76 & 0xf, 7);
+            assert_eq!(digits >> 62 & 0b11, 0b10);
+        }
+        made.sort();
+        made.dedup();
+        assert_eq!(made.len(), 1000);
+    }
 }

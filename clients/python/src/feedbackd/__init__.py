@@ -34,6 +34,8 @@ from .sessions import (
 )
 from .values import (
     AddedFeedback,
+    Alert,
+    AlertState,
     Author,
     AuthorSource,
     Feedback,
@@ -47,6 +49,8 @@ from .values import (
 
 __all__ = [
     "AddedFeedback",
+    "Alert",
+    "AlertState",
     "AsyncFeedbackClient",
     "Author",
     "AuthorSource",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+from queue import Empty, SimpleQueue
 from time import monotonic
 
 from ._ttrpc import STREAM_ID_MAX, FrameDecoder, ProtocolError, frame
@@ -17,24 +18,25 @@ _TIMEVAL_SECONDS_MIN, _TIMEVAL_SECONDS_MAX = 0.001, 1e9
 
 
 class _Call:
-    """A call that waits for its reply. Guarded by the connection's lock."""
+    """A call that waits for its reply."""
 
     stream_id = 0
-    #: The reply is there, or never will be.
-    is_done = False
-    #: It reads for all.
-    leads = False
     reply: bytes | None = None
-    #: Held by the call; whoever releases it wakes it up, once.
-    waiter: threading.Lock | None = None
+    #: Whatever is put here makes the call look at what has changed. None while it does not wait.
+    waiter: SimpleQueue[None] | None = None
 
 
 class Connection:
     """Sends requests and hands out replies, whatever order they come in.
 
-    There is no thread of its own: one of the callers that wait reads for all of them (the leader),
-    and passes that on to another when its own reply is there. So a caller that is alone sends and
-    receives by itself, without a change of threads.
+    There is no thread of its own: one of the callers that wait reads for all of them (who holds the
+    read lock), and wakes up another when its own reply is there. So a caller that is alone sends
+    and receives by itself, without a change of threads.
+
+    What else is shared changes by steps that need no lock, since Python makes each of them whole:
+    a key of `_pending` is set or removed, an attribute is set. Who is about to wait says so first
+    and looks at everything once more, and who changes something wakes up afterwards. So either the
+    one sees the change, or the other the waiter.
 
     The descriptor of a connection that has ended is closed by the last who uses it: closing it
     under a thread that reads could make that thread read from somebody else's file.
@@ -44,11 +46,11 @@ class Connection:
         self._socket = connected
         self._send_bytes, self._receive = connected.sendall, connected.recv
         self._decoder = FrameDecoder()
-        self._lock = threading.Lock()
         self._send_lock = threading.Lock()
+        self._read_lock = threading.Lock()
+        #: By stream id.
         self._pending: dict[int, _Call] = {}
         self._next_id = 1
-        self._has_leader = False
         #: Whether further calls may use it.
         self.is_usable = True
         #: Why it is of no use any more.
@@ -69,13 +71,20 @@ class Connection:
         call = _Call()
         try:
             self._send(call, data, timeout)
-            while not call.is_done:
-                if call.leads:
-                    self._read(call, timeout, deadline)
+            while call.reply is None and self._failure is None:
+                # Not before the request is sent: while the server reads no more, somebody has to
+                # read its replies.
+                if self._read_lock.acquire(False):
+                    try:
+                        self._read(call, timeout, deadline)
+                    finally:
+                        self._read_lock.release()
+                        if self._pending:
+                            self._wake_another()
                 else:
-                    self._wait_or_lead(call, deadline)
+                    self._wait(call, deadline)
         finally:
-            if call.leads or call.reply is None:
+            if call.reply is None:
                 self._leave(call)
         if call.reply is None:
             raise self._error()
@@ -97,18 +106,13 @@ class Connection:
         if not (self._send_lock.acquire(False) or self._send_lock.acquire(True, timeout)):
             raise too_late()
         try:
-            with self._lock:
-                if not self.is_usable:
-                    raise self._error()
-                stream_id = call.stream_id = self._next_id
-                self._next_id = stream_id + 2
-                if stream_id >= STREAM_ID_MAX:
-                    self.is_usable = False
-                # Who is alone reads its own reply. With others there, to lead before the request is
-                # sent would leave nobody to read while the server reads no more.
-                if not self._pending and not self._has_leader:
-                    self._has_leader = call.leads = True
-                self._pending[stream_id] = call
+            if not self.is_usable:
+                raise self._error()
+            stream_id = call.stream_id = self._next_id
+            self._next_id = stream_id + 2
+            if stream_id >= STREAM_ID_MAX:
+                self.is_usable = False
+            self._pending[stream_id] = call
             if timeout != self._send_timeout:
                 self._limit(socket.SO_SNDTIMEO, timeout)
                 self._send_timeout = timeout
@@ -127,23 +131,10 @@ class Connection:
         finally:
             self._send_lock.release()
 
-    def _wait_or_lead(self, call: _Call, deadline: float) -> None:
-        """Makes the call the leader if there is none, else waits until something has changed."""
-        with self._lock:
-            if call.is_done:
-                return
-            if not self._has_leader:
-                self._has_leader = call.leads = True
-                return
-            waiter = call.waiter = threading.Lock()
-            waiter.acquire()
-        if not waiter.acquire(True, max(0.0, deadline - monotonic())):
-            raise too_late()
-
     def _read(self, call: _Call, timeout: float, deadline: float) -> None:
-        """Reads until the call's own reply is there."""
+        """Reads until the call's own reply is there, and hands out those of others."""
         try:
-            while True:
+            while call.reply is None:
                 left = deadline - monotonic()
                 if left <= 0:
                     raise too_late()
@@ -155,14 +146,17 @@ class Connection:
                 try:
                     received = self._receive(_RECEIVE_BYTES)
                 except BlockingIOError:
-                    pass
-                else:
-                    if not received:
-                        self._fail(UnavailableError("feedbackd closed the connection"))
-                        return
-                    self._deliver(call, self._decoder.decode(received))
-                    if call.is_done:
-                        return
+                    continue
+                if not received:
+                    self._fail(UnavailableError("feedbackd closed the connection"))
+                    return
+                for stream_id, data in self._decoder.decode(received):
+                    answered = self._pending.pop(stream_id, None)
+                    # Its caller may have given up.
+                    if answered is not None:
+                        answered.reply = data
+                        if answered.waiter is not None:
+                            answered.waiter.put(None)
         except FeedbackError:
             raise
         except OSError as error:
@@ -174,54 +168,43 @@ class Connection:
             self._fail(_given_up())
             raise
 
-    def _deliver(self, leader: _Call, replies: list[tuple[int, bytes]]) -> None:
-        with self._lock:
-            for stream_id, data in replies:
-                call = self._pending.pop(stream_id, None)
-                # Its caller may have given up.
-                if call is None:
-                    continue
-                call.reply = data
-                call.is_done = True
-                if call.waiter is not None:
-                    call.waiter.release()
-            if leader.is_done:
-                leader.leads = self._has_leader = False
-                if self._pending:
-                    self._wake_a_leader()
+    def _wait(self, call: _Call, deadline: float) -> None:
+        """Waits until something has changed for the call."""
+        if call.waiter is None:
+            # The caller looks once more, since nobody has woken it up for what changed before.
+            call.waiter = SimpleQueue()
+            return
+        try:
+            call.waiter.get(True, max(0.0, deadline - monotonic()))
+        except Empty:
+            raise too_late() from None
 
     def _leave(self, call: _Call) -> None:
-        """Forgets a call without a reply, which may have been the leader, or about to be it."""
-        with self._lock:
-            self._pending.pop(call.stream_id, None)
-            if call.leads:
-                call.leads = self._has_leader = False
-            self._wake_a_leader()
+        """Forgets a call that ends without a reply."""
+        self._pending.pop(call.stream_id, None)
+        # It may have been woken up to read.
+        self._wake_another()
         if self._failure is not None:
             self._close_if_unused()
 
-    def _wake_a_leader(self) -> None:
-        if self._has_leader:
+    def _wake_another(self) -> None:
+        """Lets a call that waits read, if nobody does."""
+        if self._read_lock.locked():
             return
-        for call in self._pending.values():
-            # Those that do not wait will see for themselves that there is no leader.
+        for call in list(self._pending.values()):
+            # Those that do not wait will see for themselves that nobody reads.
             if call.waiter is not None:
-                call.waiter.release()
-                call.waiter = None
+                call.waiter.put(None)
                 return
 
     def _fail(self, error: FeedbackError) -> None:
         """Ends all calls, and wakes up whoever reads or writes."""
-        with self._lock:
-            self.is_usable = False
-            if self._failure is None:
-                self._failure = error
-            for call in self._pending.values():
-                call.is_done = True
-                if call.waiter is not None:
-                    call.waiter.release()
-                    call.waiter = None
-            self._pending.clear()
+        if self._failure is None:
+            self._failure = error
+        self.is_usable = False
+        for call in list(self._pending.values()):
+            if call.waiter is not None:
+                call.waiter.put(None)
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -230,11 +213,11 @@ class Connection:
 
     def _close_if_unused(self) -> None:
         # Nobody begins to send or to read any more, so it is enough that nobody does now.
-        with self._lock:
-            is_read = self._has_leader
-        if not is_read and self._send_lock.acquire(False):
-            self._socket.close()
-            self._send_lock.release()
+        if self._read_lock.acquire(False):
+            if self._send_lock.acquire(False):
+                self._socket.close()
+                self._send_lock.release()
+            self._read_lock.release()
 
     def _error(self) -> FeedbackError:
         failure = self._failure or UnavailableError("the connection is used up")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from datetime import datetime, timedelta, timezone
-from os import urandom
 from typing import Any, NoReturn
 
-from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from ._metadata import fill, plain_object, texts_in
 from ._proto import feedback_pb2, health_pb2, replies_pb2, session_pb2
-from ._ttrpc import Method
+from ._request_ids import new_request_id
+from ._ttrpc import Method, varint
 from .errors import InvalidArgumentError, invalid
 from .values import (
     AddedFeedback,
@@ -38,17 +37,19 @@ GET_METADATA = Method(_SESSION_SERVICE, "GetMetadata", replies_pb2.GetMetadataRe
 DELETE_METADATA = Method(_SESSION_SERVICE, "DeleteMetadata", replies_pb2.DeleteMetadataReply)
 CHECK_HEALTH = Method("grpc.health.v1.Health", "Check", replies_pb2.CheckReply)
 
-_RATINGS: dict[int, Rating] = {
+RATINGS: dict[int, Rating] = {
     feedback_pb2.RATING_UNSPECIFIED: Rating.NONE,
     feedback_pb2.RATING_UP: Rating.UP,
     feedback_pb2.RATING_DOWN: Rating.DOWN,
 }
 #: By the rating and by its value, as callers give it.
 _RATING_NUMBERS: dict[Rating | str | None, int] = {
-    key: number for number, rating in _RATINGS.items() for key in (rating, rating.value)
+    key: number for number, rating in RATINGS.items() for key in (rating, rating.value)
 }
 
-_AddFeedbackRequest = feedback_pb2.AddFeedbackRequest
+# Fields of an AddFeedbackRequest: texts by their tags, all ratings whole.
+_SESSION_ID, _COMMENT, _REQUEST_ID = b"\x0a", b"\x1a", b"\x22"
+_RATING_FIELDS = {key: bytes((0x10, number)) for key, number in _RATING_NUMBERS.items()}
 
 # A frozen dataclass's own __init__ takes twice as long as this, which shows in every call.
 _new = object.__new__
@@ -67,10 +68,6 @@ _new = object.__new__
 ) = (getattr(Feedback, field.name).__set__ for field in fields(Feedback))
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-#: Whole numbers up to here are exact in JSON, where all numbers are doubles.
-_INTEGER_MAX = 1 << 53
-#: The server's limit, and what keeps a value that contains itself from going on forever.
-_METADATA_DEPTH_MAX = 16
 
 
 def add_request(
@@ -85,26 +82,28 @@ def add_request(
     attributes: Mapping[str, str] | None,
 ) -> bytes:
     try:
-        request = _AddFeedbackRequest(
-            session_id=session_id,
-            rating=_RATING_NUMBERS[rating],  # type: ignore[arg-type]
-            comment=comment,
-            request_id=request_id or urandom(16).hex(),
+        session = session_id.encode()
+        text = comment.encode() if comment else b""
+        request = (request_id or new_request_id()).encode()
+        # What every request has is written out: a message object would take twice as long.
+        common = b"".join(
+            (
+                _SESSION_ID,
+                varint(len(session)),
+                session,
+                _RATING_FIELDS[rating],
+                _COMMENT,
+                varint(len(text)),
+                text,
+                _REQUEST_ID,
+                varint(len(request)),
+                request,
+            )
         )
-        # What is mostly empty costs nothing when it is.
-        if message_id:
-            request.message_id = message_id
-        if agent_id:
-            request.agent_id = agent_id
-        if author is not None:
-            request.author.source = author.source  # type: ignore[assignment]
-            request.author.id = author.id
-        if tags:
-            request.tags.extend(_items("tags", tags))
-        if attributes:
-            request.attributes.update(attributes)
-        return request.SerializeToString()
-    except (KeyError, TypeError, ValueError) as error:
+        if message_id or agent_id or author is not None or tags or attributes:
+            return common + _further_fields(message_id, agent_id, author, tags, attributes)
+        return common
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         _rating_number("rating", rating)
         _explain(
             error,
@@ -119,6 +118,26 @@ def add_request(
         )
 
 
+def _further_fields(
+    message_id: str,
+    agent_id: str,
+    author: Author | None,
+    tags: Iterable[str],
+    attributes: Mapping[str, str] | None,
+) -> bytes:
+    """Those of an AddFeedbackRequest that most have not; they follow the others."""
+    request = feedback_pb2.AddFeedbackRequest(
+        message_id=message_id,
+        agent_id=agent_id,
+        tags=items_of("tags", tags),
+        attributes=attributes,
+    )
+    if author is not None:
+        request.author.source = author.source  # type: ignore[assignment]
+        request.author.id = author.id
+    return request.SerializeToString()
+
+
 def list_request(
     session_id: str,
     ratings: Iterable[Rating | str | None],
@@ -130,7 +149,7 @@ def list_request(
     page_token: str,
     newest_first: bool,
 ) -> bytes:
-    numbers = [_rating_number("ratings", rating) for rating in _items("ratings", ratings)]
+    numbers = [_rating_number("ratings", rating) for rating in items_of("ratings", ratings)]
     try:
         return feedback_pb2.ListFeedbacksRequest(
             session_id=session_id,
@@ -169,14 +188,14 @@ def metrics_request(
 def update_metadata_request(session_id: str, metadata: Mapping[str, Any]) -> bytes:
     try:
         request = session_pb2.UpdateMetadataRequest(session_id=session_id)
-        _fill(request.metadata, metadata, depth=1)
+        fill(request.metadata, metadata, depth=1)
         # Present also when it has no keys.
         request.metadata.SetInParent()
         return request.SerializeToString()
     except InvalidArgumentError:
         raise
     except (TypeError, ValueError) as error:
-        _explain(error, session_id=session_id, metadata=_texts(metadata, depth=1))
+        _explain(error, session_id=session_id, metadata=texts_in(metadata, depth=1))
 
 
 def get_metadata_request(session_id: str) -> bytes:
@@ -187,7 +206,7 @@ def get_metadata_request(session_id: str) -> bytes:
 
 
 def delete_metadata_request(session_id: str, keys: Iterable[str]) -> bytes:
-    keys = _items("keys", keys)
+    keys = items_of("keys", keys)
     try:
         request = session_pb2.DeleteMetadataRequest(session_id=session_id, keys=keys)
         return request.SerializeToString()
@@ -206,9 +225,13 @@ def added(response: feedback_pb2.AddFeedbackResponse) -> AddedFeedback:
     return AddedFeedback(response, _feedback)
 
 
+def feedbacks(response: feedback_pb2.ListFeedbacksResponse) -> Iterator[Feedback]:
+    return map(_feedback, response.feedbacks)
+
+
 def page(response: feedback_pb2.ListFeedbacksResponse) -> FeedbackPage:
     return FeedbackPage(
-        tuple(map(_feedback, response.feedbacks)), response.next_page_token, response.total_size
+        tuple(feedbacks(response)), response.next_page_token, response.total_size
     )
 
 
@@ -218,7 +241,7 @@ def metrics_report(response: feedback_pb2.GetMetricsResponse) -> MetricsReport:
 
 
 def metadata_of(response: Any) -> Metadata:
-    return _plain_object(response.metadata)
+    return plain_object(response.metadata)
 
 
 def is_serving(response: health_pb2.HealthCheckResponse) -> bool:
@@ -227,9 +250,9 @@ def is_serving(response: health_pb2.HealthCheckResponse) -> bool:
 
 def _feedback(message: feedback_pb2.Feedback) -> Feedback:
     created, updated = message.created_at, message.updated_at
-    created_at = updated_at = _datetime(created.seconds, created.nanos)
+    created_at = updated_at = datetime_of(created)
     if created != updated:
-        updated_at = _datetime(updated.seconds, updated.nanos)
+        updated_at = datetime_of(updated)
     author = None
     if message.HasField("author"):
         source = message.author.source
@@ -242,7 +265,7 @@ def _feedback(message: feedback_pb2.Feedback) -> Feedback:
     _set_feedback_id(feedback, message.feedback_id)
     _set_session_id(feedback, message.session_id)
     # A verdict that a newer server knows is none that this client does.
-    _set_rating(feedback, _RATINGS.get(message.rating, Rating.NONE))
+    _set_rating(feedback, RATINGS.get(message.rating, Rating.NONE))
     _set_comment(feedback, message.comment)
     _set_created_at(feedback, created_at)
     _set_updated_at(feedback, updated_at)
@@ -273,8 +296,8 @@ def _rating_number(field: str, rating: Rating | str | None) -> Any:
         raise invalid(field, 'must be "up", "down" or None') from None
 
 
-def _datetime(seconds: int, nanos: int) -> datetime:
-    return _EPOCH + timedelta(0, seconds, nanos // 1000)
+def datetime_of(instant: Timestamp) -> datetime:
+    return _EPOCH + timedelta(0, instant.seconds, instant.nanos // 1000)
 
 
 def _timestamp(field: str, instant: datetime | None) -> Timestamp | None:
@@ -288,91 +311,11 @@ def _timestamp(field: str, instant: datetime | None) -> Timestamp | None:
     return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
 
 
-def _items(field: str, items: Iterable[Any]) -> list[Any]:
+def items_of(field: str, items: Iterable[Any]) -> list[Any]:
     # A string is an iterable of strings too, but nobody means its letters.
     if isinstance(items, (str, bytes)):
         raise TypeError(f"{field} must be a list, not {type(items).__name__}")
     return list(items)
-
-
-def _fill(struct: Struct, metadata: Mapping[str, Any], depth: int) -> None:
-    if not isinstance(metadata, Mapping):
-        raise TypeError(f"metadata must be a dict, not {type(metadata).__name__}")
-    for key, value in metadata.items():
-        if not isinstance(key, str):
-            raise invalid("metadata", f"keys must be strings, one is {type(key).__name__}")
-        _set(struct.fields[key], value, depth)
-
-
-def _set(message: Value, value: Any, depth: int) -> None:
-    if value is None:
-        message.null_value = 0  # type: ignore[assignment]
-    elif isinstance(value, bool):
-        message.bool_value = value
-    elif isinstance(value, str):
-        message.string_value = value
-    elif isinstance(value, (int, float)):
-        message.number_value = _number(value)
-    elif depth >= _METADATA_DEPTH_MAX:
-        raise invalid("metadata", f"must be at most {_METADATA_DEPTH_MAX} levels deep")
-    elif isinstance(value, Mapping):
-        message.struct_value.SetInParent()
-        _fill(message.struct_value, value, depth + 1)
-    elif isinstance(value, (list, tuple)):
-        message.list_value.SetInParent()
-        for item in value:
-            _set(message.list_value.values.add(), item, depth + 1)
-    else:
-        raise invalid(
-            "metadata",
-            "values must be None, booleans, numbers, strings, lists or dicts, one is "
-            + type(value).__name__,
-        )
-
-
-def _number(value: float) -> float:
-    if isinstance(value, int) and abs(value) > _INTEGER_MAX:
-        raise invalid("metadata", "whole numbers above 2**53 would be rounded: pass a string")
-    if not math.isfinite(value):
-        raise invalid("metadata", "numbers must be finite")
-    return float(value)
-
-
-def _plain_object(struct: Struct) -> Metadata:
-    return {key: _plain(value) for key, value in struct.fields.items()}
-
-
-def _plain(message: Value) -> Any:
-    kind = message.WhichOneof("kind")
-    if kind == "string_value":
-        return message.string_value
-    if kind == "number_value":
-        number = message.number_value
-        # JSON does not tell 5 from 5.0; whole numbers are what people write.
-        is_whole = number.is_integer() and abs(number) <= _INTEGER_MAX
-        return int(number) if is_whole else number
-    if kind == "bool_value":
-        return message.bool_value
-    if kind == "struct_value":
-        return _plain_object(message.struct_value)
-    if kind == "list_value":
-        return [_plain(value) for value in message.list_value.values]
-    return None
-
-
-def _texts(value: Any, depth: int) -> list[str]:
-    """All strings in a metadata value, which may contain itself."""
-    if isinstance(value, str):
-        return [value]
-    if depth > _METADATA_DEPTH_MAX:
-        return []
-    if isinstance(value, Mapping):
-        values = [*value, *value.values()]
-    elif isinstance(value, (list, tuple)):
-        values = list(value)
-    else:
-        return []
-    return [text for item in values for text in _texts(item, depth + 1)]
 
 
 def _explain(error: Exception, **fields: Any) -> NoReturn:

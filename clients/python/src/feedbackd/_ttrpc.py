@@ -54,9 +54,9 @@ def request_data(method: Method, payload: bytes, timeout_seconds: float) -> byte
 
     Raises RESOURCE_EXHAUSTED if it is too large for the server.
     """
-    size = len(payload)
-    length = _LENGTHS[size] if size < _LENGTHS_COUNT else _varint(size)
-    data = b"".join((method.prefix, length, payload, _timeout(timeout_seconds)))
+    data = b"".join(
+        (method.prefix, varint(len(payload)), payload, _timeout(timeout_seconds))
+    )
     if len(data) > DATA_BYTES_MAX:
         raise errors.ResourceExhaustedError(
             f"the message has {len(data)} bytes, at most {DATA_BYTES_MAX} are accepted"
@@ -103,12 +103,15 @@ def _error_of(status: status_pb2.Status) -> errors.FeedbackError:
 @lru_cache(maxsize=64)
 def _timeout(seconds: float) -> bytes:
     """The field timeout_nano. Nearly all calls have the same."""
-    return _TIMEOUT_TAG + _varint(min(max(int(seconds * 1e9), 1), _TIMEOUT_NANO_MAX))
+    return _TIMEOUT_TAG + varint(min(max(int(seconds * 1e9), 1), _TIMEOUT_NANO_MAX))
 
 
-def _varint(value: int) -> bytes:
-    if value < 0x80:
-        return value.to_bytes(1, "big")
+def varint(value: int) -> bytes:
+    """A number of protobuf."""
+    return _VARINTS[value] if value < _VARINTS_COUNT else _new_varint(value)
+
+
+def _new_varint(value: int) -> bytes:
     digits = bytearray()
     while value > 0x7F:
         digits.append(value & 0x7F | 0x80)
@@ -117,9 +120,9 @@ def _varint(value: int) -> bytes:
     return bytes(digits)
 
 
-#: The lengths of nearly all payloads.
-_LENGTHS_COUNT = 1024
-_LENGTHS = [_varint(size) for size in range(_LENGTHS_COUNT)]
+#: The lengths of nearly all texts and payloads.
+_VARINTS_COUNT = 1024
+_VARINTS = [_new_varint(value) for value in range(_VARINTS_COUNT)]
 
 
 class FrameDecoder:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
+from . import _alerts as alerts
 from . import _messages as messages
 from ._address import checked_path, connect
 from ._async_connection import AsyncConnection
@@ -18,6 +19,8 @@ from .client import DEFAULT_TIMEOUT, Backoff, checked_timeout
 from .errors import UnavailableError, closed
 from .values import (
     AddedFeedback,
+    Alert,
+    AlertState,
     Author,
     Feedback,
     FeedbackPage,
@@ -26,6 +29,8 @@ from .values import (
     MetricsReport,
     Rating,
 )
+
+_Value = TypeVar("_Value")
 
 
 class AsyncFeedbackClient:
@@ -137,18 +142,25 @@ class AsyncFeedbackClient:
             )
 
         # The first is made here, so that what is wrong is said at once.
-        return self._pages(request, request(""), timeout)
+        return self._pages(
+            messages.LIST_FEEDBACKS, request, messages.feedbacks, request(""), timeout
+        )
 
     async def _pages(
-        self, request_of: Callable[[str], bytes], request: bytes, timeout: float | None
-    ) -> AsyncIterator[Feedback]:
+        self,
+        method: Method,
+        request_of: Callable[[str], bytes],
+        values_of: Callable[[Any], Iterator[_Value]],
+        request: bytes,
+        timeout: float | None,
+    ) -> AsyncIterator[_Value]:
         while True:
-            page = messages.page(await self._call(messages.LIST_FEEDBACKS, request, timeout))
-            for feedback in page.feedbacks:
-                yield feedback
-            if not page.next_page_token:
+            response = await self._call(method, request, timeout)
+            for value in values_of(response):
+                yield value
+            if not response.next_page_token:
                 return
-            request = request_of(page.next_page_token)
+            request = request_of(response.next_page_token)
 
     async def list_page(
         self,
@@ -217,6 +229,40 @@ class AsyncFeedbackClient:
         """
         request = messages.delete_metadata_request(session_id, keys)
         return messages.metadata_of(await self._call(messages.DELETE_METADATA, request, timeout))
+
+    # Alerts
+
+    def list_alerts(
+        self,
+        state: AlertState = AlertState.DEAD,
+        *,
+        page_size: int = 0,
+        timeout: float | None = None,
+    ) -> AsyncIterator[Alert]:
+        """The dead letters of notification hooks, or what is pending, page by page.
+
+        They come in the order of queueing; the timeout is each page's.
+        """
+
+        def request(page_token: str) -> bytes:
+            return alerts.list_request(state, page_size, page_token)
+
+        return self._pages(alerts.LIST_ALERTS, request, alerts.alerts, request(""), timeout)
+
+    async def retry_alerts(
+        self, alert_ids: Iterable[int] | None = None, *, timeout: float | None = None
+    ) -> int:
+        """Makes dead letters pending again, due at once, and returns how many: all, or these.
+
+        Those that are gone, or pending, are passed over. At most 1,000 may be named.
+        """
+        ids = None if alert_ids is None else list(alert_ids)
+        # To the server, none named means all.
+        if ids is not None and not ids:
+            return 0
+        request = alerts.retry_request(ids or ())
+        response = await self._call(alerts.RETRY_ALERTS, request, timeout)
+        return int(response.retried)
 
     # Health
 

@@ -9,8 +9,9 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
+from . import _alerts as alerts
 from . import _messages as messages
 from ._address import checked_path, connect
 from ._connection import Connection
@@ -18,6 +19,8 @@ from ._ttrpc import Method, payload_of, request_data
 from .errors import UnavailableError, closed, too_late
 from .values import (
     AddedFeedback,
+    Alert,
+    AlertState,
     Author,
     Feedback,
     FeedbackPage,
@@ -33,6 +36,8 @@ DEFAULT_TIMEOUT = 10.0
 _TIMEOUT_MAX = 1e9
 #: The first pause between attempts, in seconds; each further one is twice as long, to a limit.
 _BACKOFF, _BACKOFF_MAX = 0.05, 1.0
+
+_Value = TypeVar("_Value")
 
 
 class Backoff:
@@ -170,17 +175,24 @@ class FeedbackClient:
             )
 
         # The first is made here, so that what is wrong is said at once.
-        return self._pages(request, request(""), timeout)
+        return self._pages(
+            messages.LIST_FEEDBACKS, request, messages.feedbacks, request(""), timeout
+        )
 
     def _pages(
-        self, request_of: Callable[[str], bytes], request: bytes, timeout: float | None
-    ) -> Iterator[Feedback]:
+        self,
+        method: Method,
+        request_of: Callable[[str], bytes],
+        values_of: Callable[[Any], Iterator[_Value]],
+        request: bytes,
+        timeout: float | None,
+    ) -> Iterator[_Value]:
         while True:
-            page = messages.page(self._call(messages.LIST_FEEDBACKS, request, timeout))
-            yield from page.feedbacks
-            if not page.next_page_token:
+            response = self._call(method, request, timeout)
+            yield from values_of(response)
+            if not response.next_page_token:
                 return
-            request = request_of(page.next_page_token)
+            request = request_of(response.next_page_token)
 
     def list_page(
         self,
@@ -249,6 +261,40 @@ class FeedbackClient:
         """
         request = messages.delete_metadata_request(session_id, keys)
         return messages.metadata_of(self._call(messages.DELETE_METADATA, request, timeout))
+
+    # Alerts
+
+    def list_alerts(
+        self,
+        state: AlertState = AlertState.DEAD,
+        *,
+        page_size: int = 0,
+        timeout: float | None = None,
+    ) -> Iterator[Alert]:
+        """The dead letters of notification hooks, or what is pending, page by page.
+
+        They come in the order of queueing; the timeout is each page's.
+        """
+
+        def request(page_token: str) -> bytes:
+            return alerts.list_request(state, page_size, page_token)
+
+        return self._pages(alerts.LIST_ALERTS, request, alerts.alerts, request(""), timeout)
+
+    def retry_alerts(
+        self, alert_ids: Iterable[int] | None = None, *, timeout: float | None = None
+    ) -> int:
+        """Makes dead letters pending again, due at once, and returns how many: all, or these.
+
+        Those that are gone, or pending, are passed over. At most 1,000 may be named.
+        """
+        ids = None if alert_ids is None else list(alert_ids)
+        # To the server, none named means all.
+        if ids is not None and not ids:
+            return 0
+        request = alerts.retry_request(ids or ())
+        response = self._call(alerts.RETRY_ALERTS, request, timeout)
+        return int(response.retried)
 
     # Health
 

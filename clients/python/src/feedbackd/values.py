@@ -134,5 +134,43 @@ class MetricsReport:
     groups: Mapping[str, Metrics]
 
 
+class AlertState(enum.IntEnum):
+    """Where an alert is on its way."""
+
+    #: It waits to be delivered.
+    PENDING = 1
+    #: It was given up: a dead letter.
+    DEAD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A feedback that a notification hook of the daemon tells somebody about."""
+
+    #: Ascends in the order of queueing.
+    alert_id: int
+    state: AlertState
+    #: The notification hook that delivers it.
+    hook: str
+    feedback_id: str
+    session_id: str
+    rating: Rating
+    comment: str
+    #: When the feedback was accepted.
+    created_at: datetime
+    #: How many feedbacks of the hook's ratings the session has had, this included.
+    session_count: int
+    #: The same of all sessions.
+    total_count: int
+    #: When it was queued, or last made pending again.
+    queued_at: datetime
+    #: How often it was tried since.
+    attempts: int
+    #: None on dead letters.
+    next_attempt_at: datetime | None
+    #: Why the last attempt failed; empty if none has.
+    last_error: str
+
+
 #: A session's metadata: a JSON object.
 Metadata = dict[str, Any]

@@ -1,3 +1,4 @@
+from feedbackd._proto import alert_pb2 as _alert_pb2
 from feedbackd._proto import feedback_pb2 as _feedback_pb2
 from feedbackd._proto import session_pb2 as _session_pb2
 from feedbackd._proto import status_pb2 as _status_pb2
@@ -48,6 +49,14 @@ class GetMetricsReply(_message.Message):
     status: _status_pb2.Status
     def __init__(self, status: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., payload: _Optional[_Union[_feedback_pb2.GetMetricsResponse, _Mapping]] = ...) -> None: ...
 
+class ListAlertsReply(_message.Message):
+    __slots__ = ["payload", "status"]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    payload: _alert_pb2.ListAlertsResponse
+    status: _status_pb2.Status
+    def __init__(self, status: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., payload: _Optional[_Union[_alert_pb2.ListAlertsResponse, _Mapping]] = ...) -> None: ...
+
 class ListFeedbacksReply(_message.Message):
     __slots__ = ["payload", "status"]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
@@ -55,6 +64,14 @@ class ListFeedbacksReply(_message.Message):
     payload: _feedback_pb2.ListFeedbacksResponse
     status: _status_pb2.Status
     def __init__(self, status: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., payload: _Optional[_Union[_feedback_pb2.ListFeedbacksResponse, _Mapping]] = ...) -> None: ...
+
+class RetryAlertsReply(_message.Message):
+    __slots__ = ["payload", "status"]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    payload: _alert_pb2.RetryAlertsResponse
+    status: _status_pb2.Status
+    def __init__(self, status: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., payload: _Optional[_Union[_alert_pb2.RetryAlertsResponse, _Mapping]] = ...) -> None: ...
 
 class UpdateMetadataReply(_message.Message):
     __slots__ = ["payload", "status"]
