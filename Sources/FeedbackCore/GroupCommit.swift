@@ -26,14 +26,31 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
     /// Commits a batch and returns one result per write, in order.
     public typealias Commit = @Sendable ([Write]) -> [Result<Outcome, any Error>]
 
-    private struct Waiting {
-        var write: Write
+    private struct Caller {
         var context: CallContext
         var continuation: UnsafeContinuation<Outcome, any Error>
     }
 
+    /// Writes and, at the same places, who waits for them.
+    private struct Batch {
+        var writes: [Write] = []
+        var callers: [Caller] = []
+
+        var count: Int { writes.count }
+
+        mutating func append(_ write: Write, _ caller: Caller) {
+            writes.append(write)
+            callers.append(caller)
+        }
+
+        mutating func removeFirst(_ count: Int) {
+            writes.removeFirst(count)
+            callers.removeFirst(count)
+        }
+    }
+
     private struct State {
-        var waiting: [Waiting] = []
+        var waiting = Batch()
         var writerIsRunning = false
         var isClosed = false
         var closers: [UnsafeContinuation<Void, Never>] = []
@@ -59,8 +76,8 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
     ///   CANCELLED or DEADLINE_EXCEEDED when the call had ended before its turn; what `commit` gave.
     public func submit(_ write: Write, context: CallContext) async throws -> Outcome {
         try await withUnsafeThrowingContinuation { continuation in
-            let waiting = Waiting(write: write, context: context, continuation: continuation)
-            if let refusal = enqueue(waiting) { continuation.resume(throwing: refusal) }
+            let caller = Caller(context: context, continuation: continuation)
+            if let refusal = enqueue(write, caller) { continuation.resume(throwing: refusal) }
         }
     }
 
@@ -79,7 +96,7 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
         }
     }
 
-    private func enqueue(_ waiting: Waiting) -> FeedbackError? {
+    private func enqueue(_ write: Write, _ caller: Caller) -> FeedbackError? {
         let (refusal, startWriter): (FeedbackError?, Bool) = state.withLock { state in
             if state.isClosed {
                 return (FeedbackError(.unavailable, "the store is closed"), false)
@@ -88,7 +105,7 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
                 let limit = "the write queue is full (\(limits.queueLengthMax) writes)"
                 return (FeedbackError(.resourceExhausted, limit), false)
             }
-            state.waiting.append(waiting)
+            state.waiting.append(write, caller)
             instruments?.queueLength.increment()
             defer { state.writerIsRunning = true }
             return (nil, !state.writerIsRunning)
@@ -99,18 +116,10 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
 
     private func run() {
         while let batch = takeBatch() {
-            var live: [Waiting] = []
-            live.reserveCapacity(batch.count)
-            for waiting in batch {
-                if let reason = waiting.context.reasonToDrop {
-                    waiting.continuation.resume(throwing: reason)
-                } else {
-                    live.append(waiting)
-                }
-            }
-            if live.isEmpty { continue }
+            let live = withoutDropped(batch)
+            if live.count == 0 { continue }
             let begin = instruments == nil ? nil : DispatchTime.now()
-            let results = commit(live.map(\.write))
+            let results = commit(live.writes)
             if let instruments, let begin {
                 let end = DispatchTime.now()
                 instruments.batchSize.record(live.count)
@@ -119,26 +128,42 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
                 )
             }
             precondition(results.count == live.count, "one result per write")
-            for (waiting, result) in zip(live, results) {
-                waiting.continuation.resume(with: result)
+            for index in results.indices {
+                live.callers[index].continuation.resume(with: results[index])
             }
         }
     }
 
+    /// The batch without the writes whose callers are gone, who are told so.
+    private func withoutDropped(_ batch: Batch) -> Batch {
+        // Nearly always all wait.
+        if batch.callers.allSatisfy({ $0.context.reasonToDrop == nil }) { return batch }
+        var live = Batch()
+        for (write, caller) in zip(batch.writes, batch.callers) {
+            if let reason = caller.context.reasonToDrop {
+                caller.continuation.resume(throwing: reason)
+            } else {
+                live.append(write, caller)
+            }
+        }
+        return live
+    }
+
     /// The next batch, or nil after noting that the writer stops.
-    private func takeBatch() -> [Waiting]? {
-        let (batch, closers): ([Waiting]?, [UnsafeContinuation<Void, Never>]) =
+    private func takeBatch() -> Batch? {
+        let (batch, closers): (Batch?, [UnsafeContinuation<Void, Never>]) =
             state.withLock { state in
-                if state.waiting.isEmpty {
+                if state.waiting.count == 0 {
                     state.writerIsRunning = false
                     defer { state.closers = [] }
                     return (nil, state.closers)
                 }
-                var batch: [Waiting] = []
+                var batch = Batch()
                 if state.waiting.count <= limits.batchLengthMax {
                     swap(&batch, &state.waiting)
                 } else {
-                    batch = Array(state.waiting.prefix(limits.batchLengthMax))
+                    batch.writes = Array(state.waiting.writes.prefix(limits.batchLengthMax))
+                    batch.callers = Array(state.waiting.callers.prefix(limits.batchLengthMax))
                     state.waiting.removeFirst(limits.batchLengthMax)
                 }
                 instruments?.queueLength.decrement(by: Double(batch.count))

@@ -13,48 +13,75 @@ struct CounterChanges {
         var tally = Tally()
         var firstSequence: Int64
         var lastSequence: Int64
+
+        mutating func add(_ other: Hour) {
+            tally.add(other.tally)
+            firstSequence = min(firstSequence, other.firstSequence)
+            lastSequence = max(lastSequence, other.lastSequence)
+        }
     }
 
+    private var everySession = Tally()
     private var sessions: [Int64: Tally] = [:]
     private var hours: [SessionHour: Hour] = [:]
 
     /// Counts a new row; sequences must ascend.
     mutating func count(_ feedback: Feedback, session: Int64, sequence: Int64) {
-        let hour = feedback.createdAt.hourNumber
         let length = Int64(feedback.comment.codePointCount)
-        for session in [SessionTable.everySession, session] {
-            sessions[session, default: Tally()].count(
-                feedback.rating,
-                hasComment: length > 0,
-                commentCodePoints: length
-            )
-            let key = SessionHour(session: session, hour: hour)
-            var counted = hours[key] ?? Hour(firstSequence: sequence, lastSequence: sequence)
-            counted.tally.count(feedback.rating, hasComment: length > 0, commentCodePoints: length)
-            counted.lastSequence = sequence
-            hours[key] = counted
+        var one = Tally()
+        one.count(feedback.rating, hasComment: length > 0, commentCodePoints: length)
+        everySession.add(one)
+        sessions[session, default: Tally()].add(one)
+        let key = SessionHour(session: session, hour: feedback.createdAt.hourNumber)
+        hours[key, default: Hour(firstSequence: sequence, lastSequence: sequence)].add(
+            Hour(tally: one, firstSequence: sequence, lastSequence: sequence)
+        )
+    }
+
+    /// What is added to a session's counts, or to those of all.
+    func tally(ofSession session: Int64) -> Tally {
+        session == SessionTable.everySession ? everySession : sessions[session] ?? Tally()
+    }
+
+    func write(to db: Database) throws {
+        if sessions.isEmpty { return }
+        var upsert = try PreparedStatement(Self.sessionUpsert, db)
+        try Self.write(everySession, of: SessionTable.everySession, by: &upsert)
+        for (session, tally) in sessions { try Self.write(tally, of: session, by: &upsert) }
+
+        var hourUpsert = try PreparedStatement(Self.hourUpsert, db)
+        var everySession: [Int64: Hour] = [:]
+        for (key, hour) in hours {
+            try Self.write(hour, of: key, by: &hourUpsert)
+            if everySession[key.hour]?.add(hour) == nil { everySession[key.hour] = hour }
+        }
+        for (hour, counted) in everySession {
+            let key = SessionHour(session: SessionTable.everySession, hour: hour)
+            try Self.write(counted, of: key, by: &hourUpsert)
         }
     }
 
-    /// What is added to a session's counts.
-    func tally(ofSession session: Int64) -> Tally { sessions[session] ?? Tally() }
+    private static func write(
+        _ tally: Tally,
+        of session: Int64,
+        by upsert: inout PreparedStatement
+    ) throws {
+        try upsert.bind(session)
+        try tally.bind(to: &upsert)
+        try upsert.run()
+    }
 
-    func write(to db: Database) throws {
-        for (session, tally) in sessions {
-            var upsert = try PreparedStatement(Self.sessionUpsert, db)
-            try upsert.bind(session)
-            try tally.bind(to: &upsert)
-            try upsert.run()
-        }
-        for (key, hour) in hours {
-            var upsert = try PreparedStatement(Self.hourUpsert, db)
-            try upsert.bind(key.session)
-            try upsert.bind(key.hour)
-            try hour.tally.bind(to: &upsert)
-            try upsert.bind(hour.firstSequence)
-            try upsert.bind(hour.lastSequence)
-            try upsert.run()
-        }
+    private static func write(
+        _ hour: Hour,
+        of key: SessionHour,
+        by upsert: inout PreparedStatement
+    ) throws {
+        try upsert.bind(key.session)
+        try upsert.bind(key.hour)
+        try hour.tally.bind(to: &upsert)
+        try upsert.bind(hour.firstSequence)
+        try upsert.bind(hour.lastSequence)
+        try upsert.run()
     }
 
     private static let placeholders = Tally.columns.map { _ in "?" }.joined(separator: ", ")

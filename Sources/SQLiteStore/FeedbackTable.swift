@@ -9,13 +9,9 @@ enum FeedbackTable {
         "sequence, session, feedback_id, request_id, rating, comment, created_at, updated_at, "
         + "message_id, agent_id, author_source, author_id, tags, attributes"
 
-    /// The new row's sequence; nil if the session has the request_id already.
-    static func insert(
-        _ feedback: Feedback,
-        session: Int64,
-        _ db: Database
-    ) throws -> Int64? {
-        var row = try PreparedStatement(
+    /// The statement of ``insert(_:session:by:_:)``.
+    static func insertion(_ db: Database) throws -> PreparedStatement {
+        try PreparedStatement(
             """
             INSERT INTO feedback (session, feedback_id, request_id, rating, comment, created_at,
                 updated_at, message_id, agent_id, author_source, author_id, tags, attributes)
@@ -23,6 +19,15 @@ enum FeedbackTable {
             """,
             db
         )
+    }
+
+    /// The new row's sequence; nil if the session has the request_id already.
+    static func insert(
+        _ feedback: Feedback,
+        session: Int64,
+        by row: inout PreparedStatement,
+        _ db: Database
+    ) throws -> Int64? {
         let draft = feedback.draft
         try row.bind(session)
         try row.bind(feedback.id)

@@ -3,10 +3,10 @@ import GRDB
 import GRDBSQLite
 import Glibc
 
-/// One run of a statement that the connection keeps prepared.
+/// A statement that the connection keeps prepared, to be run once, or again after each ``reset()``.
 ///
-/// Values are bound in the order of the statement's parameters. Only one run of the same SQL may be
-/// alive on a connection.
+/// Values are bound in the order of the statement's parameters. Only one of the same SQL may be alive
+/// on a connection.
 struct PreparedStatement: ~Copyable {
     private let db: Database
     private let statement: Statement
@@ -17,9 +17,17 @@ struct PreparedStatement: ~Copyable {
         self.statement = try db.cachedStatement(sql: sql)
     }
 
-    deinit {
-        // Also releases the copies of what was bound.
+    deinit { Self.end(statement) }
+
+    /// Ends the run, so that the next one can begin.
+    mutating func reset() {
+        Self.end(statement)
+        boundCount = 0
+    }
+
+    private static func end(_ statement: Statement) {
         sqlite3_reset(statement.sqliteStatement)
+        // Releases the copies of what was bound.
         sqlite3_clear_bindings(statement.sqliteStatement)
     }
 
@@ -86,9 +94,16 @@ struct PreparedStatement: ~Copyable {
         throw StatementError(error: failure(code), systemErrno: systemErrno)
     }
 
-    /// Runs a statement that has no rows.
-    consuming func run() throws {
+    /// Runs a statement that has no rows, to its end.
+    mutating func run() throws {
+        defer { reset() }
         while try step() {}
+    }
+
+    /// Runs a statement that has neither parameters nor rows.
+    static func run(_ sql: String, _ db: Database) throws {
+        var statement = try PreparedStatement(sql, db)
+        try statement.run()
     }
 
     // MARK: Columns of the row

@@ -117,13 +117,13 @@ final class SQLiteDatabase: Sendable {
             // Asked here, on the writer's queue: a checkpoint before this may have failed.
             if let refusal { return .failure(refusal) }
             do {
-                try PreparedStatement("BEGIN IMMEDIATE", db).run()
+                try PreparedStatement.run("BEGIN IMMEDIATE", db)
                 let value = try body(db)
-                try PreparedStatement("COMMIT", db).run()
+                try PreparedStatement.run("COMMIT", db)
                 return .success(value)
             } catch {
                 // SQLite may have rolled back already.
-                if db.isInsideTransaction { try? PreparedStatement("ROLLBACK", db).run() }
+                if db.isInsideTransaction { try? PreparedStatement.run("ROLLBACK", db) }
                 return .failure(noted(SQLiteFailure(error, during: .write)))
             }
         }

@@ -9,9 +9,19 @@ enum SessionTable {
 
     /// The session's number; nil if it is unknown.
     static func number(_ sessionID: String, _ db: Database) throws -> Int64? {
-        var row = try PreparedStatement("SELECT id FROM session WHERE session_id = ?", db)
-        try row.bind(sessionID)
-        return try row.step() ? row.integer(0) : nil
+        var search = try numberSearch(db)
+        return try number(sessionID, by: &search)
+    }
+
+    /// The same by a statement that many searches share.
+    static func number(_ sessionID: String, by search: inout PreparedStatement) throws -> Int64? {
+        defer { search.reset() }
+        try search.bind(sessionID)
+        return try search.step() ? search.integer(0) : nil
+    }
+
+    static func numberSearch(_ db: Database) throws -> PreparedStatement {
+        try PreparedStatement("SELECT id FROM session WHERE session_id = ?", db)
     }
 
     /// The number that a query's session has in the counter tables; nil if it is unknown.

@@ -23,12 +23,20 @@ typealias StoreWrites = GroupCommit<StoreWrite, StoreOutcome>
 ///
 /// A write that is refused (unknown session, metadata too large) is so before it has changed
 /// anything; an error of SQLite's fails the transaction as a whole.
-struct WriteTransaction {
+struct WriteTransaction: ~Copyable {
     private let db: Database
     private var counters = CounterChanges()
+    private var sessionSearch: PreparedStatement
+    private var insertion: PreparedStatement
 
-    private init(_ db: Database) {
+    private init(
+        _ db: Database,
+        sessionSearch: consuming PreparedStatement,
+        insertion: consuming PreparedStatement
+    ) {
         self.db = db
+        self.sessionSearch = sessionSearch
+        self.insertion = insertion
     }
 
     /// Writes and commits the batch; one result per write, in order.
@@ -38,8 +46,14 @@ struct WriteTransaction {
     ) -> [Result<StoreOutcome, any Error>] {
         do {
             return try database.write { db in
-                var transaction = WriteTransaction(db)
-                let results = try writes.map { try transaction.apply($0) }
+                var transaction = WriteTransaction(
+                    db,
+                    sessionSearch: try SessionTable.numberSearch(db),
+                    insertion: try FeedbackTable.insertion(db)
+                )
+                var results: [Result<StoreOutcome, any Error>] = []
+                results.reserveCapacity(writes.count)
+                for write in writes { results.append(try transaction.apply(write)) }
                 try transaction.counters.write(to: db)
                 return results
             }
@@ -71,13 +85,18 @@ struct WriteTransaction {
     ) throws -> AddedFeedback {
         let sessionID = feedback.sessionID
         let session: Int64
-        if let number = try SessionTable.number(sessionID, db) {
+        if let number = try SessionTable.number(sessionID, by: &sessionSearch) {
             session = number
         } else {
             guard missingSession == .create else { throw FeedbackError.unknownSession }
             session = try SessionTable.insert(sessionID, db)
         }
-        if let sequence = try FeedbackTable.insert(feedback, session: session, db) {
+        if let sequence = try FeedbackTable.insert(
+            feedback,
+            session: session,
+            by: &insertion,
+            db
+        ) {
             counters.count(feedback, session: session, sequence: sequence)
             for rule in rules where rule.ratings.contains(feedback.rating) {
                 try queueAlert(of: rule, about: feedback, session: session)
@@ -126,12 +145,12 @@ struct WriteTransaction {
         return tally.total(ratings: ratings, hasComment: nil)
     }
 
-    private func changeMetadata(
+    private mutating func changeMetadata(
         _ sessionID: String,
         _ change: MetadataChange,
         _ missingSession: MissingSessionPolicy
     ) throws -> Metadata {
-        let session = try SessionTable.number(sessionID, db)
+        let session = try SessionTable.number(sessionID, by: &sessionSearch)
         if session == nil, missingSession == .reject { throw FeedbackError.unknownSession }
         let before = try SessionTable.metadata(sessionID, db).map(MetadataJSON.decode) ?? [:]
         let metadata = change.applied(to: before)
