@@ -126,7 +126,7 @@ enum SQLiteSchema {
         ) STRICT, WITHOUT ROWID;
         """
 
-    /// `hour_total_every` has the hours that there are.
+    /// `hour_total_every` has the hours that there are. A pending alert is in one index only.
     private static let keysByTime = """
         DROP INDEX feedback_request;
         CREATE UNIQUE INDEX feedback_request ON feedback (request_id, session)
@@ -143,6 +143,9 @@ enum SQLiteSchema {
         INSERT INTO hour_total SELECT * FROM hour_total_by_session ORDER BY hour, session;
         DROP TABLE hour_total_by_session;
         CREATE INDEX hour_total_every ON hour_total (hour) WHERE session = 0;
+        DROP INDEX alert_state;
+        CREATE INDEX alert_unconfirmed ON alert (state) WHERE state = 0;
+        CREATE INDEX alert_dead ON alert (state) WHERE state = 2;
         """
 
     private static let alertTables = """

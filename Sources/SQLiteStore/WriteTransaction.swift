@@ -26,6 +26,8 @@ typealias StoreWrites = GroupCommit<StoreWrite, StoreOutcome>
 struct WriteTransaction: ~Copyable {
     private let db: Database
     private var counters = CounterChanges()
+    /// What the counter tables say, as far as it was asked for.
+    private var storedTotals: [Int64: Tally] = [:]
     private var sessionSearch: PreparedStatement
     private var insertion: PreparedStatement
 
@@ -116,7 +118,7 @@ struct WriteTransaction: ~Copyable {
     }
 
     /// Queues an alert about the feedback just inserted if the rule says so.
-    private func queueAlert(
+    private mutating func queueAlert(
         of rule: AlertRule,
         about feedback: Feedback,
         session: Int64
@@ -139,8 +141,9 @@ struct WriteTransaction: ~Copyable {
     }
 
     /// What the counter tables will say when this transaction is written.
-    private func count(_ ratings: Set<Rating>, ofSession session: Int64) throws -> Int64 {
-        var tally = try CounterTables(db, session: session).total(.always)
+    private mutating func count(_ ratings: Set<Rating>, ofSession session: Int64) throws -> Int64 {
+        var tally = try storedTotals[session] ?? CounterTables(db, session: session).total(.always)
+        storedTotals[session] = tally
         tally.add(counters.tally(ofSession: session))
         return tally.total(ratings: ratings, hasComment: nil)
     }
