@@ -32,6 +32,9 @@ final class Channel: @unchecked Sendable {
 
     /// After that many reads in a row, the loop's other connections have a turn.
     private static let readsPerTurnMax = 16
+    /// That much output does not wait for the end of the turn: the peer goes on with it while the
+    /// rest of its calls are worked on.
+    private static let earlyFlushBytes = 4 * 1024
 
     let loop: EventLoop
     let descriptor: Int32
@@ -189,6 +192,7 @@ final class Channel: @unchecked Sendable {
     func write(_ size: Int, _ fill: (UnsafeMutableRawPointer) -> Void) {
         guard state == .open else { return }
         fill(output.append(size))
+        if output.count >= Self.earlyFlushBytes, !isOutputWatched { return flush() }
         if !isInFlushList {
             isInFlushList = true
             loop.flushLater(self)
