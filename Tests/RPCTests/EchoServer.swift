@@ -20,6 +20,8 @@ final class EchoServer: Sendable {
     let isHealthy = Atomic<Bool>(true)
     /// What Stall waits for.
     let gate = Gate()
+    /// What Block waits for, and with it its loop.
+    let block = DispatchSemaphore(value: 0)
     fileprivate let begun = Atomic<Int>(0)
     fileprivate let cancelled = Atomic<Int>(0)
     fileprivate let sent = Atomic<Int>(0)
@@ -156,6 +158,16 @@ private final class Handlers: @unchecked Sendable {
                 }
             }.joined(separator: ",")
         }
+        router.unary(
+            EchoServer.service,
+            "Block",
+            decode: EchoServer.decode,
+            encode: EchoServer.encode,
+            answer: { [weak self] value, _ in
+                self?.owner?.block.wait()
+                return .now(value)
+            }
+        )
         addStreams(to: &router)
         HealthService.register(on: &router) { [weak self] in
             self?.owner?.isHealthy.load(ordering: .relaxed) ?? false

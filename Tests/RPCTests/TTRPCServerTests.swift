@@ -29,6 +29,23 @@ struct TTRPCServerTests {
         await echo.stop()
     }
 
+    @Test func replies_do_not_wait_for_calls_that_arrived_with_theirs() async throws {
+        let connection = try echo.connect()
+        let value = String(repeating: "v", count: 1_000)
+        var calls = Data()
+        for stream in stride(from: UInt32(1), to: 17, by: 2) {
+            calls += EchoServer.call(stream: stream, "Echo", value)
+        }
+        connection.send(calls + EchoServer.call(stream: 17, "Block", "last"))
+        let first = try connection.receiveFrame()
+        #expect(first?.streamID == 1)
+        echo.block.signal()
+        var last = first
+        while let frame = last, frame.streamID != 17 { last = try connection.receiveFrame() }
+        #expect(EchoServer.value(last) == "last")
+        await echo.stop()
+    }
+
     @Test("1: data over 4 MiB is thrown away, and the connection lives")
     func oversize() async throws {
         let connection = try echo.connect()
