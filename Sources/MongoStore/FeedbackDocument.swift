@@ -55,8 +55,13 @@ enum FeedbackDocument {
     ///
     /// What is missing or of another kind counts as empty, an unknown rating as none, and a moment
     /// that is no date as 1970; one outside of ``Timestamp/range`` becomes the nearest. Further keys
-    /// with a text are attributes.
-    static func feedback(_ element: BSONDocument, sessionID: String) -> Feedback {
+    /// with a text are attributes. `createdAt` is what ``Pipeline/created(_:)`` made of the element,
+    /// which understands more.
+    static func feedback(
+        _ element: BSONDocument,
+        sessionID: String,
+        createdAt known: BSON? = nil
+    ) -> Feedback {
         var draft = FeedbackDraft(sessionID: sessionID)
         var id: String?
         var createdAt = Timestamp(millisecondsSinceEpoch: 0)
@@ -85,7 +90,7 @@ enum FeedbackDocument {
         return Feedback(
             id: id.flatMap(FeedbackID.init),
             draft: draft,
-            createdAt: createdAt,
+            createdAt: known.flatMap(timestamp) ?? createdAt,
             updatedAt: updatedAt
         )
     }

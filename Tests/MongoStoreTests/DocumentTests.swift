@@ -230,6 +230,31 @@ struct DocumentTests {
         await store.close()
     }
 
+    @Test func a_moment_that_is_written_as_text_is_understood() async throws {
+        let store = try await TestStore.open(database: database)
+        let texts: [(BSON, String)] = [
+            ("2024-01-22", "2024-01-22T00:00:00.000Z"),
+            ("2024-01-22T15:00:00", "2024-01-22T15:00:00.000Z"),
+            ("2024-01-22 16:30:00.123456", "2024-01-22T16:30:00.123Z"),
+            ("2024-01-22T15:00:00.5Z", "2024-01-22T15:00:00.500Z"),
+            ("2024-01-22T23:30:00+02:00", "2024-01-22T21:30:00.000Z"),
+            ("2024-01-22T25:61:00", "1970-01-01T00:00:00.000Z"),
+            ("yesterday", "1970-01-01T00:00:00.000Z"),
+            ("", "1970-01-01T00:00:00.000Z"),
+        ]
+        let elements = texts.map { BSON.document(["created_at": $0.0]) }
+        try await sessions().insert(["_id": "s", "feedbacks": .array(elements)])
+        let listed = try await store.all(FeedbackQuery(sessionID: "s"))
+        #expect(listed.map(\.createdAt.description) == texts.map(\.1))
+        let every = try await store.all()
+        #expect(every.map(\.createdAt.description) == texts.map(\.1).sorted())
+        let day = TimeRange(from: listed[0].createdAt)
+        #expect(try await store.all(FeedbackQuery(created: day)).count == 5)
+        let days = try await store.metrics(MetricsQuery(grouping: .day))
+        #expect(days.groups.map(\.metrics.total) == [3, 5])
+        await store.close()
+    }
+
     @Test func a_change_replaces_metadata_that_is_a_list_of_documents() async throws {
         let store = try await TestStore.open(database: database)
         try await sessions().insert(["_id": "s", "metadata": [["a": 1]]])
