@@ -7,11 +7,11 @@ import FeedbackModel
 /// `updated_at`, `message_id`, `agent_id`, `author`, `tags` and `attributes` that are not empty. An
 /// add without a request_id is stored with its feedback_id as such.
 enum FeedbackDocument {
-    /// What a session that a write makes has besides what the write sets.
+    /// What a session that a write makes has besides `_id`, `feedbacks` and `updated_at`.
     static func newSession(_ sessionID: String, at time: Timestamp) -> BSONDocument {
         [
             "session_id": .string(sessionID), "session_type": "AGENT", "agents": [:],
-            "guardrail_events": [], "application_name": nil,
+            "metadata": [:], "guardrail_events": [], "application_name": nil,
             "created_at": .date(time.millisecondsSinceEpoch),
         ]
     }
@@ -45,9 +45,10 @@ enum FeedbackDocument {
         return element
     }
 
-    /// At least how many bytes ``element(_:)`` has.
+    /// At most how many bytes a bulk write has of the feedback: those of ``element(_:)``, and of its
+    /// key a second time.
     static func bytes(of feedback: Feedback) -> Int {
-        256 + feedback.draft.requestID.utf8.count
+        320 + 2 * requestID(of: feedback).utf8.count
             + feedback.draft.textBytes(perTag: 16, perAttribute: 16)
     }
 

@@ -218,15 +218,55 @@ struct DocumentTests {
         await store.close()
     }
 
-    @Test func a_session_whose_feedbacks_are_no_list_fails_alone() async throws {
+    @Test(arguments: [5, ["request_id": "r"], ["a": 1]] as [BSON])
+    func a_session_whose_feedbacks_are_no_list_fails_alone(_ feedbacks: BSON) async throws {
         let store = try await TestStore.open(database: database)
-        try await sessions().insert(["_id": "broken", "feedbacks": 5])
+        try await sessions().insert(["_id": "broken", "feedbacks": feedbacks])
         async let broken = errorCode {
             try await store.add(FeedbackDraft(sessionID: "broken"))
         }
         async let sound = store.add(FeedbackDraft(sessionID: "sound"))
         #expect(await broken == .failedPrecondition)
         #expect(try await !sound.replayed)
+        await store.close()
+    }
+
+    @Test func a_session_whose_feedbacks_are_null_is_added_to() async throws {
+        let store = try await TestStore.open(database: database)
+        let sessions = try await sessions()
+        try sessions.insert(["_id": "s", "feedbacks": nil, "metadata": ["variant": "B"]])
+        let drafts = (0..<20).map { FeedbackDraft(sessionID: "s", requestID: "\($0)") }
+        let answers = try await withThrowingTaskGroup(of: AddedFeedback.self) { group in
+            for draft in drafts { group.addTask { try await store.add(draft) } }
+            return try await group.reduce(into: [AddedFeedback]()) { $0.append($1) }
+        }
+        #expect(answers.allSatisfy { !$0.replayed })
+        #expect(Set(try await store.all()) == Set(answers.map(\.feedback)))
+        let document = try #require(try sessions.document("s"))
+        #expect(document["metadata"]?.document?["variant"]?.string == "B")
+        // Nothing is added but what an add sets.
+        #expect(
+            Set(document.fields.map(\.key)) == ["_id", "feedbacks", "metadata", "updated_at"]
+        )
+        await store.close()
+    }
+
+    @Test func texts_that_mean_something_in_a_pipeline_are_stored_as_they_are() async throws {
+        let store = try await TestStore.open(database: database)
+        let draft = FeedbackDraft(
+            sessionID: "$$ROOT",
+            comment: "$_id",
+            requestID: "$feedbacks",
+            messageID: "$$REMOVE",
+            tags: ["$a"],
+            attributes: ["k": "$b"]
+        )
+        for replayed in [false, true] {
+            #expect(try await store.add(draft).replayed == replayed)
+        }
+        #expect(try await store.all(FeedbackQuery(sessionID: "$$ROOT")).map(\.draft) == [draft])
+        let session = try await sessions().document("$$ROOT")
+        #expect(session?["session_id"]?.string == "$$ROOT")
         await store.close()
     }
 
