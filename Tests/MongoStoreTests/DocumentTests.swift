@@ -355,17 +355,4 @@ struct DocumentTests {
         #expect(values.groups.map(\.metrics.total) == [2])
         await store.close()
     }
-
-    @Test func the_index_is_made_once_the_server_answers() async throws {
-        let store = try await TestStore.open(database: database)
-        _ = try await store.add(FeedbackDraft(sessionID: "s"))
-        let sessions = try await sessions()
-        var names: Set<String> = []
-        for _ in 0..<2_000 where names.count < 2 {
-            names = Set(try sessions.indexNames())
-            try await Task.sleep(for: .milliseconds(5))
-        }
-        #expect(names == ["_id_", "feedbackd_updated_at"])
-        await store.close()
-    }
 }
