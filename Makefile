@@ -5,7 +5,7 @@ BUILD_PACKAGES = pkg-config libcurl4-openssl-dev libmongoc-dev libnghttp2-dev li
 TEST_PACKAGES = $(BUILD_PACKAGES) protobuf-compiler protobuf-c-compiler sqlite3 \
 	golang-go golang-github-containerd-ttrpc-dev gogottrpc \
 	golang-google-grpc-dev golang-goprotobuf-dev gcc g++ libgrpc++-dev protobuf-compiler-grpc \
-	ruby-grpc nghttp2-client curl $(MONGODB_PACKAGES) $(CLIENT_PACKAGES)
+	ruby-grpc nghttp2-client curl openssl $(MONGODB_PACKAGES) $(CLIENT_PACKAGES)
 # What clients/*/test.sh build with besides. Debian's cargo is large: another one will do.
 CLIENT_PACKAGES = cmake libprotobuf-dev librust-ttrpc-dev protobuf-compiler python3-venv \
 	$(if $(shell command -v cargo),,cargo)

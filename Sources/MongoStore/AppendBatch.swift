@@ -4,13 +4,12 @@ import Glibc
 
 /// The appends that one call of the writer takes to MongoDB.
 ///
-/// There is one update per session, in one unordered bulk write: it pushes the session's feedback,
-/// makes the session if it is missing, and matches only while none of the request_ids is there.
-/// If one is, making the document fails because its `_id` is there already (the server's code
-/// 11000), which also happens when two hosts make one session at once. So every update either has
-/// found its document, has made it, or is answered with an error; what an error, a count that is too
-/// small or a broken connection leave open, is looked up and, if it is not there, sent again. What
-/// stays open all the same leaves the batch, so that its neighbours are answered.
+/// There is one update per session, in one unordered bulk write: an ``AppendStatement``, which makes
+/// the session if it is missing, and changes nothing if one of the request_ids is there already. So
+/// every update has changed its document, has made it, is answered with an error, or is missing in
+/// the reply's counts. Which ones are missing, the reply does not say: then all that it does not
+/// answer, and what a broken connection leaves open, is looked up and, if it is not there, sent
+/// again. What stays open all the same leaves the batch, so that its neighbours are answered.
 ///
 /// An append counts as stored when the bulk write's reply says so, which then is the majority's, or
 /// when a read of what the majority has finds it.
@@ -21,6 +20,7 @@ struct AppendBatch {
         let missingSession: MissingSessionPolicy
         /// Indexes of appends.
         var members: [Int]
+        /// At most how many bytes of a bulk write its update takes.
         var bytes: Int
         /// Whether some of it may be stored already.
         var isSent = false
@@ -86,6 +86,7 @@ struct AppendBatch {
     // MARK: Grouping
 
     private mutating func groups() -> [Group] {
+        let groupBytesMax = bulkBytesMax - Self.commandBytes
         var groups: [Group] = []
         var places: [GroupKey: Int] = [:]
         var first: [GroupKey: [ExactText: Int]] = [:]
@@ -99,7 +100,7 @@ struct AppendBatch {
             }
             first[key, default: [:]][requestID] = index
             let bytes = FeedbackDocument.bytes(of: append.feedback)
-            if let place = places[key], groups[place].bytes + bytes <= bulkBytesMax {
+            if let place = places[key], groups[place].bytes + bytes <= groupBytesMax {
                 groups[place].members.append(index)
                 groups[place].bytes += bytes
             } else {
@@ -109,7 +110,7 @@ struct AppendBatch {
                         session: session,
                         missingSession: append.missingSession,
                         members: [index],
-                        bytes: bytes
+                        bytes: AppendStatement.bytes(ofSession: session.text) + bytes
                     )
                 )
             }
@@ -122,9 +123,12 @@ struct AppendBatch {
         var bytes = 0
         return { [bulkBytesMax] group in
             defer { bytes += group.bytes }
-            return bytes == 0 || bytes + group.bytes <= bulkBytesMax
+            return bytes == 0 || Self.commandBytes + bytes + group.bytes <= bulkBytesMax
         }
     }
+
+    /// At most how many bytes the command of a bulk write has without its updates.
+    private static let commandBytes = 2_048
 
     // MARK: Sending
 
@@ -140,7 +144,6 @@ struct AppendBatch {
             fail(groups, error)
             return []
         }
-        // Updates of sessions that are not to be made may match nothing without an error.
         let isComplete =
             reply.failure == nil && reply.applied + reply.errors.count == groups.count
         var again: [Group] = []
@@ -150,7 +153,7 @@ struct AppendBatch {
                 if refusal.failure.mayBeOfOneElement, group.members.count > 1 {
                     again += halves(of: group)
                 } else {
-                    fail([group], error(for: refusal, of: group))
+                    fail([group], refusal.error(session: group.session.text))
                 }
             } else if isComplete, reply.errors[index] == nil {
                 for member in group.members { succeed(member) }
@@ -194,40 +197,18 @@ struct AppendBatch {
     private func send(_ groups: [Group], to collection: Collection) throws -> BulkWrite.Reply {
         let bulk = BulkWrite(on: collection)
         for group in groups {
+            let statement = AppendStatement(
+                session: group.session.text,
+                feedbacks: group.members.map { appends[$0].feedback },
+                makesSession: group.missingSession == .create
+            )
             try bulk.update(
-                filter(group),
-                update(group),
-                upsert: group.missingSession == .create
+                statement.filter,
+                statement.pipeline,
+                upsert: statement.makesSession
             )
         }
         return bulk.execute()
-    }
-
-    private func filter(_ group: Group) -> BSONDocument {
-        let requestIDs = group.members.map {
-            BSON.string(FeedbackDocument.requestID(of: appends[$0].feedback))
-        }
-        return [
-            "_id": .string(group.session.text),
-            "feedbacks.request_id": ["$nin": .array(requestIDs)],
-        ]
-    }
-
-    private func update(_ group: Group) -> BSONDocument {
-        let feedbacks = group.members.map { appends[$0].feedback }
-        let elements = feedbacks.map { BSON.document(FeedbackDocument.element($0)) }
-        let time = feedbacks.map(\.createdAt).max() ?? .now
-        var update: BSONDocument = [
-            "$push": ["feedbacks": ["$each": .array(elements)]],
-            // Never back: by it, lists of a span of time find their sessions.
-            "$max": ["updated_at": .date(time.millisecondsSinceEpoch)],
-        ]
-        if group.missingSession == .create {
-            var session = FeedbackDocument.newSession(group.session.text, at: time)
-            session["metadata"] = [:]
-            update["$setOnInsert"] = .document(session)
-        }
-        return update
     }
 
     /// The groups that may be sent again; the others are answered with the failure.
@@ -347,35 +328,11 @@ struct AppendBatch {
         return [group.members[..<middle], group.members[middle...]].map { members in
             var half = group
             half.members = Array(members)
-            half.bytes = members.reduce(0) {
+            half.bytes = members.reduce(AppendStatement.bytes(ofSession: group.session.text)) {
                 $0 + FeedbackDocument.bytes(of: appends[$1].feedback)
             }
             return half
         }
-    }
-
-    private func error(for refusal: BulkWrite.Refusal, of group: Group) -> FeedbackError {
-        let failure = refusal.failure
-        if failure.isDocumentTooLarge {
-            return failure.documentTooLarge(session: group.session.text)
-        }
-        if refusal.isOfForeignIndex {
-            return FeedbackError(
-                .failedPrecondition,
-                "session_id: the session \(group.session.text) cannot be written to, since a unique "
-                    + "index of the collection, other than that of _id, forbids it",
-                cause: failure
-            )
-        }
-        if failure.isBadValue {
-            return FeedbackError(
-                .failedPrecondition,
-                "session_id: the session \(group.session.text) has feedbacks in MongoDB that are "
-                    + "no array",
-                cause: failure
-            )
-        }
-        return failure.error
     }
 
     private mutating func succeed(_ member: Int) {

@@ -1,4 +1,5 @@
 import CMongoC
+import FeedbackModel
 
 /// Owns a `mongoc_bulk_operation_t`: updates that are sent as one unordered command.
 final class BulkWrite {
@@ -6,7 +7,7 @@ final class BulkWrite {
     struct Reply {
         /// What the server refused, by the updates' indexes.
         var errors: [Int: Refusal] = [:]
-        /// How many updates found or made a document.
+        /// How many updates changed or made a document.
         var applied = 0
         /// Why nothing more is known, or the write concern was not met: no update counts as done.
         var failure: MongoFailure?
@@ -30,6 +31,27 @@ final class BulkWrite {
             let keys = entry["keyPattern"]?.document?.fields.map(\.key) ?? ["_id"]
             isOfForeignIndex = failure.isDuplicateKey && keys != ["_id"]
         }
+
+        /// The answer to those whose feedback the update had.
+        func error(session: String) -> FeedbackError {
+            if failure.isDocumentTooLarge { return failure.documentTooLarge(session: session) }
+            if isOfForeignIndex {
+                return FeedbackError(
+                    .failedPrecondition,
+                    "session_id: the session \(session) cannot be written to, since a unique index "
+                        + "of the collection, other than that of _id, forbids it",
+                    cause: failure
+                )
+            }
+            if failure.isOfNoArray {
+                return FeedbackError(
+                    .failedPrecondition,
+                    "session_id: the session \(session) has feedbacks in MongoDB that are no array",
+                    cause: failure
+                )
+            }
+            return failure.error
+        }
     }
 
     private let collection: Collection
@@ -46,9 +68,12 @@ final class BulkWrite {
     deinit { mongoc_bulk_operation_destroy(bulk) }
 
     /// Adds an update of the one document that the filter finds, or makes it under `upsert`.
-    func update(_ filter: BSONDocument, _ update: BSONDocument, upsert: Bool) throws {
+    func update(_ filter: BSONDocument, _ pipeline: [BSON], upsert: Bool) throws {
         var error = bson_error_t()
         let options: BSONDocument = ["upsert": .bool(upsert), "validate": false]
+        let update = BSONDocument(
+            pipeline.enumerated().map { (key: String($0), value: $1) }
+        )
         let isValid = filter.withPointer { filter in
             update.withPointer { update in
                 options.withPointer { options in
@@ -72,7 +97,7 @@ final class BulkWrite {
             mongoc_bulk_operation_execute(bulk, reply, &error)
         }
         var reply = Reply()
-        reply.applied = Int(document["nMatched"]?.integer ?? 0)
+        reply.applied = Int(document["nModified"]?.integer ?? 0)
         reply.applied += Int(document["nUpserted"]?.integer ?? 0)
         for entry in document["writeErrors"]?.array ?? [] {
             guard let entry = entry.document, let index = entry["index"]?.integer else { continue }

@@ -7,11 +7,11 @@ import FeedbackModel
 /// `updated_at`, `message_id`, `agent_id`, `author`, `tags` and `attributes` that are not empty. An
 /// add without a request_id is stored with its feedback_id as such.
 enum FeedbackDocument {
-    /// What a session that a write makes has besides what the write sets.
+    /// What a session that a write makes has besides `_id`, `feedbacks` and `updated_at`.
     static func newSession(_ sessionID: String, at time: Timestamp) -> BSONDocument {
         [
             "session_id": .string(sessionID), "session_type": "AGENT", "agents": [:],
-            "guardrail_events": [], "application_name": nil,
+            "metadata": [:], "guardrail_events": [], "application_name": nil,
             "created_at": .date(time.millisecondsSinceEpoch),
         ]
     }
@@ -45,9 +45,10 @@ enum FeedbackDocument {
         return element
     }
 
-    /// At least how many bytes ``element(_:)`` has.
+    /// At most how many bytes a bulk write has of the feedback: those of ``element(_:)``, and of its
+    /// key a second time.
     static func bytes(of feedback: Feedback) -> Int {
-        256 + feedback.draft.requestID.utf8.count
+        320 + 2 * requestID(of: feedback).utf8.count
             + feedback.draft.textBytes(perTag: 16, perAttribute: 16)
     }
 
@@ -55,8 +56,13 @@ enum FeedbackDocument {
     ///
     /// What is missing or of another kind counts as empty, an unknown rating as none, and a moment
     /// that is no date as 1970; one outside of ``Timestamp/range`` becomes the nearest. Further keys
-    /// with a text are attributes.
-    static func feedback(_ element: BSONDocument, sessionID: String) -> Feedback {
+    /// with a text are attributes. `createdAt` is what ``Pipeline/created(_:)`` made of the element,
+    /// which understands more.
+    static func feedback(
+        _ element: BSONDocument,
+        sessionID: String,
+        createdAt known: BSON? = nil
+    ) -> Feedback {
         var draft = FeedbackDraft(sessionID: sessionID)
         var id: String?
         var createdAt = Timestamp(millisecondsSinceEpoch: 0)
@@ -85,7 +91,7 @@ enum FeedbackDocument {
         return Feedback(
             id: id.flatMap(FeedbackID.init),
             draft: draft,
-            createdAt: createdAt,
+            createdAt: known.flatMap(timestamp) ?? createdAt,
             updatedAt: updatedAt
         )
     }

@@ -67,15 +67,20 @@ struct MongoFailure: Error, CustomStringConvertible {
     /// Whether a write would have made the document larger than MongoDB allows.
     var isDocumentTooLarge: Bool { kind == .server && [10_334, 17_419, 17_420].contains(code) }
 
-    /// Whether a value in the document is of a kind that the update cannot work on.
-    var isBadValue: Bool { kind == .server && code == 2 }
+    /// Whether `feedbacks` is something that the update cannot work on: no array, as
+    /// `$concatArrays` and `$setIntersection` say.
+    var isOfNoArray: Bool { kind == .server && Self.noArrayCodes.contains(code) }
+
+    private static let noArrayCodes: Set<Int32> = [28_664, 17_047]
 
     /// Whether a document with the same `_id` is there, though the filter did not find it.
     var isDuplicateKey: Bool { kind == .server && code == 11_000 }
 
     /// Whether one element of an update may be what the server refuses, rather than the document,
     /// the user or the disk.
-    var mayBeOfOneElement: Bool { kind == .server && ![2, 13, 11_000, 14_031].contains(code) }
+    var mayBeOfOneElement: Bool {
+        kind == .server && !isOfNoArray && ![13, 11_000, 14_031].contains(code)
+    }
 
     /// What to answer to a write that would have made the session's document larger than that.
     func documentTooLarge(session: String) -> FeedbackError {

@@ -64,8 +64,11 @@ private struct SessionList {
             guard let place = row["page"]?.document, let index = place["i"]?.integer else {
                 return true
             }
-            let element = place["f"]?.document ?? BSONDocument()
-            let feedback = FeedbackDocument.feedback(element, sessionID: query.sessionID)
+            let feedback = FeedbackDocument.feedback(
+                place["f"]?.document ?? BSONDocument(),
+                sessionID: query.sessionID,
+                createdAt: place["at"]
+            )
             return page.add(feedback, at: index, bytes: bytes)
         }
         let next = page.isCut ? page.last.map { tokens.token(position: $0, query: query) } : nil
@@ -81,9 +84,10 @@ private struct SessionList {
         let everyIndex: BSON = ["$range": [0, ["$size": "$feedbacks"]]]
         let element: BSON = ["$arrayElemAt": ["$feedbacks", "$$this"]]
         let conditions = Pipeline.matches(query, "$$element")
-        let isWanted: BSON = [
-            "$let": ["vars": ["element": element], "in": ["$and": .array(conditions)]]
-        ]
+        func withElement(_ body: BSON) -> BSON {
+            ["$let": ["vars": ["element": element], "in": body]]
+        }
+        let isWanted = withElement(["$and": .array(conditions)])
         let matching: BSON =
             conditions.isEmpty
             ? everyIndex : ["$filter": ["input": everyIndex, "cond": isWanted]]
@@ -96,7 +100,10 @@ private struct SessionList {
         }
         if query.newestFirst { beyond = ["$reverseArray": beyond] }
         let indexes: BSON = ["$slice": [beyond, .int64(Int64(query.pageSize) + 1)]]
-        let rows: BSON = ["$map": ["input": indexes, "in": ["i": "$$this", "f": element]]]
+        let row = withElement([
+            "i": "$$this", "f": "$$element", "at": Pipeline.created("$$element"),
+        ])
+        let rows: BSON = ["$map": ["input": indexes, "in": row]]
         return [
             Pipeline.candidates(sessionID: query.sessionID, created: .always),
             ["$project": ["feedbacks": Pipeline.feedbacks]],
@@ -176,7 +183,7 @@ private struct EverySessionList {
             guard let name = row["_id"]?.string, let index = row["i"]?.integer else { return true }
             let element = row["feedbacks"]?.document ?? BSONDocument()
             return page.add(
-                FeedbackDocument.feedback(element, sessionID: name),
+                FeedbackDocument.feedback(element, sessionID: name, createdAt: row["at"]),
                 at: ListPosition(key: row["k"]?.string ?? "", sessionID: name, index: index),
                 bytes: bytes
             )
@@ -207,6 +214,7 @@ private struct EverySessionList {
         }
         stages.append(["$sort": ["k": order, "_id": order, "i": order]])
         stages.append(["$limit": .int64(Int64(query.pageSize) + 1)])
+        stages.append(["$set": ["at": Pipeline.created("$feedbacks")]])
         return stages
     }
 

@@ -102,6 +102,7 @@ private struct MetadataCommand {
         if !unset.fields.isEmpty { update["$unset"] = .document(unset) }
         if before == nil {
             var session = FeedbackDocument.newSession(sessionID, at: now)
+            session.fields.removeAll { $0.key == "metadata" }
             session["feedbacks"] = []
             update["$setOnInsert"] = .document(session)
         }

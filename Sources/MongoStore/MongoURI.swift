@@ -1,5 +1,6 @@
 import CMongoC
 import FeedbackModel
+import Glibc
 
 /// Where a MongoDB deployment is and how to reach it: a connection string.
 ///
@@ -24,6 +25,8 @@ public struct MongoURI: Sendable, Hashable, CustomStringConvertible {
         if let warning = warnings.first { throw FeedbackError.uriOption(warning) }
         let handle = try result.get()
         try handle.checkDurability()
+        try handle.checkNames()
+        try handle.checkFiles()
         self.text = text
         description = handle.servers
         database = handle.database
@@ -94,6 +97,46 @@ private final class URIHandle {
         if mongoc_write_concern_journal_is_set(concern), !mongoc_write_concern_get_journal(concern)
         {
             throw FeedbackError.mongoURI("the option journal must be true, or not be given")
+        }
+    }
+
+    /// What libmongoc would only find out, or pass on to the server, with each connection.
+    ///
+    /// - Throws: INVALID_ARGUMENT if an option names something that there is not.
+    func checkNames() throws {
+        if let mechanism = mongoc_uri_get_auth_mechanism(uri) {
+            try check(MONGOC_URI_AUTHMECHANISM, mechanism, Self.mechanisms)
+        }
+        if let level = mongoc_read_concern_get_level(mongoc_uri_get_read_concern(uri)) {
+            try check(MONGOC_URI_READCONCERNLEVEL, level, Self.readConcernLevels)
+        }
+    }
+
+    private func check(
+        _ option: String,
+        _ name: UnsafePointer<CChar>,
+        _ known: [String]
+    ) throws {
+        if known.contains(String(cString: name)) { return }
+        let names = known.joined(separator: ", ")
+        throw FeedbackError.mongoURI("the option \(option) must be one of \(names)")
+    }
+
+    private static let mechanisms = [
+        "SCRAM-SHA-256", "SCRAM-SHA-1", "MONGODB-X509", "MONGODB-AWS", "GSSAPI", "PLAIN",
+    ]
+
+    private static let readConcernLevels = [
+        "majority", "linearizable", "snapshot", "local", "available",
+    ]
+
+    /// - Throws: INVALID_ARGUMENT if a file that TLS needs cannot be read.
+    func checkFiles() throws {
+        for option in [MONGOC_URI_TLSCAFILE, MONGOC_URI_TLSCERTIFICATEKEYFILE] {
+            let path = mongoc_uri_get_option_as_utf8(uri, option, nil)
+            if let path, access(path, R_OK) != 0 {
+                throw FeedbackError.mongoURI("the file of the option \(option) cannot be read")
+            }
         }
     }
 

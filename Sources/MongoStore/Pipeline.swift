@@ -7,13 +7,19 @@ enum Pipeline {
     /// A document's feedback; an empty list if it has none.
     static let feedbacks: BSON = ["$cond": [["$isArray": "$feedbacks"], "$feedbacks", []]]
 
-    /// When an element was created, as a date of ``Timestamp/range``.
+    /// When an element was created, as a date of ``Timestamp/range``: 1970 if it says neither a date
+    /// nor a text that begins with one.
     static func created(_ element: String) -> BSON {
         let field = BSON.string("\(element).created_at")
         let first = BSON.date(Timestamp.range.lowerBound.millisecondsSinceEpoch)
         let last = BSON.date(Timestamp.range.upperBound.millisecondsSinceEpoch)
-        let clamped: BSON = ["$max": [first, ["$min": [field, last]]]]
-        return ["$cond": [["$eq": [["$type": field], "date"]], clamped, .date(0)]]
+        func clamped(_ date: BSON) -> BSON { ["$max": [first, ["$min": [date, last]]]] }
+        let parsed: BSON = ["$dateFromString": ["dateString": field, "onError": .date(0)]]
+        let isDay: BSON = ["$regexMatch": ["input": field, "regex": "^[0-9]{4}-[0-9]{2}-[0-9]{2}"]]
+        let read: BSON = ["$cond": [isDay, clamped(parsed), .date(0)]]
+        let type: BSON = ["$type": field]
+        let ofText: BSON = ["$cond": [["$eq": [type, "string"]], read, .date(0)]]
+        return ["$cond": [["$eq": [type, "date"]], clamped(field), ofText]]
     }
 
     /// An element's comment, as text.

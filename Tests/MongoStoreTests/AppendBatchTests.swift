@@ -147,10 +147,12 @@ struct AppendBatchTests {
         #expect(try !results[1].get().replayed)
     }
 
-    /// The request_id is there for the server's filter, and not for those who read an array.
+    /// The request_id is there for the server, for which capitals are nothing else, and not for those
+    /// who read exactly.
     @Test func what_stays_open_leaves_the_batch_and_ends_with_its_deadline() async throws {
         let sessions = try Sessions(await SharedServer.uri(), database: database)
-        try sessions.insert(["_id": "odd", "feedbacks": ["request_id": "r"]])
+        try sessions.run(["create": "sessions", "collation": ["locale": "en", "strength": 2]])
+        try sessions.insert(["_id": "odd", "feedbacks": [["request_id": "R"]]])
         let odd = FeedbackDraft(sessionID: "odd", requestID: "r")
         let results = try await commit([odd, FeedbackDraft(sessionID: "sound")])
         #expect(throws: UndecidedAppend.self) { try results[0].get() }

@@ -32,22 +32,24 @@ enum TestStore {
     /// Opens a store of the server that tests share, which serves when this returns.
     static func open(
         database: String = SharedServer.newDatabase(),
-        limits: MongoStoreLimits = MongoStoreLimits()
+        limits: MongoStoreLimits = MongoStoreLimits(),
+        logger: Logger = .silent
     ) async throws -> MongoStore {
-        try await open(SharedServer.uri(), database: database, limits: limits)
+        try await open(SharedServer.uri(), database: database, limits: limits, logger: logger)
     }
 
     /// Opens a store of any server, which serves when this returns.
     static func open(
         _ uri: String,
         database: String = SharedServer.newDatabase(),
-        limits: MongoStoreLimits = MongoStoreLimits()
+        limits: MongoStoreLimits = MongoStoreLimits(),
+        logger: Logger = .silent
     ) async throws -> MongoStore {
         let store = try MongoStore(
             uri: MongoURI(uri),
             database: database,
             limits: limits,
-            logger: .silent
+            logger: logger
         )
         let deadline = ContinuousClock.now + .seconds(30)
         while await store.health() != .serving {

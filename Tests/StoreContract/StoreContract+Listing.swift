@@ -11,6 +11,10 @@ extension StoreContract {
         StoreBehaviour("a list that fills its page exactly has no further page", exactPage),
         StoreBehaviour("the page size may change from page to page", changingPageSize),
         StoreBehaviour("pages have each feedback once while others write", pagesDuringWrites),
+        StoreBehaviour(
+            "pages of every session have each feedback once while others write",
+            pagesOfAllDuringWrites
+        ),
         StoreBehaviour("a page token of another list is INVALID_ARGUMENT", foreignTokens),
         StoreBehaviour("a page token that was changed is INVALID_ARGUMENT", brokenTokens),
     ]
@@ -87,23 +91,22 @@ extension StoreContract {
     private static func pagesDuringWrites(_ store: any Store) async throws {
         let before = try await addNumbered(0..<60, to: store)
         for newestFirst in [false, true] {
-            let paging = Paging()
-            let seen = try await withThrowingTaskGroup(of: Void.self) { group in
-                for writer in 0..<2 {
-                    group.addTask {
-                        // At most so many, so that a slow reader reaches the end.
-                        for index in 0..<200 where paging.isUnderWay.load(ordering: .relaxed) {
-                            let comment = "during \(newestFirst) \(writer) \(index)"
-                            try await store.add(FeedbackDraft(sessionID: "s", comment: comment))
-                        }
-                    }
-                }
-                let query = FeedbackQuery(sessionID: "s", newestFirst: newestFirst, pageSize: 7)
-                let seen = try await store.all(query)
-                paging.isUnderWay.store(false, ordering: .relaxed)
-                try await group.waitForAll()
-                return seen
-            }
+            let query = FeedbackQuery(sessionID: "s", newestFirst: newestFirst, pageSize: 7)
+            let seen = try await store.all(query, whileAddingTo: ["s"])
+            #expect(Set(seen).count == seen.count)
+            let old = seen.filter { Set(before).contains($0) }
+            #expect(old == (newestFirst ? before.reversed() : before))
+        }
+    }
+
+    /// Sessions that are there grow, and new ones come.
+    private static func pagesOfAllDuringWrites(_ store: any Store) async throws {
+        let sessions = (0..<5).map { "s\($0)" }
+        let before = try await addNumbered(0..<60, to: store, sessions: sessions)
+        for newestFirst in [false, true] {
+            let query = FeedbackQuery(newestFirst: newestFirst, pageSize: 7)
+            let new = (0..<20).map { "new \(newestFirst) \($0)" }
+            let seen = try await store.all(query, whileAddingTo: sessions + new)
             #expect(Set(seen).count == seen.count)
             let old = seen.filter { Set(before).contains($0) }
             #expect(old == (newestFirst ? before.reversed() : before))
@@ -209,11 +212,13 @@ extension StoreContract {
 
     private static func addNumbered(
         _ numbers: Range<Int>,
-        to store: any Store
+        to store: any Store,
+        sessions: [String] = ["s"]
     ) async throws -> [Feedback] {
         var added: [Feedback] = []
         for number in numbers {
-            let draft = FeedbackDraft(sessionID: "s", comment: "\(number)")
+            let sessionID = sessions[number % sessions.count]
+            let draft = FeedbackDraft(sessionID: sessionID, comment: "\(number)")
             added.append(try await store.add(draft).feedback)
         }
         return added
@@ -222,6 +227,40 @@ extension StoreContract {
 
 private final class Paging: Sendable {
     let isUnderWay = Atomic(true)
+}
+
+extension Store {
+    /// The feedback of all pages of the query, while others add to the sessions, in turn; something
+    /// new is there before each page.
+    fileprivate func all(
+        _ query: FeedbackQuery,
+        whileAddingTo sessions: [String]
+    ) async throws -> [Feedback] {
+        let paging = Paging()
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<2 {
+                group.addTask {
+                    // At most so many, so that a slow reader reaches the end.
+                    for index in 0..<200 where paging.isUnderWay.load(ordering: .relaxed) {
+                        let sessionID = sessions[index % sessions.count]
+                        try await add(FeedbackDraft(sessionID: sessionID, comment: "during"))
+                    }
+                }
+            }
+            defer { paging.isUnderWay.store(false, ordering: .relaxed) }
+            var query = query
+            var seen: [Feedback] = []
+            repeat {
+                try await add(FeedbackDraft(sessionID: sessions.last ?? "", comment: "between"))
+                let page = try await list(query)
+                seen += page.feedbacks
+                query.pageToken = page.nextPageToken
+            } while !query.pageToken.isEmpty
+            paging.isUnderWay.store(false, ordering: .relaxed)
+            try await group.waitForAll()
+            return seen
+        }
+    }
 }
 
 extension String {

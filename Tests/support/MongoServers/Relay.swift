@@ -1,9 +1,10 @@
-internal import Foundation
+public import Foundation
 internal import Synchronization
 
 /// A TCP relay on loopback that stands between a store and a server.
 ///
-/// It lets everything pass until it is told to cut connections, or to hold replies back.
+/// It lets everything pass until it is told to cut connections, or to hold replies back, and sees
+/// what passes.
 public final class Relay: Sendable {
     private struct Orders {
         var cutCommand = ""
@@ -17,9 +18,13 @@ public final class Relay: Sendable {
     private let target: sockaddr_in
     private let listener: Int32
     private let orders = Mutex(Orders())
+    private let onRequest: @Sendable (Data) -> Void
+    private let replyByteCount = Atomic(0)
 
-    /// Starts a relay to a server at `127.0.0.1:PORT`.
-    public init(to server: String) throws {
+    /// Starts a relay to a server at `127.0.0.1:PORT`, which shows each whole request to the closure.
+    public init(to server: String, onRequest: @escaping @Sendable (Data) -> Void = { _ in }) throws
+    {
+        self.onRequest = onRequest
         guard let serverPort = server.split(separator: ":").last.flatMap({ UInt16($0) }) else {
             throw ServerFailure("\(server) has no port")
         }
@@ -65,6 +70,9 @@ public final class Relay: Sendable {
     /// How many replies are being held back.
     public var heldCount: Int { orders.withLock { $0.heldCount } }
 
+    /// How many bytes the server has sent.
+    public var replyBytes: Int { replyByteCount.load(ordering: .relaxed) }
+
     private func serve(_ client: Int32) {
         let server = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var target = self.target
@@ -74,14 +82,21 @@ public final class Relay: Sendable {
             return
         }
         let pair = Pair(client: client, server: server)
-        Thread.detachNewThread {
-            pair.pump(from: client, to: server) { request in
-                pair.lastRequest.withLock { $0 = request }
+        Thread.detachNewThread { [onRequest] in
+            var requests = MessageSplitter()
+            pair.pump(from: client, to: server) { bytes in
+                for request in requests.split(bytes) {
+                    onRequest(request)
+                    pair.lastRequest.withLock { $0 = request }
+                }
                 return true
             }
         }
         Thread.detachNewThread { [self] in
-            pair.pump(from: server, to: client) { _ in mayReply(to: pair) }
+            pair.pump(from: server, to: client) { bytes in
+                replyByteCount.add(bytes.count, ordering: .relaxed)
+                return mayReply(to: pair)
+            }
         }
     }
 
@@ -102,6 +117,24 @@ public final class Relay: Sendable {
         while orders.withLock({ isNamed($0.heldCommand) }) { usleep(1_000) }
         orders.withLock { $0.heldCount -= 1 }
         return true
+    }
+}
+
+/// Finds the messages of MongoDB's wire protocol in a stream: each begins with its length.
+private struct MessageSplitter {
+    private var rest = Data()
+
+    /// Takes what came and returns the messages that it completes.
+    mutating func split(_ bytes: Data) -> [Data] {
+        rest += bytes
+        var messages: [Data] = []
+        while rest.count >= 4 {
+            let length = rest.prefix(4).reversed().reduce(0) { $0 << 8 | Int($1) }
+            guard length > 4, rest.count >= length else { break }
+            messages.append(Data(rest.prefix(length)))
+            rest = Data(rest.dropFirst(length))
+        }
+        return messages
     }
 }
 

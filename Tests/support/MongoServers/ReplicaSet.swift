@@ -10,11 +10,23 @@ public final class ReplicaSet: Sendable {
     /// The members, running or not.
     public let members: [Mongod]
     private let folder: TemporaryFolder
+    private let options: String
 
     /// Starts a replica set and returns when it has a primary.
-    public init(members count: Int, arguments: [String] = []) async throws {
+    ///
+    /// - Parameters:
+    ///   - count: how many members.
+    ///   - arguments: of mongod, besides those that all have.
+    ///   - options: those of a URI, each after a `&`, with which one can connect.
+    /// - Throws: what keeps it from starting, or from having a primary within a minute.
+    public init(
+        members count: Int,
+        arguments: [String] = [],
+        options: String = ""
+    ) async throws {
         let folder = try TemporaryFolder()
         self.folder = folder
+        self.options = options
         members = try (0..<count).map {
             try Mongod(folder: folder.path("\($0)"), extraArguments: arguments)
         }
@@ -32,7 +44,7 @@ public final class ReplicaSet: Sendable {
         var failure: (any Error)?
         let isInitiated = await eventually(within: .seconds(60)) {
             do {
-                _ = try Self.run(command, on: members[0].address)
+                _ = try run(command, on: members[0])
                 return true
             } catch {
                 failure = error
@@ -55,7 +67,7 @@ public final class ReplicaSet: Sendable {
         var found: Mongod?
         _ = await eventually(within: .seconds(60)) {
             found = members.first { member in
-                let reply = try? Self.run(["hello": 1], on: member.address)
+                let reply = try? run(["hello": 1], on: member)
                 guard case .bool(true)? = reply?["isWritablePrimary"] else { return false }
                 return true
             }
@@ -69,7 +81,7 @@ public final class ReplicaSet: Sendable {
     public func stepDown() async throws {
         let member = try await primary()
         // It may close its connections before it answers.
-        _ = try? Self.run(["replSetStepDown": 5, "force": true], on: member.address)
+        _ = try? run(["replSetStepDown": 5, "force": true], on: member)
     }
 
     /// Makes the primary answer bulk writes with a `writeConcernError`, though it has done them; nil
@@ -81,13 +93,23 @@ public final class ReplicaSet: Sendable {
             "configureFailPoint": "failCommand", "mode": mode,
             "data": ["failCommands": ["update"], "writeConcernError": error],
         ]
-        _ = try Self.run(command, on: try await primary().address)
+        _ = try run(command, on: try await primary())
     }
 
-    private static func run(_ command: BSONDocument, on address: String) throws -> BSONDocument {
+    /// Makes the first user, who may read and write; servers with `--keyFile` allow that to anyone
+    /// on the same machine.
+    public func addUser(_ name: String, password: String) async throws {
+        let role: BSON = ["role": "readWriteAnyDatabase", "db": "admin"]
+        let command: BSONDocument = [
+            "createUser": .string(name), "pwd": .string(password), "roles": [role],
+        ]
+        _ = try run(command, on: try await primary())
+    }
+
+    private func run(_ command: BSONDocument, on member: Mongod) throws -> BSONDocument {
         let uri = try MongoURI(
-            "mongodb://\(address)/?directConnection=true&serverSelectionTimeoutMS=2000"
-                + "&connectTimeoutMS=1000&socketTimeoutMS=5000"
+            "mongodb://\(member.address)/?directConnection=true&serverSelectionTimeoutMS=2000"
+                + "&connectTimeoutMS=1000&socketTimeoutMS=5000" + options
         )
         return try ClientPool(uri, clientsMax: 1).withClient {
             try $0.run(command, database: "admin")
