@@ -9,7 +9,7 @@ internal import Synchronization
 /// The alert is queued in the transaction that stores the feedback, and delivered afterwards, at
 /// least once. No call waits for the delivery or fails with it; what cannot be delivered in time
 /// becomes a dead letter, which the service keeps, lists and tries again on demand.
-public final class NotificationHook: BackgroundHook {
+public final class NotificationHook: BackgroundHook, ImmediateHook {
     /// Where alerts go.
     public enum Sink: Sendable, Hashable {
         /// A line in the log, without the comment.
@@ -52,8 +52,11 @@ public final class NotificationHook: BackgroundHook {
 
     /// See ``FeedbackHook``: that of its rule.
     public var name: String { options.rule.name }
+    package var alertRule: AlertRule? { options.rule }
 
     private let options: Options
+    /// The rule's ratings: three at most, which a set would find more slowly.
+    private let told: [Rating]
     private let instruments: AlertInstruments
     private let sink: any AlertSink
     private let backoff: AlertDelivery.Backoff
@@ -80,25 +83,19 @@ public final class NotificationHook: BackgroundHook {
                 CommandSink(command: command, body: body, timeout: options.timeout)
             }
         self.options = options
+        told = Array(options.rule.ratings)
         instruments = AlertInstruments(hook: options.rule.name)
         self.backoff = backoff
         self.logger = logger
     }
 
-    /// See ``FeedbackHook``.
-    public func intercept(
-        _ feedback: FeedbackDraft,
-        context: HookContext,
-        next: HookChain.Next
-    ) async throws -> AddedFeedback {
-        do {
-            let added = try await next(feedback, alerting: options.rule)
-            if options.rule.ratings.contains(added.feedback.rating) { wakeUp.signal() }
-            return added
-        } catch {
+    package func begin(_ feedback: inout FeedbackDraft, context: HookContext) -> HookEnding? {
+        HookEnding { [self] outcome in
             // A hook further in may have failed after the feedback was stored.
-            wakeUp.signal()
-            throw error
+            guard case .success(let added) = outcome, !told.contains(added.feedback.rating) else {
+                wakeUp.signal()
+                return
+            }
         }
     }
 
