@@ -38,6 +38,9 @@ public final class NotificationHook: BackgroundHook, ImmediateHook {
         public var body: String?
         /// Whether the comment is told.
         public var includesComment = true
+        /// The path of a file of certificates, as PEM, by one of which an https receiver must be
+        /// trusted; nil for those that the system trusts.
+        public var caFile: String?
         /// How long one attempt may take.
         public var timeout = Duration.seconds(10)
         /// How long after queueing the last attempt may begin.
@@ -78,7 +81,7 @@ public final class NotificationHook: BackgroundHook, ImmediateHook {
             switch options.sink {
             case .log: LogSink(body: body, logger: logger)
             case .webhook(let url, let headers):
-                WebhookSink(url: url, headers: headers, body: body, timeout: options.timeout)
+                WebhookSink(url: url, headers: headers, body: body, options: options)
             case .command(let command):
                 CommandSink(command: command, body: body, timeout: options.timeout)
             }
@@ -140,6 +143,12 @@ extension NotificationHook.Options {
         guard !rule.ratings.isEmpty else { throw .invalid("ratings", "must not be empty") }
         guard timeout >= .milliseconds(1), giveUpAfter >= .zero else {
             throw .invalid("timeout", "must be positive")
+        }
+        if let caFile {
+            guard case .webhook = sink else { throw .invalid("ca_file", "needs a webhook_url") }
+            guard FileManager.default.isReadableFile(atPath: caFile) else {
+                throw .invalid("ca_file", "must be a file that can be read")
+            }
         }
         switch sink {
         case .log: break

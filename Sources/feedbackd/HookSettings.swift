@@ -40,6 +40,7 @@ enum HookKind: String, CaseIterable {
                 Setting("share_of_last", .number(2...AlertRule.windowMax)),
                 Setting("webhook_url", .text),
                 Setting("headers", .pairs(max: 32)),
+                Setting("ca_file", .text),
                 Setting("command", .list(.text, max: 64)),
                 Setting("subject", .text),
                 Setting("body", .text),
@@ -187,6 +188,7 @@ private struct HookSection {
         var options = NotificationHook.Options(rule: rule, sink: try sink())
         options.subject = try text("subject", kind) ?? options.subject
         options.body = try text("body", kind)
+        options.caFile = try text("ca_file", kind)
         options.includesComment = try flag("include_comment", kind) ?? options.includesComment
         if let seconds = try number("timeout", kind) { options.timeout = .seconds(seconds) }
         if let seconds = try number("give_up_after", kind) {
