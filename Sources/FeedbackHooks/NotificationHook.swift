@@ -36,6 +36,9 @@ public final class NotificationHook: BackgroundHook, ImmediateHook {
         /// Nil stands for all of them as a JSON object. In a body that begins with `{` or `[`, values
         /// are escaped as JSON.
         public var body: String?
+        /// Whether what is put into the body is plain text for Slack, so that nobody can mention
+        /// `<!channel>` in a comment; nil for whenever the webhook is Slack's own.
+        public var escapesForSlack: Bool?
         /// Whether the comment is told.
         public var includesComment = true
         /// The path of a file of certificates, as PEM, by one of which an https receiver must be
@@ -128,6 +131,12 @@ public final class NotificationHook: BackgroundHook, ImmediateHook {
 }
 
 extension NotificationHook.Options {
+    var isForSlack: Bool {
+        if let escapesForSlack { return escapesForSlack }
+        guard case .webhook(let url, _) = sink else { return false }
+        return URLComponents(string: url)?.host?.lowercased() == "hooks.slack.com"
+    }
+
     /// - Throws: INVALID_ARGUMENT that names the option at fault, without its value.
     fileprivate func check() throws(FeedbackError) {
         switch rule.condition {

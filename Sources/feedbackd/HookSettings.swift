@@ -44,6 +44,7 @@ enum HookKind: String, CaseIterable {
                 Setting("command", .list(.text, max: 64)),
                 Setting("subject", .text),
                 Setting("body", .text),
+                Setting("escape_for_slack", .flag),
                 Setting("include_comment", .flag),
                 Setting("timeout", .number(1...300)),
                 Setting("give_up_after", .number(1...2_592_000)),
@@ -188,6 +189,7 @@ private struct HookSection {
         var options = NotificationHook.Options(rule: rule, sink: try sink())
         options.subject = try text("subject", kind) ?? options.subject
         options.body = try text("body", kind)
+        options.escapesForSlack = try flag("escape_for_slack", kind)
         options.caFile = try text("ca_file", kind)
         options.includesComment = try flag("include_comment", kind) ?? options.includesComment
         if let seconds = try number("timeout", kind) { options.timeout = .seconds(seconds) }
