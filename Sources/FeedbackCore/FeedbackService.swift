@@ -148,7 +148,7 @@ public final class FeedbackService: Sendable {
         context: CallContext = CallContext()
     ) async throws -> AddedFeedback {
         try FieldRules.check(draft)
-        guard hasHooks.load(ordering: .acquiring), let chain = hooks.withLock({ $0.chain }) else {
+        guard let chain else {
             return try await store.append(
                 accept(draft),
                 missingSession: missingSession,
@@ -164,23 +164,58 @@ public final class FeedbackService: Sendable {
         return try await chain.run(draft, context: context)
     }
 
-    /// Whether an add takes no waiting: without hooks, and with an ``ImmediateStore``.
-    public var addsAtOnce: Bool {
-        immediateStore != nil && !hasHooks.load(ordering: .acquiring)
+    /// What has become of an add that was begun.
+    public enum Adding: Sendable {
+        /// It is done.
+        case done(AddedFeedback)
+        /// It waits for the store or a hook; the rest is yet to be run.
+        case waiting(@Sendable () async throws -> AddedFeedback)
     }
 
-    /// Does what ``add(_:context:)`` does without hooks, at once; only if ``addsAtOnce``.
-    public func addNow(
+    /// Does what ``add(_:context:)`` does, at once where nothing has to be waited for: with an
+    /// ``ImmediateStore``, and with no hooks or those that never suspend.
+    public func beginAdd(
         _ draft: consuming FeedbackDraft,
         context: CallContext = CallContext()
+    ) throws -> Adding {
+        guard immediateStore != nil else { return waiting(draft, context) }
+        guard let chain else {
+            try FieldRules.check(draft)
+            return .done(try storeNow(draft, context))
+        }
+        guard chain.runsAtOnce(for: draft.rating) else { return waiting(draft, context) }
+        try FieldRules.check(draft)
+        let hookContext = HookContext(
+            action: .add,
+            sessionID: draft.sessionID,
+            call: context,
+            store: store
+        )
+        return .done(
+            try chain.runNow(draft, context: hookContext) { try storeNow($0, hookContext.call) }
+        )
+    }
+
+    private func storeNow(
+        _ draft: consuming FeedbackDraft,
+        _ context: CallContext
     ) throws -> AddedFeedback {
         guard let immediateStore else { preconditionFailure("the add may have to wait") }
-        try FieldRules.check(draft)
         return try immediateStore.appendNow(
             accept(draft),
             missingSession: missingSession,
             context: context
         )
+    }
+
+    private func waiting(_ draft: consuming FeedbackDraft, _ context: CallContext) -> Adding {
+        let draft = draft
+        return .waiting { try await self.add(draft, context: context) }
+    }
+
+    /// The hooks' chain; nil if there are no hooks.
+    private var chain: HookChain? {
+        hasHooks.load(ordering: .acquiring) ? hooks.withLock { $0.chain } : nil
     }
 
     /// A page of feedback; an unknown session has an empty one.

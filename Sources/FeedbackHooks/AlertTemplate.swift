@@ -12,6 +12,9 @@ struct AlertTemplate: Sendable, Hashable {
         case none
         /// As the inside of a JSON string (RFC 8259).
         case json
+        /// The same, after what Slack would take for a mention or a link has become plain text: `&`,
+        /// `<` and `>` ("Formatting text for app surfaces", docs.slack.dev).
+        case slack
     }
 
     private enum Part: Sendable, Hashable {
@@ -78,6 +81,7 @@ struct AlertTemplate: Sendable, Hashable {
                 switch escaping {
                 case .none: text += value
                 case .json: text.appendJSONEscaped(value)
+                case .slack: text.appendJSONEscaped(value.escapedForSlack)
                 }
             }
         }
@@ -102,7 +106,11 @@ struct AlertBody: Sendable, Hashable {
             .text(for: .sample, includesComment: true)
         let first = sample.first { !$0.isWhitespace }
         isJSON = first == "{" || first == "["
-        body = AlertTemplate(text, escaping: isJSON ? .json : .none)
+        guard isJSON || options.escapesForSlack != true else {
+            throw .invalid("escape_for_slack", "needs a body of JSON, as Slack does")
+        }
+        let escaping: AlertTemplate.Escaping = options.isForSlack ? .slack : .json
+        body = AlertTemplate(text, escaping: isJSON ? escaping : .none)
         if isJSON {
             do {
                 _ = try JSONDecoder().decode(Anything.self, from: Data(sample.utf8))
@@ -152,6 +160,19 @@ extension Alert {
 }
 
 extension String {
+    fileprivate var escapedForSlack: String {
+        var text = ""
+        for scalar in unicodeScalars {
+            switch scalar {
+            case "&": text += "&amp;"
+            case "<": text += "&lt;"
+            case ">": text += "&gt;"
+            default: text.unicodeScalars.append(scalar)
+            }
+        }
+        return text
+    }
+
     /// Appends the text as the inside of a JSON string.
     mutating func appendJSONEscaped(_ text: String) {
         for scalar in text.unicodeScalars {

@@ -1,12 +1,12 @@
 internal import CoreMetrics
 public import FeedbackCore
-public import FeedbackModel
+package import FeedbackModel
 
 /// Counts the feedback that was stored, by rating, and the lengths of its comments, in instruments
 /// of swift-metrics.
 ///
 /// They begin with 0 at every start; what the store has in all, `GetMetrics` tells.
-public struct AnalyticsHook: FeedbackHook {
+public final class AnalyticsHook: ImmediateHook {
     /// The label `hook` of the instruments.
     public let name: String
     private let up: Counter
@@ -32,15 +32,13 @@ public struct AnalyticsHook: FeedbackHook {
         )
     }
 
-    /// See ``FeedbackHook``.
-    public func intercept(
-        _ feedback: FeedbackDraft,
-        context: HookContext,
-        next: HookChain.Next
-    ) async throws -> AddedFeedback {
-        let added = try await next(feedback)
+    package func begin(_ feedback: inout FeedbackDraft, context: HookContext) -> HookEnding? {
+        HookEnding { [self] outcome in if case .success(let added) = outcome { count(added) } }
+    }
+
+    private func count(_ added: AddedFeedback) {
         // A repeated request was counted when it came first.
-        guard !added.replayed else { return added }
+        guard !added.replayed else { return }
         switch added.feedback.rating {
         case .up: up.increment()
         case .down: down.increment()
@@ -48,6 +46,5 @@ public struct AnalyticsHook: FeedbackHook {
         }
         let comment = added.feedback.comment
         if !comment.isEmpty { commentLength.record(comment.codePointCount) }
-        return added
     }
 }

@@ -51,11 +51,15 @@ final class AuditFile: Sendable {
     deinit { close(descriptor) }
 
     /// Appends a line with its newline; false if it is not in the file.
-    func append(_ line: UnsafeRawBufferPointer) -> Bool {
-        let isAfterTorn = isTorn.exchange(false, ordering: .relaxed)
+    func append(_ line: borrowing JSONLine) -> Bool {
+        let line = line.bytes
+        // Nearly always there is nothing to change, and threads need not wait for each other.
+        let isAfterTorn =
+            isTorn.load(ordering: .relaxed) && isTorn.exchange(false, ordering: .relaxed)
         let result = isAfterTorn ? writeOnNewLine(line) : writeOnce(line)
         if result == line.count {
-            let lost = lost.exchange(0, ordering: .relaxed)
+            let hasLost = lost.load(ordering: .relaxed) > 0
+            let lost = hasLost ? lost.exchange(0, ordering: .relaxed) : 0
             if lost > 0 {
                 logger.notice("the audit file \(path) is written again; \(lost) lines are lost")
             }

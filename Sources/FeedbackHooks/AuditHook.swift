@@ -1,8 +1,6 @@
 public import FeedbackCore
-public import FeedbackModel
-internal import Glibc
+package import FeedbackModel
 public import Logging
-internal import Synchronization
 
 /// Writes down every add before and after it happens, failures too.
 ///
@@ -21,7 +19,7 @@ internal import Synchronization
 ///
 /// Lines are appended by one write(2) each, from the thread of the call: those of several threads
 /// and processes do not mix. They are in the kernel's hands then, not yet on the disk.
-public final class AuditHook: FeedbackHook {
+public final class AuditHook: ImmediateHook {
     /// What an audit hook can be told.
     public struct Options: Sendable, Hashable {
         /// The path of a regular file that is appended to; nil for none.
@@ -80,40 +78,38 @@ public final class AuditHook: FeedbackHook {
         self.logger = logger
     }
 
-    /// See ``FeedbackHook``.
-    public func intercept(
-        _ feedback: FeedbackDraft,
-        context: HookContext,
-        next: HookChain.Next
-    ) async throws -> AddedFeedback {
-        var record = AuditRecord(
-            hook: name,
-            call: Self.calls.wrappingAdd(1, ordering: .relaxed).newValue,
-            peer: context.call.peer,
-            includesComment: options.includesComment
-        )
-        try write(record, feedback)
-        let added: AddedFeedback
-        do {
-            added = try await next(feedback)
-        } catch {
-            record.end(.failed(FeedbackError.Code(of: error)))
-            // The failure itself is what the caller has to know.
-            try? write(record, feedback)
-            throw error
+    package func begin(
+        _ feedback: inout FeedbackDraft,
+        context: HookContext
+    ) throws -> HookEnding? {
+        let call = AuditedCall(context)
+        try write(.before, of: call, feedback)
+        return HookEnding { [self, feedback] outcome in
+            switch outcome {
+            case .success(let added):
+                let feedback = added.feedback
+                try write(.after(feedback.id, replayed: added.replayed), of: call, feedback.draft)
+            case .failure(let error):
+                // The failure itself is what the caller has to know.
+                try? write(.failed(FeedbackError.Code(of: error)), of: call, feedback)
+            }
         }
-        record.end(.after(added.feedback.id, replayed: added.replayed))
-        try write(record, added.feedback.draft)
-        return added
     }
 
-    /// Numbers the calls of all audit hooks.
-    private static let calls = Atomic<Int>(0)
-
-    private func write(_ record: AuditRecord, _ feedback: FeedbackDraft) throws {
-        logger?.info("feedback \(record.event.name)", metadata: record.metadata(feedback))
+    private func write(
+        _ event: AuditRecord.Event,
+        of call: AuditedCall,
+        _ feedback: FeedbackDraft
+    ) throws {
+        let record = AuditRecord(
+            hook: name,
+            call: call,
+            event: event,
+            includesComment: options.includesComment
+        )
+        logger?.info("feedback \(event.name)", metadata: record.metadata(feedback))
         guard let file else { return }
-        let isWritten = record.withLine(feedback) { file.append($0) }
+        let isWritten = file.append(record.line(feedback))
         if !isWritten, options.isRequired {
             throw FeedbackError(.unavailable, "the audit log cannot be written")
         }

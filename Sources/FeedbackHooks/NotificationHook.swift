@@ -9,7 +9,7 @@ internal import Synchronization
 /// The alert is queued in the transaction that stores the feedback, and delivered afterwards, at
 /// least once. No call waits for the delivery or fails with it; what cannot be delivered in time
 /// becomes a dead letter, which the service keeps, lists and tries again on demand.
-public final class NotificationHook: BackgroundHook {
+public final class NotificationHook: BackgroundHook, ImmediateHook {
     /// Where alerts go.
     public enum Sink: Sendable, Hashable {
         /// A line in the log, without the comment.
@@ -36,8 +36,14 @@ public final class NotificationHook: BackgroundHook {
         /// Nil stands for all of them as a JSON object. In a body that begins with `{` or `[`, values
         /// are escaped as JSON.
         public var body: String?
+        /// Whether what is put into the body is plain text for Slack, so that nobody can mention
+        /// `<!channel>` in a comment; nil for whenever the webhook is Slack's own.
+        public var escapesForSlack: Bool?
         /// Whether the comment is told.
         public var includesComment = true
+        /// The path of a file of certificates, as PEM, by one of which an https receiver must be
+        /// trusted; nil for those that the system trusts.
+        public var caFile: String?
         /// How long one attempt may take.
         public var timeout = Duration.seconds(10)
         /// How long after queueing the last attempt may begin.
@@ -52,8 +58,11 @@ public final class NotificationHook: BackgroundHook {
 
     /// See ``FeedbackHook``: that of its rule.
     public var name: String { options.rule.name }
+    package var alertRule: AlertRule? { options.rule }
 
     private let options: Options
+    /// The rule's ratings: three at most, which a set would find more slowly.
+    private let told: [Rating]
     private let instruments: AlertInstruments
     private let sink: any AlertSink
     private let backoff: AlertDelivery.Backoff
@@ -75,30 +84,24 @@ public final class NotificationHook: BackgroundHook {
             switch options.sink {
             case .log: LogSink(body: body, logger: logger)
             case .webhook(let url, let headers):
-                WebhookSink(url: url, headers: headers, body: body, timeout: options.timeout)
+                WebhookSink(url: url, headers: headers, body: body, options: options)
             case .command(let command):
                 CommandSink(command: command, body: body, timeout: options.timeout)
             }
         self.options = options
+        told = Array(options.rule.ratings)
         instruments = AlertInstruments(hook: options.rule.name)
         self.backoff = backoff
         self.logger = logger
     }
 
-    /// See ``FeedbackHook``.
-    public func intercept(
-        _ feedback: FeedbackDraft,
-        context: HookContext,
-        next: HookChain.Next
-    ) async throws -> AddedFeedback {
-        do {
-            let added = try await next(feedback, alerting: options.rule)
-            if options.rule.ratings.contains(added.feedback.rating) { wakeUp.signal() }
-            return added
-        } catch {
+    package func begin(_ feedback: inout FeedbackDraft, context: HookContext) -> HookEnding? {
+        HookEnding { [self] outcome in
             // A hook further in may have failed after the feedback was stored.
-            wakeUp.signal()
-            throw error
+            guard case .success(let added) = outcome, !told.contains(added.feedback.rating) else {
+                wakeUp.signal()
+                return
+            }
         }
     }
 
@@ -128,6 +131,12 @@ public final class NotificationHook: BackgroundHook {
 }
 
 extension NotificationHook.Options {
+    var isForSlack: Bool {
+        if let escapesForSlack { return escapesForSlack }
+        guard case .webhook(let url, _) = sink else { return false }
+        return URLComponents(string: url)?.host?.lowercased() == "hooks.slack.com"
+    }
+
     /// - Throws: INVALID_ARGUMENT that names the option at fault, without its value.
     fileprivate func check() throws(FeedbackError) {
         switch rule.condition {
@@ -143,6 +152,12 @@ extension NotificationHook.Options {
         guard !rule.ratings.isEmpty else { throw .invalid("ratings", "must not be empty") }
         guard timeout >= .milliseconds(1), giveUpAfter >= .zero else {
             throw .invalid("timeout", "must be positive")
+        }
+        if let caFile {
+            guard case .webhook = sink else { throw .invalid("ca_file", "needs a webhook_url") }
+            guard FileManager.default.isReadableFile(atPath: caFile) else {
+                throw .invalid("ca_file", "must be a file that can be read")
+            }
         }
         switch sink {
         case .log: break

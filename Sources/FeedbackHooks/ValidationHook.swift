@@ -1,5 +1,6 @@
 public import FeedbackCore
 public import FeedbackModel
+internal import Synchronization
 
 /// Refuses feedback that is of no use, and tidies the rest.
 ///
@@ -10,7 +11,7 @@ public import FeedbackModel
 ///     var options = ValidationHook.Options()
 ///     options.requireCommentOn = [.down]
 ///     let hook = try ValidationHook(options)
-public final class ValidationHook: FeedbackHook {
+public final class ValidationHook: ImmediateHook {
     /// What a validation hook can be told; nothing is refused unless it is said here, but comments
     /// of more than 1,000 code points.
     public struct Options: Sendable, Hashable {
@@ -49,6 +50,19 @@ public final class ValidationHook: FeedbackHook {
     private let options: Options
     private let refusedText: RefusedText?
     private let limiter: RateLimiter?
+    /// Under load many feedbacks pass in the same millisecond, and share one.
+    private let lastStamp = Mutex(Stamp(Timestamp(millisecondsSinceEpoch: 0)))
+
+    /// What feedback gets that passes at a moment.
+    private struct Stamp {
+        let moment: Timestamp
+        let attributes: [String: String]
+
+        init(_ moment: Timestamp) {
+            self.moment = moment
+            attributes = [validatedAt: moment.description]
+        }
+    }
 
     /// Makes a hook.
     ///
@@ -88,20 +102,29 @@ public final class ValidationHook: FeedbackHook {
         )
     }
 
-    /// See ``FeedbackHook``.
-    public func intercept(
-        _ feedback: FeedbackDraft,
-        context: HookContext,
-        next: HookChain.Next
-    ) async throws -> AddedFeedback {
-        var feedback = feedback
+    package func begin(
+        _ feedback: inout FeedbackDraft,
+        context: HookContext
+    ) throws -> HookEnding? {
         try checkComment(&feedback)
         try limiter?.pass(session: context.sessionID, peer: context.call.peer)
-        let hasRoom =
-            feedback.attributes.count < FieldLimits.attributesMax
-            || feedback.attributes[Self.validatedAt] != nil
-        if hasRoom { feedback.attributes[Self.validatedAt] = Timestamp.now.description }
-        return try await next(feedback)
+        stamp(&feedback.attributes)
+        return nil
+    }
+
+    private func stamp(_ attributes: inout [String: String]) {
+        let now = Timestamp.now
+        let stamp = lastStamp.withLock { last in
+            if last.moment != now { last = Stamp(now) }
+            return last.attributes
+        }
+        if attributes.isEmpty {
+            attributes = stamp
+        } else if attributes.count < FieldLimits.attributesMax
+            || attributes[Self.validatedAt] != nil
+        {
+            attributes.merge(stamp) { _, stamp in stamp }
+        }
     }
 
     private func checkComment(_ feedback: inout FeedbackDraft) throws {

@@ -30,11 +30,17 @@ final class WebhookSink: AlertSink {
     /// As curl takes them.
     private let headers: [String]
     private let body: AlertBody
+    private let caFile: String?
     private let timeout: Duration
     private let idle: Mutex<[Worker]>
 
     /// Makes a sink that connects when it is needed.
-    init(url: String, headers: [String: String], body: AlertBody, timeout: Duration) {
+    init(
+        url: String,
+        headers: [String: String],
+        body: AlertBody,
+        options: NotificationHook.Options
+    ) {
         _ = Self.isCurlReady
         self.url = url
         var own = ["Content-Type": body.contentType]
@@ -47,7 +53,8 @@ final class WebhookSink: AlertSink {
             // It would wait a second for the receiver's leave to send a long body.
             + ["Expect:"]
         self.body = body
-        self.timeout = timeout
+        caFile = options.caFile
+        timeout = options.timeout
         idle = Mutex((0..<deliveriesMax).map { Worker(number: $0) })
     }
 
@@ -79,6 +86,7 @@ final class WebhookSink: AlertSink {
             curl_set_text(curl, CURLOPT_URL, url)
             curl_set_text(curl, CURLOPT_PROTOCOLS_STR, "http,https")
             curl_set_text(curl, CURLOPT_USERAGENT, "feedbackd")
+            if let caFile { curl_set_text(curl, CURLOPT_CAINFO, caFile) }
             curl_set_list(curl, CURLOPT_HTTPHEADER, list)
             // Not copied, since it lives until the answer is there.
             curl_set_text(curl, CURLOPT_POSTFIELDS, text)

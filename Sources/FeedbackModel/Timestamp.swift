@@ -96,23 +96,24 @@ extension Timestamp: CustomStringConvertible {
         let moment = Timestamp(clampingMilliseconds: millisecondsSinceEpoch)
         let (year, month, day) = moment.civil
         let rest = moment.millisecondsOfDay
-        var index = 0
-        func put(_ number: Int64, _ width: Int, _ end: Unicode.Scalar) {
-            var number = number
-            for place in (index..<index + width).reversed() {
-                bytes[place] = UInt8(ascii: "0") + UInt8(number % 10)
-                number /= 10
-            }
-            bytes[index + width] = UInt8(ascii: end)
-            index += width + 1
+        func put(_ number: Int64, at place: Int, _ end: Unicode.Scalar) {
+            // Two digits.
+            let number = UInt32(truncatingIfNeeded: number)
+            bytes[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / 10)
+            bytes[place + 1] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number % 10)
+            bytes[place + 2] = UInt8(ascii: end)
         }
-        put(year, 4, "-")
-        put(month, 2, "-")
-        put(day, 2, "T")
-        put(rest / 3_600_000, 2, ":")
-        put(rest / 60_000 % 60, 2, ":")
-        put(rest / 1_000 % 60, 2, ".")
-        put(rest % 1_000, 3, "Z")
+        put(year / 100, at: 0, "0")
+        put(year % 100, at: 2, "-")
+        put(month, at: 5, "-")
+        put(day, at: 8, "T")
+        let seconds = rest / 1_000
+        put(seconds / 3_600, at: 11, ":")
+        put(seconds / 60 % 60, at: 14, ":")
+        put(seconds % 60, at: 17, ".")
+        let milliseconds = rest % 1_000
+        bytes[20] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: milliseconds / 100)
+        put(milliseconds % 100, at: 21, "Z")
     }
 }
 

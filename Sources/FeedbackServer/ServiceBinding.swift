@@ -9,12 +9,10 @@ enum ServiceBinding {
     static func router(for service: FeedbackService, mapping: StatusMapping) -> Router {
         var router = Router { mapping.status(of: $0) }
         router.bind(FeedbackMethods.addFeedback) { draft, call in
-            let context = CallContext(call)
-            guard service.addsAtOnce else {
-                let draft = draft
-                return .later { try await service.add(draft, context: context) }
+            switch try service.beginAdd(draft, context: CallContext(call)) {
+            case .done(let added): .now(added)
+            case .waiting(let add): .later(add)
             }
-            return .now(try service.addNow(draft, context: context))
         }
         router.bind(FeedbackMethods.listFeedbacks) { query, call in
             try await service.list(query, context: CallContext(call))

@@ -40,9 +40,11 @@ enum HookKind: String, CaseIterable {
                 Setting("share_of_last", .number(2...AlertRule.windowMax)),
                 Setting("webhook_url", .text),
                 Setting("headers", .pairs(max: 32)),
+                Setting("ca_file", .text),
                 Setting("command", .list(.text, max: 64)),
                 Setting("subject", .text),
                 Setting("body", .text),
+                Setting("escape_for_slack", .flag),
                 Setting("include_comment", .flag),
                 Setting("timeout", .number(1...300)),
                 Setting("give_up_after", .number(1...2_592_000)),
@@ -187,6 +189,8 @@ private struct HookSection {
         var options = NotificationHook.Options(rule: rule, sink: try sink())
         options.subject = try text("subject", kind) ?? options.subject
         options.body = try text("body", kind)
+        options.escapesForSlack = try flag("escape_for_slack", kind)
+        options.caFile = try text("ca_file", kind)
         options.includesComment = try flag("include_comment", kind) ?? options.includesComment
         if let seconds = try number("timeout", kind) { options.timeout = .seconds(seconds) }
         if let seconds = try number("give_up_after", kind) {

@@ -118,6 +118,37 @@ struct AlertTemplateTests {
         #expect(throws: FeedbackError.self) { try AlertBody(options { $0.body = body }) }
     }
 
+    @Test("no comment mentions anybody in Slack, nor becomes a link")
+    func slack() throws {
+        var alert = alert
+        alert.comment = "<!channel> & \"<https://x|y>\" &lt;"
+        func text(_ url: String, _ isForSlack: Bool?) throws -> String {
+            let body = try AlertBody(
+                options {
+                    $0.sink = .webhook(url: url, headers: [:])
+                    $0.escapesForSlack = isForSlack
+                    $0.body = #"{"text": "<!here> {comment}"}"#
+                }
+            )
+            return body.text(for: alert)
+        }
+        let escaped =
+            #"{"text": "<!here> &lt;!channel&gt; &amp; \"&lt;https://x|y&gt;\" &amp;lt;"}"#
+        let plain = #"{"text": "<!here> <!channel> & \"<https://x|y>\" &lt;"}"#
+        #expect(try text("https://HOOKS.slack.com/services/T0", nil) == escaped)
+        #expect(try text("https://hooks.slack.com/services/T0", false) == plain)
+        #expect(try text("https://chat.example.org/T0", nil) == plain)
+        #expect(try text("https://chat.example.org/T0", true) == escaped)
+        #expect(throws: FeedbackError.self) {
+            try AlertBody(
+                options {
+                    $0.escapesForSlack = true
+                    $0.body = "{comment}"
+                }
+            )
+        }
+    }
+
     private func options(
         _ change: (inout NotificationHook.Options) -> Void
     ) -> NotificationHook.Options {

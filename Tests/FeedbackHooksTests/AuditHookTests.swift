@@ -98,6 +98,46 @@ struct AuditHookTests {
         #expect(try lines().map { $0["comment_length"] as? Int } == [12, 5])
     }
 
+    @Test("a failure's line has what came to the hook, whatever became of it further in")
+    func changedBeforeFailure() async throws {
+        let hooks = [try hook(), try ValidationHook()] as [any FeedbackHook]
+        let service = FeedbackService(store: MemoryStore(), hooks: hooks, missingSession: .reject)
+        let draft = FeedbackDraft(sessionID: "s", comment: "  c  ")
+        #expect(throws: FeedbackError.self) { try service.beginAdd(draft) }
+        await #expect(throws: FeedbackError.self) { try await service.add(draft) }
+        let lines = try lines()
+        #expect(
+            lines.map { $0["event"] as? String } == ["before", "failed", "before", "failed"]
+        )
+        #expect(lines.allSatisfy { $0["comment_length"] as? Int == 5 })
+        #expect(lines.compactMap { $0["code"] as? String } == ["NOT_FOUND", "NOT_FOUND"])
+    }
+
+    @Test("all audit hooks of an add call it by the same number")
+    func severalHooks() async throws {
+        let between = ClosureHook { feedback, _, next in try await next(feedback) }
+        let adding = Adding(try hook(), between, try hook(), try hook())
+        try await adding.add()
+        try await adding.add()
+        let calls = try lines().compactMap { $0["call"] as? Int }
+        #expect(calls.count == 12)
+        #expect(Set(calls.prefix(6)).count == 1)
+        #expect(Set(calls.suffix(6)).count == 1)
+        #expect(calls.first != calls.last)
+    }
+
+    @Test("an add that need not wait has both its lines when it is done")
+    func atOnce() async throws {
+        let service = FeedbackService(store: MemoryStore(), hooks: [try hook()])
+        guard case .done(let added) = try service.beginAdd(FeedbackDraft(sessionID: "s")) else {
+            Issue.record("it had to wait")
+            return
+        }
+        let lines = try lines()
+        #expect(lines.map { $0["event"] as? String } == ["before", "after"])
+        #expect(lines.last?["feedback_id"] as? String == added.feedback.id?.description)
+    }
+
     @Test("the comment is there when asked for, and no text breaks a line")
     func comments() async throws {
         let adding = Adding(try hook { $0.includesComment = true })

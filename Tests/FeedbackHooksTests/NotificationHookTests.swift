@@ -84,7 +84,7 @@ struct NotificationHookTests {
 
     @Test(
         "a receiver that fails gets the alert again, with the same key",
-        arguments: ["500", "429", "404", "301", "half", "silent"]
+        arguments: ["500", "429", "404", "301", "half", "silent", "trickle"]
     )
     func failing(_ answer: String) async throws {
         let receiver = try await WebhookReceiver(answer: answer)
@@ -100,6 +100,54 @@ struct NotificationHookTests {
             let keys = try receiver.requests().map { $0.headers["Idempotency-Key"] }
             #expect(keys.count >= 3)
             #expect(Set(keys).count == 1)
+        }
+    }
+
+    @Test("a receiver may take its time, within the timeout", arguments: ["slow", "trickle"])
+    func slowAnswer(_ answer: String) async throws {
+        let receiver = try await WebhookReceiver(answer: answer)
+        try await withService(webhook(receiver) { $0.timeout = .seconds(60) }) { service in
+            _ = try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
+            try await expectSoon { try await pending().isEmpty }
+            #expect(try receiver.requests().map(\.answer) == [answer])
+        }
+    }
+
+    @Test("an https receiver has to be trusted, by the system or the file that is named")
+    func https() async throws {
+        let receiver = try await WebhookReceiver(hasTLS: true)
+        let other = try await WebhookReceiver(hasTLS: true)
+        for caFile in [nil, other.certificateFile] {
+            try await withService(webhook(receiver) { $0.caFile = caFile }) { service in
+                if caFile == nil {
+                    _ = try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
+                }
+                let before = try await pending().first?.attempts ?? 0
+                try await expectSoon {
+                    try await (pending().first?.attempts ?? 0) >= before + 2
+                }
+                let error = try await pending().first?.lastError
+                #expect(error == "SSL peer certificate or SSH remote key was not OK")
+            }
+        }
+        #expect(try receiver.requests().isEmpty)
+        try await withService(webhook(receiver) { $0.caFile = receiver.certificateFile }) { _ in
+            try await expectSoon { try await pending().isEmpty }
+            #expect(try receiver.requests().count == 1)
+        }
+    }
+
+    @Test("a file of certificates that is not there, or that nothing would use, is refused")
+    func badCAFile() throws {
+        let receiver = NotificationHook.Sink.webhook(url: "https://receiver.example/", headers: [:])
+        for (sink, file) in [(receiver, folder.path("no")), (.log, "/dev/null")] {
+            var options = NotificationHook.Options(rule: AlertRule(name: "hook"), sink: sink)
+            options.caFile = file
+            #expect {
+                try NotificationHook(options, logger: .silent)
+            } throws: {
+                ($0 as? FeedbackError)?.message.contains("ca_file") == true
+            }
         }
     }
 

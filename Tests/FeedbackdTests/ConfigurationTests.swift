@@ -105,6 +105,8 @@ struct ConfigurationTests {
                 == .webhook(url: "https://hooks.example.org/T000", headers: ["X-Team": "support"])
         )
         #expect(slack.rule == AlertRule(name: "slack"))
+        #expect(slack.escapesForSlack == true)
+        #expect(slack.caFile == "/etc/ssl/certs/ca-certificates.crt")
         #expect(slack.body?.hasPrefix("{\"text\": ") == true)
         #expect(streak.sink == .command(["/usr/local/bin/page-somebody", "--quietly"]))
         #expect(streak.rule.condition == .inARow(3))

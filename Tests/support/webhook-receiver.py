@@ -4,12 +4,14 @@
 
 It writes FOLDER/port when it listens, and every request as a line of JSON to FOLDER/requests. How it
 answers, it reads for each request from FOLDER/answer: a status, "slow" (200 after half a second),
-"silent" (never), or "half" (closes in the middle of the answer).
+"trickle" (200 byte by byte, which takes more than a second), "silent" (never), or "half" (closes in
+the middle of the answer). With FOLDER/certificate.pem and FOLDER/key.pem it speaks TLS.
 """
 
 import json
 import os
 import pathlib
+import ssl
 import sys
 import threading
 import time
@@ -35,6 +37,11 @@ class Receiver(BaseHTTPRequestHandler):
         elif answer == "half":
             self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Le")
             self.close_connection = True
+        elif answer == "trickle":
+            for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok":
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+                time.sleep(0.03)
         else:
             if answer == "slow":
                 time.sleep(0.5)
@@ -49,8 +56,21 @@ class Receiver(BaseHTTPRequestHandler):
         pass
 
 
-server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2]) if len(sys.argv) > 2 else 0), Receiver)
-server.daemon_threads = True
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *arguments):
+        """Callers that give up are what tests are about."""
+
+
+server = Server(("127.0.0.1", int(sys.argv[2]) if len(sys.argv) > 2 else 0), Receiver)
+if (folder / "key.pem").exists():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
+    # The handshake is each connection's own thread's: here it would hold up all others.
+    server.socket = context.wrap_socket(
+        server.socket, server_side=True, do_handshake_on_connect=False
+    )
 (folder / "port.new").write_text(str(server.server_address[1]))
 os.replace(folder / "port.new", folder / "port")
 server.serve_forever()

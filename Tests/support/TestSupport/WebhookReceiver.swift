@@ -15,24 +15,30 @@ public final class WebhookReceiver {
     }
 
     private let folder: TemporaryFolder
+    private let hasTLS: Bool
     private var process: Process
 
-    /// Starts it.
-    public init(answer: String = "200") async throws {
+    /// Starts it; with TLS, by a certificate of its own.
+    public init(answer: String = "200", hasTLS: Bool = false) async throws {
         folder = try TemporaryFolder()
         process = Process()
         self.answer = answer
+        self.hasTLS = hasTLS
+        if hasTLS { try makeCertificate() }
         try writeAnswer()
         try await start()
     }
 
     deinit { stop() }
 
-    /// A status, `slow`, `silent` or `half`.
+    /// A status, `slow`, `trickle`, `silent` or `half`.
     public var answer: String { didSet { try? writeAnswer() } }
 
     /// Where webhooks go.
     public private(set) var url = ""
+
+    /// The certificate that proves it, as PEM.
+    public var certificateFile: String { folder.path("certificate.pem") }
 
     /// What came so far.
     public func requests() throws -> [Request] {
@@ -70,7 +76,21 @@ public final class WebhookReceiver {
             throw CocoaError(.fileNoSuchFile)
         }
         let text = try String(contentsOfFile: path, encoding: .utf8)
-        url = "http://127.0.0.1:\(text)/hook"
+        url = "\(hasTLS ? "https" : "http")://127.0.0.1:\(text)/hook"
+    }
+
+    private func makeCertificate() throws {
+        let openssl = Process()
+        openssl.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        openssl.arguments =
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+            + ["-nodes", "-days", "2", "-subj", "/CN=receiver"]
+            + ["-addext", "subjectAltName=IP:127.0.0.1"]
+            + ["-keyout", folder.path("key.pem"), "-out", certificateFile]
+        openssl.standardError = FileHandle.nullDevice
+        try openssl.run()
+        openssl.waitUntilExit()
+        guard openssl.terminationStatus == 0 else { throw CocoaError(.fileWriteUnknown) }
     }
 
     private func writeAnswer() throws {

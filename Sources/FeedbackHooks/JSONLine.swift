@@ -1,0 +1,146 @@
+internal import FeedbackModel
+internal import Glibc
+
+/// A line of JSON that is being written.
+struct JSONLine: ~Copyable {
+    private let start: UnsafeMutableRawPointer
+    private var count = 0
+
+    /// Whoever writes it keeps to that length.
+    init(bytesMax: Int) {
+        // `allocate` would ask for an alignment, which takes several times as long.
+        guard let start = malloc(bytesMax) else { preconditionFailure("there is no memory left") }
+        self.start = start
+    }
+
+    deinit { free(start) }
+
+    /// What has been written, for as long as the line lives.
+    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: count) }
+
+    mutating func put(_ text: StaticString) {
+        put(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    mutating func put(_ moment: Timestamp) {
+        moment.write(to: next(Timestamp.textBytes))
+        count += Timestamp.textBytes
+    }
+
+    mutating func put(_ id: FeedbackID) {
+        id.writeText(to: next(FeedbackID.textBytes))
+        count += FeedbackID.textBytes
+    }
+
+    mutating func put(_ number: Int64) {
+        if number < 0 { put(UInt8(ascii: "-")) }
+        var rest = number.magnitude
+        var bound = rest
+        repeat {
+            count += 1
+            bound /= 10
+        } while bound > 0
+        var place = count
+        repeat {
+            place -= 1
+            let digit = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            start.storeBytes(of: digit, toByteOffset: place, as: UInt8.self)
+            rest /= 10
+        } while rest > 0
+    }
+
+    /// Besides what JSON demands, escapes what a terminal or a reader of lines would take for a
+    /// command or an end of line: DEL, U+0080 to U+009F, U+2028 and U+2029.
+    mutating func put(quoted text: String) {
+        put(UInt8(ascii: "\""))
+        var text = text
+        text.withUTF8 { utf8 in
+            let utf8 = UnsafeRawBufferPointer(utf8)
+            if utf8.needsNoEscape { put(utf8) } else { putEscaping(utf8) }
+        }
+        put(UInt8(ascii: "\""))
+    }
+
+    private mutating func putEscaping(_ utf8: UnsafeRawBufferPointer) {
+        var index = 0
+        while index < utf8.count {
+            let byte = utf8[index]
+            index += 1
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+                put(UInt8(ascii: "\\"))
+                put(byte)
+            case 0..<0x20, 0x7F: putEscape(UInt16(byte))
+            case 0xC2 where utf8[index] < 0xA0:
+                putEscape(UInt16(utf8[index]))
+                index += 1
+            case 0xE2 where utf8[index] == 0x80 && utf8[index + 1] & 0xFE == 0xA8:
+                putEscape(0x2000 | UInt16(utf8[index + 1] & 0x3F))
+                index += 2
+            default: put(byte)
+            }
+        }
+    }
+
+    private mutating func putEscape(_ unit: UInt16) {
+        put("\\u")
+        for shift in [12, 8, 4, 0] as [UInt16] {
+            let digit = UInt8(unit >> shift & 0xF)
+            put(digit + (digit < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10))
+        }
+    }
+
+    private mutating func put(_ text: UnsafeRawBufferPointer) {
+        guard let from = text.baseAddress else { return }
+        memcpy(start + count, from, text.count)
+        count += text.count
+    }
+
+    private mutating func put(_ byte: UInt8) {
+        start.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
+        count += 1
+    }
+
+    private func next(_ bytes: Int) -> UnsafeMutableBufferPointer<UInt8> {
+        UnsafeMutableBufferPointer(
+            start: (start + count).assumingMemoryBound(to: UInt8.self),
+            count: bytes
+        )
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Whether all bytes are ASCII without control characters, quotation mark and backslash, as
+    /// nearly every text of a line is: eight bytes are looked at together.
+    fileprivate var needsNoEscape: Bool {
+        var index = 0
+        while index + 8 <= count {
+            let word = loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            if word.hasByteToEscape { return false }
+            index += 8
+        }
+        var rest: UInt64 = 0x2020_2020_2020_2020
+        while index < count {
+            rest = rest << 8 | UInt64(self[index])
+            index += 1
+        }
+        return !rest.hasByteToEscape
+    }
+}
+
+extension UInt64 {
+    fileprivate var hasByteToEscape: Bool {
+        (hasByteBelow(0x20) | (self ^ Self(repeating: 0x22)).hasByteBelow(1)
+            | (self ^ Self(repeating: 0x5C)).hasByteBelow(1)
+            | (self ^ Self(repeating: 0x7F)).hasByteBelow(1)
+            | self & Self(repeating: 0x80)) != 0
+    }
+
+    /// Not 0 if a byte is less than the given one, which is at most 0x80; what it says of bytes from
+    /// 0x80 on does not matter here ("Bit Twiddling Hacks", Sean Eron Anderson).
+    private func hasByteBelow(_ byte: UInt8) -> UInt64 {
+        (self &- Self(repeating: byte)) & ~self & Self(repeating: 0x80)
+    }
+
+    private init(repeating byte: UInt8) { self = 0x0101_0101_0101_0101 &* UInt64(byte) }
+}
