@@ -120,13 +120,7 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
             if live.count == 0 { continue }
             let begin = instruments == nil ? nil : DispatchTime.now()
             let results = commit(live.writes)
-            if let instruments, let begin {
-                let end = DispatchTime.now()
-                instruments.batchSize.record(live.count)
-                instruments.writeTime.recordNanoseconds(
-                    end.uptimeNanoseconds - begin.uptimeNanoseconds
-                )
-            }
+            if let begin { instruments?.recordBatch(of: live.count, since: begin) }
             precondition(results.count == live.count, "one result per write")
             for index in results.indices {
                 live.callers[index].continuation.resume(with: results[index])
@@ -171,16 +165,5 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
             }
         for closer in closers { closer.resume() }
         return batch
-    }
-}
-
-/// What is recorded of the writes of all queues together; nil if nobody collects it.
-private struct WriteInstruments: Sendable {
-    let queueLength = Meter(label: InstrumentName.writeQueueLength.rawValue)
-    let batchSize = Recorder(label: InstrumentName.writeBatchSize.rawValue)
-    let writeTime = Timer(label: InstrumentName.writeTime.rawValue)
-
-    init?() {
-        if MetricsSystem.factory is NOOPMetricsHandler { return nil }
     }
 }

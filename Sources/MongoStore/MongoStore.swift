@@ -20,8 +20,7 @@ public import Logging
 public final class MongoStore: Store {
     let tokens: PageTokenCodec
     private let sessions: SessionCollection
-    /// Each has some of the sessions, so that appends to one session keep their order.
-    private let writers: [GroupCommit<Append, AddedFeedback>]
+    private let appends: AppendQueue
     let readers: WorkerPool
     private let monitor: HealthMonitor
 
@@ -67,15 +66,12 @@ public final class MongoStore: Store {
         self.sessions = sessions
         self.readers = readers
         tokens = PageTokenCodec(name)
-        var writerLimits = limits.writes
-        writerLimits.queueLengthMax = max(
-            1,
-            writerLimits.queueLengthMax / MongoStoreLimits.writerCount
-        )
-        writers = (0..<MongoStoreLimits.writerCount).map { number in
-            GroupCommit(label: "feedbackd.mongo.writer.\(number)", limits: writerLimits) {
-                AppendBatch.commit($0, to: writableSessions, bulkBytesMax: limits.bulkBytesMax)
-            }
+        appends = AppendQueue(
+            label: "feedbackd.mongo.writer",
+            writerCount: MongoStoreLimits.writerCount,
+            limits: limits.writes
+        ) {
+            AppendBatch.commit($0, to: writableSessions, bulkBytesMax: limits.bulkBytesMax)
         }
         monitor = HealthMonitor(monitorPool, database: name.database, logger: logger) {
             Task {
@@ -96,12 +92,10 @@ public final class MongoStore: Store {
             context: context,
             arrivedAt: .now
         )
-        let number = UInt(bitPattern: ExactText(feedback.sessionID).hashValue) % UInt(writers.count)
-        let writer = writers[Int(number)]
         var giveUpAt: ContinuousClock.Instant?
         while true {
             do {
-                return try await writer.submit(append, context: context)
+                return try await appends.submit(append)
             } catch let undecided as UndecidedAppend {
                 let end = giveUpAt ?? .now + MongoStoreLimits.repetitionTimeout
                 giveUpAt = end
@@ -119,7 +113,7 @@ public final class MongoStore: Store {
     /// See ``Store``.
     public func close() async {
         monitor.close()
-        for writer in writers { await writer.close() }
+        await appends.close()
         await readers.close()
     }
 
