@@ -126,7 +126,7 @@ enum SQLiteSchema {
         ) STRICT, WITHOUT ROWID;
         """
 
-    /// `hour_total_every` has the hours that there are. A pending alert is in one index only.
+    /// `hour_total_every` has the hours that there are; a pending alert is in one index only.
     private static let keysByTime = """
         DROP INDEX feedback_request;
         CREATE UNIQUE INDEX feedback_request ON feedback (request_id, session)
