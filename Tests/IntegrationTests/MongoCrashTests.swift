@@ -76,10 +76,10 @@ struct MongoCrashTests {
     }
 
     /// `FEEDBACKD_CRASH_ROUNDS` makes it as long as one likes.
-    @Test("48: killed and started again, ten times, what is acknowledged is there exactly once")
+    @Test("48: killed and started again, 30 times, what is acknowledged is there exactly once")
     func kills() async throws {
         let variable = ProcessInfo.processInfo.environment["FEEDBACKD_CRASH_ROUNDS"]
-        let rounds = try #require(Int(variable ?? "10"))
+        let rounds = try #require(Int(variable ?? "30"))
         let servers = try await Self.servers.value
         let database = SharedServer.newDatabase()
         let arguments = ["--store", servers.uri, "--mongodb-database", database]

@@ -1,5 +1,6 @@
 import FeedbackCore
 import FeedbackModel
+import Foundation
 import Logging
 import MongoServers
 import MongoStore
@@ -12,9 +13,16 @@ import Testing
 struct FailoverTests {
     private static let servers = Task { try await ReplicaSet(members: 3) }
     private let servers: ReplicaSet
-
     init() async throws {
         servers = try await FailoverTests.servers.value
+    }
+
+    /// How often the primary goes: `FEEDBACKD_CRASH_ROUNDS` makes it as long as one likes.
+    ///
+    /// By default these tests and `MongoCrashTests` together make it go 50 times.
+    private func rounds(_ count: Int) throws -> Int {
+        let variable = ProcessInfo.processInfo.environment["FEEDBACKD_CRASH_ROUNDS"]
+        return try #require(Int(variable ?? "\(count)"))
     }
 
     /// Adds feedback from many callers at once while the body runs.
@@ -77,9 +85,10 @@ struct FailoverTests {
 
     @Test("48: the primary is killed under load, nothing acknowledged is lost or there twice")
     func kill() async throws {
+        let rounds = try rounds(5)
         let store = try await TestStore.open(servers.uri)
         let (acknowledged, codes) = try await load(store) {
-            for _ in 0..<3 {
+            for _ in 0..<rounds {
                 #expect(await recovered(store))
                 let primary = try await servers.primary()
                 primary.kill()
@@ -93,9 +102,10 @@ struct FailoverTests {
 
     @Test("48: the primary steps down under load, nothing acknowledged is lost or there twice")
     func stepDown() async throws {
+        let rounds = try rounds(15)
         let store = try await TestStore.open(servers.uri)
         let (acknowledged, codes) = try await load(store) {
-            for _ in 0..<5 {
+            for _ in 0..<rounds {
                 #expect(await recovered(store))
                 try await servers.stepDown()
             }
