@@ -32,8 +32,7 @@ final class Channel: @unchecked Sendable {
 
     /// After that many reads in a row, the loop's other connections have a turn.
     private static let readsPerTurnMax = 16
-    /// That much output does not wait for the end of the turn: the peer goes on with it while the
-    /// rest of its calls are worked on.
+    /// See ``flushIfMuch()``.
     private static let earlyFlushBytes = 4 * 1024
 
     let loop: EventLoop
@@ -192,11 +191,18 @@ final class Channel: @unchecked Sendable {
     func write(_ size: Int, _ fill: (UnsafeMutableRawPointer) -> Void) {
         guard state == .open else { return }
         fill(output.append(size))
-        if output.count >= Self.earlyFlushBytes, !isOutputWatched { return flush() }
         if !isInFlushList {
             isInFlushList = true
             loop.flushLater(self)
         }
+    }
+
+    /// Writes output that has become much before the end of the turn: the peer goes on with it while
+    /// the rest of its calls are worked on.
+    ///
+    /// Called between whole replies: half a one is of no use to the peer.
+    func flushIfMuch() {
+        if output.count >= Self.earlyFlushBytes, !isOutputWatched { flush() }
     }
 
     /// Writes what the socket takes; the rest follows when it can.

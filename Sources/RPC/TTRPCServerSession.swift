@@ -415,6 +415,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
             header.write(to: start)
             fill(start + TTRPCFrameHeader.bytes)
         }
+        channel.flushIfMuch()
     }
 
     // MARK: - Time and the end
