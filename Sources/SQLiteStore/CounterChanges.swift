@@ -50,12 +50,12 @@ struct CounterChanges {
         for (session, tally) in sessions { try Self.write(tally, of: session, by: &upsert) }
 
         var hourUpsert = try PreparedStatement(Self.hourUpsert, db)
-        var everySession: [Int64: Hour] = [:]
+        var hoursOfAll: [Int64: Hour] = [:]
         for (key, hour) in hours {
             try Self.write(hour, of: key, by: &hourUpsert)
-            if everySession[key.hour]?.add(hour) == nil { everySession[key.hour] = hour }
+            if hoursOfAll[key.hour]?.add(hour) == nil { hoursOfAll[key.hour] = hour }
         }
-        for (hour, counted) in everySession {
+        for (hour, counted) in hoursOfAll {
             let key = SessionHour(session: SessionTable.everySession, hour: hour)
             try Self.write(counted, of: key, by: &hourUpsert)
         }

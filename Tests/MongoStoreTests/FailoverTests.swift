@@ -13,6 +13,7 @@ import Testing
 struct FailoverTests {
     private static let servers = Task { try await ReplicaSet(members: 3) }
     private let servers: ReplicaSet
+
     init() async throws {
         servers = try await FailoverTests.servers.value
     }
