@@ -236,7 +236,7 @@ let package = Package(
             name: "FeedbackServerTests",
             dependencies: [
                 "FeedbackClient", "FeedbackCore", "FeedbackModel", "FeedbackServer", "RPC",
-                "TestSupport", logging,
+                "SQLiteStore", "TestSupport", logging,
             ],
             swiftSettings: settings
         ),
@@ -302,9 +302,10 @@ let package = Package(
         .testTarget(
             name: "SQLiteStoreTests",
             dependencies: [
-                "FeedbackCore", "FeedbackModel", "SQLiteStore", "StoreContract", "TestSupport",
+                "FeedbackCore", "FeedbackModel", "PrometheusMetrics", "SQLiteStore",
+                "StoreContract", "TestSupport",
                 grdb, grdbSQLite,
-                logging,
+                logging, metrics,
             ],
             swiftSettings: settings
         ),

@@ -58,7 +58,7 @@ struct InProcessTransport: Transport {
         _ work: @escaping @Sendable (CallContext) async throws -> Response
     ) async throws -> Response {
         let wait = Wait<Response>()
-        let context = CallContext(deadline: .now + timeout, cancellation: wait)
+        let context = CallContext(deadline: .now + timeout, origin: wait)
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 wait.begin(continuation)
@@ -84,7 +84,7 @@ struct InProcessTransport: Transport {
 }
 
 /// One caller's wait, which ends once.
-private final class Wait<Response: Sendable>: CallCancellation {
+private final class Wait<Response: Sendable>: CallOrigin {
     private struct State {
         var continuation: CheckedContinuation<Response, any Error>?
         var outcome: Result<Response, any Error>?

@@ -17,12 +17,24 @@ public struct Peer: Sendable, Hashable {
     }
 }
 
-/// Tells whether the caller still waits for the answer.
+/// Where a call came from, and where its answer goes.
 ///
-/// Asked from any thread.
-public protocol CallCancellation: AnyObject, Sendable {
-    /// True once nobody waits any more.
+/// Used from any thread.
+public protocol CallOrigin: AnyObject, Sendable {
+    /// True once nobody waits for the answer any more.
     var isCancelled: Bool { get }
+
+    /// Calls `resume`, which resumes the call's task, and lets the task go on here, on this thread
+    /// and before this returns, if its usual one is at rest.
+    ///
+    /// So the answer is sent by the thread that has made it, which need not wake up another. A
+    /// thread that has other work to do should just resume.
+    func goOn(_ resume: () -> Void)
+}
+
+extension CallOrigin {
+    /// Just resumes.
+    public func goOn(_ resume: () -> Void) { resume() }
 }
 
 /// What the service knows about a call besides its request.
@@ -31,18 +43,24 @@ public struct CallContext: Sendable {
     public var peer: Peer?
     /// When the answer is no longer wanted.
     public var deadline: ContinuousClock.Instant?
-    /// Whether the answer is no longer wanted; nil if that cannot happen.
-    public var cancellation: (any CallCancellation)?
+    /// Where the answer goes; nil if it is always wanted.
+    public var origin: (any CallOrigin)?
 
     /// Makes a context; the default is a call of the same process without a deadline.
     public init(
         peer: Peer? = nil,
         deadline: ContinuousClock.Instant? = nil,
-        cancellation: (any CallCancellation)? = nil
+        origin: (any CallOrigin)? = nil
     ) {
         self.peer = peer
         self.deadline = deadline
-        self.cancellation = cancellation
+        self.origin = origin
+    }
+
+    /// Calls `resume`, which resumes the call's task, and lets it go on here if its usual thread is
+    /// at rest; see ``CallOrigin/goOn(_:)``.
+    public func goOn(_ resume: () -> Void) {
+        if let origin { origin.goOn(resume) } else { resume() }
     }
 
     /// Why work that has not begun should not begin any more; nil if it should.
@@ -50,7 +68,7 @@ public struct CallContext: Sendable {
         if let deadline, deadline <= .now {
             return FeedbackError(.deadlineExceeded, "the deadline passed before the work began")
         }
-        if let cancellation, cancellation.isCancelled {
+        if let origin, origin.isCancelled {
             return FeedbackError(.cancelled, "the caller went away before the work began")
         }
         return nil

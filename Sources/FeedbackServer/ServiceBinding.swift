@@ -82,14 +82,14 @@ extension Router {
     }
 }
 
-extension ServerCall: CallCancellation {}
+extension ServerCall: CallOrigin {}
 
 extension CallContext {
     fileprivate init(_ call: ServerCall) {
         self.init(
             peer: Peer(pid: call.peer.pid, uid: call.peer.uid, gid: call.peer.gid),
             deadline: call.deadline,
-            cancellation: call
+            origin: call
         )
     }
 }

@@ -4,8 +4,8 @@ import FeedbackCore
 import FeedbackModel
 import Synchronization
 
-/// Makes batches of the appends that arrive while others are being committed, as ``GroupCommit``
-/// does, but for several writers.
+/// Makes batches of the appends that arrive while others are being committed, as the SQLite
+/// store does, but for several writers.
 ///
 /// Each writer is a serial queue of its own, on which `commit` may block. An append that arrives
 /// when all writers are idle is committed alone, at once; what ``AppendBacklog`` says decides

@@ -48,7 +48,8 @@ final class WorkerPool: Sendable {
                 if let reason = context.reasonToDrop {
                     continuation.resume(throwing: reason)
                 } else {
-                    continuation.resume(with: Result { try body() })
+                    let result = Result { try body() }
+                    context.goOn { continuation.resume(with: result) }
                 }
             }
             if let refusal = enqueue(work) { continuation.resume(throwing: refusal) }

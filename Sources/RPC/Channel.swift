@@ -21,7 +21,7 @@ protocol ChannelDelegate: AnyObject {
 ///
 /// It knows nothing of protocols.
 final class Channel: @unchecked Sendable {
-    // Unchecked: used on `loop.queue` only, but for init.
+    // Unchecked: used in the loop's turns only, but for init.
 
     private enum State {
         case open
@@ -246,7 +246,7 @@ final class Channel: @unchecked Sendable {
     private func watchOutput(_ isWanted: Bool) {
         guard isWanted != isOutputWatched else { return }
         isOutputWatched = isWanted
-        do { try loop.watchOutput(isWanted, descriptor) } catch { close() }
+        do { try loop.watchOutput(isWanted, self) } catch { close() }
     }
 
     private var stallTimeout: Duration {

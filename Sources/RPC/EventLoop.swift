@@ -22,7 +22,7 @@ internal import Synchronization
 /// for ``restAfterMilliseconds``. Other queues do not suffer: Dispatch gives every serial queue that
 /// has work a thread of its own, beyond the number of cores if need be.
 final class EventLoop: TaskExecutor, @unchecked Sendable {
-    // Unchecked: `inbox` has its lock; everything else is used on `queue` only.
+    // Unchecked: `inbox` has its lock; everything else is used in turns only.
 
     private enum Job: Sendable {
         case task(UnownedJob)
@@ -68,6 +68,7 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     let arena: ProtoArena
     /// Nil if nobody collects what is recorded.
     let instruments: RPCInstruments?
+    private let turnLock = TurnLock()
     private let inbox = Mutex(Inbox())
     /// The jobs of this turn.
     private var jobs: [Job] = []
@@ -101,8 +102,10 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
                 throw SystemError("cannot make an epoll set")
             }
             // Edge-triggered: neither needs to be read.
-            try EventLoop.add(bell, EPOLLIN.rawValue | EPOLLET.rawValue, to: epoll)
-            try EventLoop.add(timer, EPOLLIN.rawValue | EPOLLET.rawValue, to: epoll)
+            for descriptor in [bell, timer] {
+                let events = EPOLLIN.rawValue | EPOLLET.rawValue
+                try EventLoop.control(EPOLL_CTL_ADD, descriptor, 0, events, epoll)
+            }
         } catch {
             for descriptor in [epoll, bell, timer] where descriptor >= 0 {
                 Glibc.close(descriptor)
@@ -144,7 +147,7 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
             defer { inbox.isAttended = true }
             return !inbox.isAttended
         }
-        if mustRing { eventfd_write(bell, 1) }
+        if mustRing { ring() }
     }
 
     /// Takes turns until there has been nothing to do for a while.
@@ -153,14 +156,37 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
         var wait: Int32 = 0
         while true {
             let count = epoll_wait(epoll, events.baseAddress, Int32(events.count), wait)
+            turnLock.lock()
             takeJobs()
             let isQuiet = count <= 0 && jobs.isEmpty
             if !isQuiet { turn(events[..<max(0, Int(count))]) }
             let mayWait = leaveInbox()
+            turnLock.unlock()
             if isQuiet, mayWait, wait > 0 { return }
             wait = mayWait ? Self.restAfterMilliseconds : 0
         }
     }
+
+    /// Calls `wake`, which enqueues jobs, and takes a turn with them on the caller's thread if the
+    /// loop is between two of its own; otherwise that is left to the loop.
+    ///
+    /// Waking up the loop's own thread takes longer than most turns.
+    func visit(_ wake: () -> Void) {
+        guard turnLock.tryLock() else { return wake() }
+        // Nobody needs to ring while a turn is taken.
+        inbox.withLock { $0.isAttended = true }
+        wake()
+        takeJobs()
+        turn(events[..<0])
+        let hasMore = !leaveInbox()
+        turnLock.unlock()
+        if hasMore { ring() }
+    }
+
+    /// Ends the program if this is not called by what a turn does.
+    func preconditionInTurn() { turnLock.preconditionHeld() }
+
+    private func ring() { eventfd_write(bell, 1) }
 
     private func takeJobs() {
         inbox.withLock { inbox in
@@ -203,10 +229,11 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     /// - Returns: a number that no other channel gets.
     /// - Throws: a ``SystemError`` when the kernel cannot watch any more.
     func watch(_ channel: Channel, _ descriptor: Int32) throws -> UInt64 {
-        try Self.add(descriptor, Self.inputEvents, to: epoll)
+        let watch = watches + 1
+        try Self.control(EPOLL_CTL_ADD, descriptor, watch, Self.inputEvents, epoll)
         channels[descriptor] = channel
-        watches += 1
-        return watches
+        watches = watch
+        return watch
     }
 
     /// Whether to tell the channel when its socket becomes writable, too.
@@ -215,26 +242,24 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     /// writable whenever its peer has read a reply, and each would wake the loop up for nothing.
     ///
     /// - Throws: a ``SystemError`` when the kernel has no memory for it.
-    func watchOutput(_ isWanted: Bool, _ descriptor: Int32) throws {
+    func watchOutput(_ isWanted: Bool, _ channel: Channel) throws {
         let events = Self.inputEvents | (isWanted ? EPOLLOUT.rawValue : 0)
-        try Self.control(EPOLL_CTL_MOD, descriptor, events, epoll)
+        try Self.control(EPOLL_CTL_MOD, channel.descriptor, channel.watch, events, epoll)
     }
 
     private static let inputEvents = EPOLLIN.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
 
-    private static func add(_ descriptor: Int32, _ events: UInt32, to epoll: Int32) throws {
-        try control(EPOLL_CTL_ADD, descriptor, events, epoll)
-    }
-
+    /// Events name the descriptor and, above it, the end of the channel's number.
     private static func control(
         _ operation: Int32,
         _ descriptor: Int32,
+        _ watch: UInt64,
         _ events: UInt32,
         _ epoll: Int32
     ) throws {
         var event = epoll_event()
         event.events = events
-        event.data.fd = descriptor
+        event.data.u64 = watch << 32 | UInt64(descriptor)
         guard epoll_ctl(epoll, operation, descriptor, &event) == 0 else {
             throw SystemError("cannot watch a descriptor")
         }
@@ -247,11 +272,13 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     }
 
     private func handle(_ event: epoll_event) {
-        let descriptor = event.data.fd
+        let descriptor = Int32(truncatingIfNeeded: event.data.u64)
         if descriptor == timer { return timerFired() }
-        // A descriptor that is closed in this turn cannot be another channel's before the next: an
-        // event for it finds nothing. Nor does the bell.
-        guard let channel = channels[descriptor] else { return }
+        // Since the event was taken from the set, this turn or a visitor's may have closed the
+        // descriptor, which may even be another channel's now. The bell has no channel.
+        guard let channel = channels[descriptor],
+            event.data.u64 >> 32 == channel.watch & 0xFFFF_FFFF
+        else { return }
         let isGone = event.events & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0
         let isEnding = isGone || event.events & EPOLLRDHUP.rawValue != 0
         channel.becameReady(

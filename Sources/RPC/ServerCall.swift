@@ -6,7 +6,7 @@ internal import Synchronization
 ///
 /// It is made and answered on its connection's loop; what is public may be asked from any thread.
 public final class ServerCall: @unchecked Sendable {
-    // Unchecked: `task`, `session` and `record` are used on the loop's queue only.
+    // Unchecked: `task`, `session` and `record` are used in the loop's turns only.
 
     /// Who calls.
     public let peer: PeerCredentials
@@ -97,7 +97,7 @@ public final class ServerCall: @unchecked Sendable {
         _ result: Result<MessageBuilder?, any Error>,
         mapping status: @Sendable (any Error) -> RPCStatus
     ) {
-        dispatchPrecondition(condition: .onQueue(loop.queue))
+        loop.preconditionInTurn()
         isHandlerRunning = false
         task = nil
         messages?.fail(CancellationError())
@@ -127,6 +127,10 @@ public final class ServerCall: @unchecked Sendable {
         }
         task?.cancel()
     }
+
+    /// Calls `resume`, which resumes the handler, and lets it go on here, on this thread and before
+    /// this returns, if the call's loop is at rest.
+    public func goOn(_ resume: () -> Void) { loop.visit(resume) }
 
     // MARK: - Streaming
 

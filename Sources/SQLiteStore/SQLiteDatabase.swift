@@ -103,7 +103,7 @@ final class SQLiteDatabase: Sendable {
                         throw noted(SQLiteFailure(error, during: .read))
                     }
                 }
-                continuation.resume(with: result)
+                context.goOn { continuation.resume(with: result) }
             }
         }
     }

@@ -1,5 +1,6 @@
 import FeedbackCore
 import FeedbackModel
+import StoreContract
 import Testing
 
 /// A change that keeps a rule by a hair, or breaks it by one, and the fields that are then at fault.

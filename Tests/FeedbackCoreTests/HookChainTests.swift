@@ -1,5 +1,6 @@
 import FeedbackCore
 import FeedbackModel
+import StoreContract
 import Synchronization
 import Testing
 

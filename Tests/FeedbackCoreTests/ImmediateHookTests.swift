@@ -2,6 +2,7 @@ import CoreMetrics
 import FeedbackCore
 import FeedbackModel
 import PrometheusMetrics
+import StoreContract
 import Synchronization
 import Testing
 

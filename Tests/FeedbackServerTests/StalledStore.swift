@@ -3,6 +3,8 @@ import FeedbackCore
 import FeedbackModel
 import Synchronization
 
+@testable import SQLiteStore
+
 /// A store whose commits wait until they are let go, as on a disk that hangs.
 ///
 /// Reads are not held up.

@@ -1,6 +1,7 @@
 import FeedbackCore
 import FeedbackModel
 import MongoServers
+import StoreContract
 import TestSupport
 import Testing
 

@@ -1,6 +1,7 @@
 import FeedbackCore
 import FeedbackModel
 import MongoServers
+import StoreContract
 import Testing
 
 @testable import MongoStore

@@ -4,6 +4,7 @@ import Foundation
 import Logging
 import MongoServers
 import MongoStore
+import StoreContract
 import Synchronization
 import TestSupport
 import Testing

@@ -72,13 +72,3 @@ extension Store {
         return feedbacks
     }
 }
-
-/// The code of the error that the body throws; nil if it throws none.
-func errorCode<T>(_ body: () async throws -> T) async -> FeedbackError.Code? {
-    do {
-        _ = try await body()
-        return nil
-    } catch {
-        return (error as? FeedbackError)?.code
-    }
-}

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("reads of calls that have ended")
 struct ReadQueueTests {
-    private final class Gone: CallCancellation {
+    private final class Gone: CallOrigin {
         var isCancelled: Bool { true }
     }
 
@@ -15,7 +15,7 @@ struct ReadQueueTests {
         let store = try SQLiteStore(path: folder.path("f.db"))
         let contexts = [
             (CallContext(deadline: .now), FeedbackError.Code.deadlineExceeded),
-            (CallContext(cancellation: Gone()), .cancelled),
+            (CallContext(origin: Gone()), .cancelled),
         ]
         for (context, code) in contexts {
             await #expect {

@@ -185,10 +185,10 @@ extension StoreContract {
     /// Contexts of calls that ended before they began, with the answers that they get.
     static let goneCallers: [(CallContext, FeedbackError.Code)] = [
         (CallContext(deadline: .now - .seconds(1)), .deadlineExceeded),
-        (CallContext(cancellation: Gone()), .cancelled),
+        (CallContext(origin: Gone()), .cancelled),
     ]
 
-    private final class Gone: CallCancellation {
+    private final class Gone: CallOrigin {
         let isCancelled = true
     }
 }

@@ -1,5 +1,5 @@
 public import FeedbackCore
-import FeedbackModel
+public import FeedbackModel
 import Synchronization
 public import Testing
 
@@ -55,7 +55,7 @@ extension FeedbackID {
 }
 
 /// The code of the error that the body throws; nil if it throws none.
-func errorCode<T>(_ body: () async throws -> T) async -> FeedbackError.Code? {
+public func errorCode<T>(_ body: () async throws -> T) async -> FeedbackError.Code? {
     do {
         _ = try await body()
         return nil

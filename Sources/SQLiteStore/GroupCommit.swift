@@ -1,30 +1,27 @@
-internal import CoreMetrics
-internal import Dispatch
-internal import FeedbackModel
-internal import Synchronization
-
-/// The limits of a ``GroupCommit``.
-public struct GroupCommitLimits: Sendable {
-    /// How many writes may wait; one more is refused.
-    public var queueLengthMax: Int
-    /// How many writes one transaction takes.
-    public var batchLengthMax: Int
-
-    /// Makes limits.
-    public init(queueLengthMax: Int = 16_384, batchLengthMax: Int = 1_024) {
-        self.queueLengthMax = queueLengthMax
-        self.batchLengthMax = batchLengthMax
-    }
-}
+import CoreMetrics
+import Dispatch
+import FeedbackCore
+import FeedbackModel
+import Glibc
+import Synchronization
 
 /// Makes one transaction of the writes that arrive while the former is being committed.
 ///
 /// There is one writer: a serial queue of its own, on which `commit` may block. It is given all
 /// writes that wait, in the order of their arrival; a write that arrives at an idle writer is
 /// committed alone, at once. Writes whose caller is gone when their turn comes are dropped.
-public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
+///
+/// Where one caller sends one write after the other, to wake up the writer for each and then the
+/// thread of the call takes half as long as a disk's fsync. So the writer itself goes on with the
+/// call of a lone write; and where a write has followed another within ``patience``, it waits that
+/// long for the next.
+final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
     /// Commits a batch and returns one result per write, in order.
-    public typealias Commit = @Sendable ([Write]) -> [Result<Outcome, any Error>]
+    typealias Commit = @Sendable ([Write]) -> [Result<Outcome, any Error>]
+
+    /// How long the writer waits for the next write, ready for it, while it gives way to whoever else
+    /// wants its processor.
+    private static var patience: Duration { .microseconds(100) }
 
     private struct Caller {
         var context: CallContext
@@ -52,6 +49,10 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
     private struct State {
         var waiting = Batch()
         var writerIsRunning = false
+        /// When the writer had nothing more to do.
+        var restsSince = ContinuousClock.now
+        /// Whether the next write will probably come within the writer's patience.
+        var expectsNext = false
         var isClosed = false
         var closers: [UnsafeContinuation<Void, Never>] = []
     }
@@ -63,7 +64,7 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
     private let instruments: WriteInstruments?
 
     /// Makes an idle writer with a queue of the given label.
-    public init(label: String, limits: GroupCommitLimits, commit: @escaping Commit) {
+    init(label: String, limits: GroupCommitLimits, commit: @escaping Commit) {
         self.writer = DispatchQueue(label: label)
         self.limits = limits
         self.commit = commit
@@ -74,7 +75,7 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
     ///
     /// - Throws: RESOURCE_EXHAUSTED at once when the queue is full; UNAVAILABLE after ``close()``;
     ///   CANCELLED or DEADLINE_EXCEEDED when the call had ended before its turn; what `commit` gave.
-    public func submit(_ write: Write, context: CallContext) async throws -> Outcome {
+    func submit(_ write: Write, context: CallContext) async throws -> Outcome {
         try await withUnsafeThrowingContinuation { continuation in
             let caller = Caller(context: context, continuation: continuation)
             if let refusal = enqueue(write, caller) { continuation.resume(throwing: refusal) }
@@ -82,10 +83,10 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
     }
 
     /// How many writes wait for the commit under way.
-    package var waitingCount: Int { state.withLock { $0.waiting.count } }
+    var waitingCount: Int { state.withLock { $0.waiting.count } }
 
     /// Refuses further writes and returns when the accepted ones are committed.
-    public func close() async {
+    func close() async {
         await withUnsafeContinuation { continuation in
             let isIdle = state.withLock { state in
                 state.isClosed = true
@@ -107,8 +108,10 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
             }
             state.waiting.append(write, caller)
             instruments?.queueLength.increment()
-            defer { state.writerIsRunning = true }
-            return (nil, !state.writerIsRunning)
+            if state.writerIsRunning { return (nil, false) }
+            state.writerIsRunning = true
+            state.expectsNext = .now - state.restsSince < Self.patience
+            return (nil, true)
         }
         if startWriter { writer.async { self.run() } }
         return refusal
@@ -122,9 +125,30 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
             let results = commit(live.writes)
             if let begin { instruments?.recordBatch(of: live.count, since: begin) }
             precondition(results.count == live.count, "one result per write")
+            answer(live.callers, results)
+        }
+    }
+
+    private func answer(_ callers: [Caller], _ results: [Result<Outcome, any Error>]) {
+        if callers.count == 1, waitingCount == 0 {
+            callers[0].context.goOn { callers[0].continuation.resume(with: results[0]) }
+            waitForNext()
+        } else {
             for index in results.indices {
-                live.callers[index].continuation.resume(with: results[index])
+                callers[index].continuation.resume(with: results[index])
             }
+        }
+    }
+
+    /// Returns when a write has come, or probably will not come soon.
+    private func waitForNext() {
+        guard state.withLock({ $0.expectsNext }) else { return }
+        let end = ContinuousClock.now + Self.patience
+        while waitingCount == 0 {
+            if ContinuousClock.now >= end {
+                return state.withLock { $0.expectsNext = false }
+            }
+            sched_yield()
         }
     }
 
@@ -149,6 +173,7 @@ public final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
             state.withLock { state in
                 if state.waiting.count == 0 {
                     state.writerIsRunning = false
+                    state.restsSince = .now
                     defer { state.closers = [] }
                     return (nil, state.closers)
                 }

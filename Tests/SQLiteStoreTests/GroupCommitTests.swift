@@ -1,8 +1,11 @@
 import Dispatch
 import FeedbackCore
 import FeedbackModel
+import StoreContract
 import Synchronization
 import Testing
+
+@testable import SQLiteStore
 
 struct GroupCommitTests {
     @Test func a_lone_write_is_committed_alone() async throws {
@@ -61,6 +64,53 @@ struct GroupCommitTests {
         await group.close()
     }
 
+    @Test func a_lone_write_goes_on_where_it_was_committed() async throws {
+        let writer = StalledWriter()
+        let caller = Caller()
+        let code = await withTaskGroup(of: FeedbackError.Code?.self) { tasks in
+            tasks.addTask { await writer.submit(0, CallContext(origin: caller)) }
+            await writer.waitUntilStalled()
+            #expect(caller.visits == 0)
+            writer.resume()
+            return await tasks.next() ?? .unknown
+        }
+        #expect(code == nil)
+        #expect(caller.visits == 1)
+        await writer.group.close()
+    }
+
+    @Test func a_write_that_others_wait_behind_holds_them_up_no_longer() async throws {
+        let writer = StalledWriter()
+        let caller = Caller()
+        await withTaskGroup(of: Void.self) { tasks in
+            for number in 0...2 {
+                tasks.addTask { _ = await writer.submit(number, CallContext(origin: caller)) }
+                await writer.waitUntilStalled()
+                await writer.waitUntilQueued(number)
+            }
+            writer.resume()
+        }
+        #expect(writer.batches == [[0], [1, 2]])
+        #expect(caller.visits == 0)
+        await writer.group.close()
+    }
+
+    /// With a caller that comes back at once, as with one that does not.
+    @Test(arguments: [0, 1]) func a_writer_that_waits_for_more_takes_what_comes_and_ends(
+        pauseMilliseconds: Int
+    ) async throws {
+        let group = GroupCommit<Int, Int>(label: "test", limits: GroupCommitLimits()) { writes in
+            writes.map { .success($0) }
+        }
+        for number in 0..<200 {
+            #expect(try await group.submit(number, context: CallContext()) == number)
+            if pauseMilliseconds > 0 {
+                try await Task.sleep(for: .milliseconds(pauseMilliseconds))
+            }
+        }
+        await group.close()
+    }
+
     @Test func a_full_queue_refuses_at_once() async throws {
         let writer = StalledWriter(GroupCommitLimits(queueLengthMax: 2, batchLengthMax: 10))
         try await withThrowingTaskGroup(of: Void.self) { tasks in
@@ -88,7 +138,7 @@ struct GroupCommitTests {
         let codes = await withTaskGroup(of: FeedbackError.Code?.self) { tasks in
             tasks.addTask { await writer.submit(0) }
             await writer.waitUntilStalled()
-            tasks.addTask { await writer.submit(1, CallContext(cancellation: caller)) }
+            tasks.addTask { await writer.submit(1, CallContext(origin: caller)) }
             await writer.waitUntilQueued(1)
             tasks.addTask { await writer.submit(2) }
             await writer.waitUntilQueued(2)
@@ -184,20 +234,19 @@ private final class CommitState: Sendable {
     }
 }
 
-private final class Caller: CallCancellation {
+private final class Caller: CallOrigin {
     private let hasLeft = Atomic(false)
+    private let visitCount = Atomic(0)
 
     var isCancelled: Bool { hasLeft.load(ordering: .relaxed) }
 
-    func leave() { hasLeft.store(true, ordering: .relaxed) }
-}
+    /// How often its call was to go on where its write was committed.
+    var visits: Int { visitCount.load(ordering: .relaxed) }
 
-/// The code of the error that the body throws; nil if it throws none.
-func errorCode<T>(_ body: () async throws -> T) async -> FeedbackError.Code? {
-    do {
-        _ = try await body()
-        return nil
-    } catch {
-        return (error as? FeedbackError)?.code
+    func goOn(_ resume: () -> Void) {
+        visitCount.add(1, ordering: .relaxed)
+        resume()
     }
+
+    func leave() { hasLeft.store(true, ordering: .relaxed) }
 }
