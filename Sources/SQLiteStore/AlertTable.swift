@@ -26,34 +26,12 @@ struct AlertTable {
 
     init(_ db: Database) { self.db = db }
 
-    /// Queues an alert, due at once, and returns its id.
-    ///
-    /// An unconfirmed one is kept with its rule.
-    @discardableResult
+    /// Queues one alert by an ``AlertInsertion`` of its own.
     func insert(_ alert: Alert, unconfirmed rule: AlertRule? = nil) throws -> Int64 {
-        var row = try PreparedStatement(
-            """
-            INSERT INTO alert (state, rule, rule_when_unconfirmed, feedback_id, session_id, rating,
-                comment, created_at, session_count, total_count, queued_at, due_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            """,
-            db
-        )
-        let createdAt = alert.createdAt.millisecondsSinceEpoch
-        try row.bind((rule == nil ? State.pending : .unconfirmed).rawValue)
-        try row.bind(alert.rule)
-        try row.bind(try rule.map { String(decoding: try JSONEncoder().encode($0), as: UTF8.self) })
-        try row.bind(alert.feedbackID)
-        try row.bind(alert.sessionID)
-        try row.bind(Int64(alert.rating.rawValue))
-        try row.bind(alert.comment)
-        try row.bind(createdAt)
-        try row.bind(alert.sessionCount)
-        try row.bind(alert.totalCount)
-        try row.bind(createdAt)
-        try row.bind(createdAt)
-        try row.run()
-        return db.lastInsertedRowID
+        var insertion = try AlertInsertion.begin(db)
+        let id = try insertion.insert(alert, unconfirmed: rule)
+        try insertion.end()
+        return id
     }
 
     /// What is due later than any pause lasts was so by a clock that was set back since.

@@ -105,12 +105,25 @@ struct CounterTables {
     }
 
     private func allTime() throws -> Tally {
-        var row = try PreparedStatement(
+        var search = try Self.totalSearch(db)
+        return try Self.total(ofSession: session, by: &search)
+    }
+
+    /// Everything of a session by a statement that many searches share.
+    static func total(
+        ofSession session: Int64,
+        by search: inout PreparedStatement
+    ) throws -> Tally {
+        defer { search.reset() }
+        try search.bind(session)
+        return try search.step() ? Tally(search, from: 0) : Tally()
+    }
+
+    static func totalSearch(_ db: Database) throws -> PreparedStatement {
+        try PreparedStatement(
             "SELECT \(Tally.columnList) FROM session_total WHERE session = ?",
             db
         )
-        try row.bind(session)
-        return try row.step() ? Tally(row, from: 0) : Tally()
     }
 
     /// Counts the rows of an hour that the span cuts, with their sessions.

@@ -17,6 +17,7 @@ import GRDB
 /// make so (UUIDs of version 7), and the hour.
 /// - `alert`: the alerts that are on their way, or dead letters. Those of an ``AlertFileStore`` begin
 ///   unconfirmed, with their rule.
+/// - `alert_sequence`: the id of the next alert.
 /// - `alert_total`: how many alerts of a rule an ``AlertFileStore`` has counted.
 /// - `page_token_key`: seals page tokens, so that they outlive the process.
 enum SQLiteSchema {
@@ -75,6 +76,9 @@ enum SQLiteSchema {
         }
         migrator.registerMigration("v3", foreignKeyChecks: .immediate) { db in
             try db.execute(sql: keysByTime)
+        }
+        migrator.registerMigration("v4", foreignKeyChecks: .immediate) { db in
+            try db.execute(sql: ownAlertSequence)
         }
         return migrator
     }
@@ -148,9 +152,7 @@ enum SQLiteSchema {
         CREATE INDEX alert_dead ON alert (state) WHERE state = 2;
         """
 
-    private static let alertTables = """
-        CREATE TABLE alert (
-            id INTEGER PRIMARY KEY AUTOINCREMENT,
+    private static let alertColumns = """
             state INTEGER NOT NULL,
             rule TEXT NOT NULL,
             rule_when_unconfirmed TEXT,
@@ -165,6 +167,12 @@ enum SQLiteSchema {
             due_at INTEGER NOT NULL,
             attempts INTEGER NOT NULL DEFAULT 0,
             last_error TEXT NOT NULL DEFAULT ''
+        """
+
+    private static let alertTables = """
+        CREATE TABLE alert (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            \(alertColumns)
         ) STRICT;
         CREATE INDEX alert_due ON alert (rule, due_at) WHERE state = 1;
         CREATE INDEX alert_state ON alert (state);
@@ -172,5 +180,26 @@ enum SQLiteSchema {
             rule TEXT PRIMARY KEY,
             total INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID;
+        """
+
+    /// The same table with ids that an ``AlertInsertion`` counts.
+    private static let ownAlertSequence = """
+        CREATE TABLE alert_sequence (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            next_id INTEGER NOT NULL
+        ) STRICT;
+        INSERT INTO alert_sequence VALUES (
+            1, 1 + ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'alert'), 0)
+        );
+        ALTER TABLE alert RENAME TO alert_autoincremented;
+        CREATE TABLE alert (
+            id INTEGER PRIMARY KEY,
+            \(alertColumns)
+        ) STRICT;
+        INSERT INTO alert SELECT * FROM alert_autoincremented;
+        DROP TABLE alert_autoincremented;
+        CREATE INDEX alert_due ON alert (rule, due_at) WHERE state = 1;
+        CREATE INDEX alert_unconfirmed ON alert (state) WHERE state = 0;
+        CREATE INDEX alert_dead ON alert (state) WHERE state = 2;
         """
 }

@@ -30,6 +30,10 @@ struct WriteTransaction: ~Copyable {
     private var storedTotals: [Int64: Tally] = [:]
     private var sessionSearch: PreparedStatement
     private var insertion: PreparedStatement
+    /// Made for the first alert.
+    private var alerts: AlertInsertion?
+    /// Made when a total is first asked for.
+    private var totalSearch: PreparedStatement?
 
     private init(
         _ db: Database,
@@ -56,6 +60,7 @@ struct WriteTransaction: ~Copyable {
                 var results: [Result<StoreOutcome, any Error>] = []
                 results.reserveCapacity(writes.count)
                 for write in writes { results.append(try transaction.apply(write)) }
+                try transaction.endAlerts()
                 try transaction.counters.write(to: db)
                 return results
             }
@@ -72,6 +77,7 @@ struct WriteTransaction: ~Copyable {
             case .changeMetadata(let sessionID, let change, let policy):
                 return .success(.metadata(try changeMetadata(sessionID, change, policy)))
             case .changeAlerts(let change):
+                try endAlerts()
                 try change(AlertTable(db))
                 return .success(.alertsChanged)
             }
@@ -137,15 +143,26 @@ struct WriteTransaction: ~Copyable {
             sessionCount: try count(rule.ratings, ofSession: session),
             totalCount: try count(rule.ratings, ofSession: SessionTable.everySession)
         )
-        if let alert { try AlertTable(db).insert(alert) }
+        guard let alert else { return }
+        if alerts == nil { alerts = try AlertInsertion.begin(db) }
+        try alerts?.insert(alert)
+    }
+
+    private mutating func endAlerts() throws {
+        if let alerts = alerts.take() { try alerts.end() }
     }
 
     /// What the counter tables will say when this transaction is written.
     private mutating func count(_ ratings: Set<Rating>, ofSession session: Int64) throws -> Int64 {
-        var tally = try storedTotals[session] ?? CounterTables(db, session: session).total(.always)
+        var tally = try storedTotals[session] ?? storedTotal(ofSession: session)
         storedTotals[session] = tally
         tally.add(counters.tally(ofSession: session))
         return tally.total(ratings: ratings, hasComment: nil)
+    }
+
+    private mutating func storedTotal(ofSession session: Int64) throws -> Tally {
+        if totalSearch == nil { totalSearch = try CounterTables.totalSearch(db) }
+        return try CounterTables.total(ofSession: session, by: &totalSearch!)
     }
 
     private mutating func changeMetadata(

@@ -175,6 +175,51 @@ struct OpeningTests {
         await store.close()
     }
 
+    @Test func alerts_of_a_former_version_keep_their_ids_which_are_never_given_again() async throws {
+        let path = directory.file()
+        let old = try DatabasePool(path: path)
+        try await old.writeWithoutTransaction { db in
+            try db.execute(sql: "PRAGMA application_id = \(SQLiteSchema.applicationID)")
+        }
+        try SQLiteSchema.migrator.migrate(old, upTo: "v3")
+        try await old.write { db in
+            for _ in 0..<3 {
+                try db.execute(
+                    sql: """
+                        INSERT INTO alert (state, rule, feedback_id, session_id, rating, comment,
+                            created_at, session_count, total_count, queued_at, due_at)
+                        VALUES (2, 'rule', randomblob(16), 's', 2, '', 0, 1, 1, 0, 0)
+                        """
+                )
+            }
+            try db.execute(sql: "DELETE FROM alert WHERE id <> 1")
+        }
+        try old.close()
+
+        var ids: [Int64] = []
+        for _ in 0..<2 {
+            let store = try SQLiteStore(path: path)
+            for _ in 0..<2 {
+                _ = try await store.append(
+                    Feedback(
+                        id: FeedbackID(high: .random(in: 0 ... .max), low: 0),
+                        draft: FeedbackDraft(sessionID: "s"),
+                        createdAt: Timestamp(millisecondsSinceEpoch: 1)
+                    ),
+                    alerting: [AlertRule(name: "rule", ratings: [.none])],
+                    missingSession: .create,
+                    context: CallContext()
+                )
+            }
+            let pending = try await store.outbox.list(dead: false, after: 0, limit: 10).alerts
+            ids.append(contentsOf: pending.map(\.id))
+            try await store.outbox.settle(pending.map { AlertOutcome(id: $0.id, next: .delivered) })
+            #expect(try await store.outbox.list(dead: true, after: 0, limit: 10).totalSize == 1)
+            await store.close()
+        }
+        #expect(ids == [4, 5, 6, 7])
+    }
+
     @Test func a_truncated_database_is_refused_untouched() async throws {
         let store = try SQLiteStore(path: directory.file())
         try await store.add(200)
