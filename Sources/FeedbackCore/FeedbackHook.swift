@@ -17,15 +17,24 @@ public struct HookContext: Sendable {
     public let call: CallContext
     /// Tells the program's operations apart.
     package let number: Int
+    /// Whether hooks that never suspend see the outcome before their thread does anything else.
+    package let endsAtOnce: Bool
     private let store: any Store
 
     /// How many operations there have been.
     private static let count = Atomic(0)
 
-    init(action: HookAction, sessionID: String, call: CallContext, store: any Store) {
+    init(
+        action: HookAction,
+        sessionID: String,
+        call: CallContext,
+        endsAtOnce: Bool = false,
+        store: any Store
+    ) {
         self.action = action
         self.sessionID = sessionID
         self.call = call
+        self.endsAtOnce = endsAtOnce
         self.store = store
         number = Self.count.wrappingAdd(1, ordering: .relaxed).newValue
     }

@@ -189,6 +189,7 @@ public final class FeedbackService: Sendable {
             action: .add,
             sessionID: draft.sessionID,
             call: context,
+            endsAtOnce: true,
             store: store
         )
         return .done(

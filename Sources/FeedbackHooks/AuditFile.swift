@@ -50,14 +50,14 @@ final class AuditFile: Sendable {
 
     deinit { close(descriptor) }
 
-    /// Appends a line with its newline; false if it is not in the file.
-    func append(_ line: borrowing JSONLine) -> Bool {
-        let line = line.bytes
+    /// Appends so many lines with their newlines; false if they are not all in the file.
+    func append(_ lines: borrowing JSONLine, count: Int) -> Bool {
+        let lines = lines.bytes
         // Nearly always there is nothing to change, and threads need not wait for each other.
         let isAfterTorn =
             isTorn.load(ordering: .relaxed) && isTorn.exchange(false, ordering: .relaxed)
-        let result = isAfterTorn ? writeOnNewLine(line) : writeOnce(line)
-        if result == line.count {
+        let result = isAfterTorn ? writeOnNewLine(lines) : writeOnce(lines)
+        if result == lines.count {
             let hasLost = lost.load(ordering: .relaxed) > 0
             let lost = hasLost ? lost.exchange(0, ordering: .relaxed) : 0
             if lost > 0 {
@@ -68,7 +68,7 @@ final class AuditFile: Sendable {
         let reason = result < 0 ? String(cString: strerror(errno)) : "the disk is full"
         if result > 0 || isAfterTorn { isTorn.store(true, ordering: .relaxed) }
         // Said once, not for each call while it lasts.
-        if lost.add(1, ordering: .relaxed).oldValue == 0 {
+        if lost.add(count, ordering: .relaxed).oldValue == 0 {
             logger.error("the audit file \(path) cannot be written: \(reason)")
         }
         return false

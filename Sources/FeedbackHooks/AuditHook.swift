@@ -17,8 +17,9 @@ public import Logging
 /// in code points. `request_id` is there if the caller named one, `pid` and `uid` of the caller if
 /// it is another process, and `comment` only if ``Options/includesComment``.
 ///
-/// Lines are appended by one write(2) each, from the thread of the call: those of several threads
-/// and processes do not mix. They are in the kernel's hands then, not yet on the disk.
+/// Lines are appended by one write(2) each, or two of one add together, from the thread of the call:
+/// those of several threads and processes do not mix. They are in the kernel's hands then, not yet on
+/// the disk.
 public final class AuditHook: ImmediateHook {
     /// What an audit hook can be told.
     public struct Options: Sendable, Hashable {
@@ -83,34 +84,59 @@ public final class AuditHook: ImmediateHook {
         context: HookContext
     ) throws -> HookEnding? {
         let call = AuditedCall(context)
-        try write(.before, of: call, feedback)
+        let before = record(.before, of: call)
+        log(before, feedback)
+        // A line that is required must be there before anything is stored. Otherwise there is nothing
+        // to be seen between two lines of which the second follows at once.
+        let isHeld = context.endsAtOnce && !options.isRequired
+        if !isHeld { try append(before, feedback) }
         return HookEnding { [self, feedback] outcome in
+            let held = isHeld ? (before, feedback) : nil
             switch outcome {
             case .success(let added):
-                let feedback = added.feedback
-                try write(.after(feedback.id, replayed: added.replayed), of: call, feedback.draft)
+                let event = AuditRecord.Event.after(added.feedback.id, replayed: added.replayed)
+                try end(record(event, of: call), added.feedback.draft, held)
             case .failure(let error):
                 // The failure itself is what the caller has to know.
-                try? write(.failed(FeedbackError.Code(of: error)), of: call, feedback)
+                let event = AuditRecord.Event.failed(FeedbackError.Code(of: error))
+                try? end(record(event, of: call), feedback, held)
             }
         }
     }
 
-    private func write(
-        _ event: AuditRecord.Event,
-        of call: AuditedCall,
-        _ feedback: FeedbackDraft
-    ) throws {
-        let record = AuditRecord(
+    private func record(_ event: AuditRecord.Event, of call: AuditedCall) -> AuditRecord {
+        AuditRecord(
             hook: name,
             call: call,
             event: event,
             includesComment: options.includesComment
         )
-        logger?.info("feedback \(event.name)", metadata: record.metadata(feedback))
+    }
+
+    private func end(
+        _ record: AuditRecord,
+        _ feedback: FeedbackDraft,
+        _ held: (AuditRecord, FeedbackDraft)?
+    ) throws {
+        log(record, feedback)
+        guard let (before, former) = held else { return try append(record, feedback) }
         guard let file else { return }
-        let isWritten = file.append(record.line(feedback))
-        if !isWritten, options.isRequired {
+        let size = before.lineBytesMax(former) + record.lineBytesMax(feedback)
+        var lines = JSONLine(bytesMax: size)
+        before.put(former, to: &lines)
+        record.put(feedback, to: &lines)
+        _ = file.append(lines, count: 2)
+    }
+
+    private func log(_ record: AuditRecord, _ feedback: FeedbackDraft) {
+        logger?.info("feedback \(record.event.name)", metadata: record.metadata(feedback))
+    }
+
+    private func append(_ record: AuditRecord, _ feedback: FeedbackDraft) throws {
+        guard let file else { return }
+        var line = JSONLine(bytesMax: record.lineBytesMax(feedback))
+        record.put(feedback, to: &line)
+        if !file.append(line, count: 1), options.isRequired {
             throw FeedbackError(.unavailable, "the audit log cannot be written")
         }
     }

@@ -61,12 +61,16 @@ struct AuditRecord {
         call.begin.advanced(byMilliseconds: durationMicroseconds / 1_000)
     }
 
-    /// The line with its newline.
-    func line(_ feedback: FeedbackDraft) -> JSONLine {
+    /// How long the line may be.
+    func lineBytesMax(_ feedback: FeedbackDraft) -> Int {
         // Names, numbers and punctuation take less than 400 bytes; an escaped byte takes at most six.
         var texts = hook.utf8.count + feedback.sessionID.utf8.count + feedback.requestID.utf8.count
         if includesComment { texts += feedback.comment.utf8.count }
-        var line = JSONLine(bytesMax: 400 + 6 * texts)
+        return 400 + 6 * texts
+    }
+
+    /// Writes the line with its newline.
+    func put(_ feedback: FeedbackDraft, to line: inout JSONLine) {
         line.put("{\"time\":\"")
         line.put(time)
         switch event {
@@ -77,7 +81,7 @@ struct AuditRecord {
         line.put(quoted: hook)
         line.put(",\"call\":")
         line.put(Int64(call.number))
-        put(feedback, in: &line)
+        putFeedback(feedback, in: &line)
         putOutcome(in: &line)
         if let peer = call.peer {
             line.put(",\"pid\":")
@@ -86,10 +90,9 @@ struct AuditRecord {
             line.put(Int64(peer.uid))
         }
         line.put("}\n")
-        return line
     }
 
-    private func put(_ feedback: FeedbackDraft, in line: inout JSONLine) {
+    private func putFeedback(_ feedback: FeedbackDraft, in line: inout JSONLine) {
         line.put(",\"session_id\":")
         line.put(quoted: feedback.sessionID)
         if !feedback.requestID.isEmpty {

@@ -1,7 +1,7 @@
 internal import FeedbackModel
 internal import Glibc
 
-/// A line of JSON that is being written.
+/// A line of JSON that is being written, or several.
 struct JSONLine: ~Copyable {
     private let start: UnsafeMutableRawPointer
     private var count = 0

@@ -161,8 +161,10 @@ struct WriteTransaction: ~Copyable {
     }
 
     private mutating func storedTotal(ofSession session: Int64) throws -> Tally {
-        if totalSearch == nil { totalSearch = try CounterTables.totalSearch(db) }
-        return try CounterTables.total(ofSession: session, by: &totalSearch!)
+        var search = try totalSearch.take() ?? CounterTables.totalSearch(db)
+        let total = try CounterTables.total(ofSession: session, by: &search)
+        totalSearch = consume search
+        return total
     }
 
     private mutating func changeMetadata(

@@ -98,6 +98,23 @@ struct AuditHookTests {
         #expect(try lines().map { $0["comment_length"] as? Int } == [12, 5])
     }
 
+    @Test("an add that ends at once has the same lines", arguments: [false, true])
+    func endsAtOnce(isRequired: Bool) async throws {
+        let audit = try hook { $0.isRequired = isRequired }
+        let service = FeedbackService(store: MemoryStore(), hooks: [audit, try ValidationHook()])
+        let draft = FeedbackDraft(sessionID: "s", rating: .up, comment: "  c  ")
+        guard case .done(let added) = try service.beginAdd(draft) else {
+            Issue.record("the add waits")
+            return
+        }
+        let lines = try lines()
+        #expect(lines.map { $0["event"] as? String } == ["before", "after"])
+        #expect(lines.map { $0["comment_length"] as? Int } == [5, 1])
+        #expect(lines.map { $0["rating"] as? String } == ["up", "up"])
+        #expect(lines[0]["call"] as? Int == lines[1]["call"] as? Int)
+        #expect(lines[1]["feedback_id"] as? String == added.feedback.id?.description)
+    }
+
     @Test("a failure's line has what came to the hook, whatever became of it further in")
     func changedBeforeFailure() async throws {
         let hooks = [try hook(), try ValidationHook()] as [any FeedbackHook]

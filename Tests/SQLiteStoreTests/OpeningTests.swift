@@ -175,7 +175,8 @@ struct OpeningTests {
         await store.close()
     }
 
-    @Test func alerts_of_a_former_version_keep_their_ids_which_are_never_given_again() async throws {
+    @Test func alerts_of_a_former_version_keep_their_ids_which_are_never_given_again() async throws
+    {
         let path = directory.file()
         let old = try DatabasePool(path: path)
         try await old.writeWithoutTransaction { db in
