@@ -18,9 +18,10 @@ MONGODB_PACKAGES = python3-venv unzip libcurl4
 
 # Statically linked against Swift's own libraries: smaller in memory, and the binary runs on machines
 # without a Swift toolchain. lld, since the default linker warns about Foundation's own code. The
-# tests' debug build checks exclusive access; here the checks would take 8 % of a call.
+# tests' debug build checks exclusive access; here the checks would take 8 % of a call. Optimising
+# across modules saves 5 % of one at full load.
 RELEASE = -c release --static-swift-stdlib -Xswiftc -use-ld=lld \
-	-Xswiftc -enforce-exclusivity=unchecked
+	-Xswiftc -enforce-exclusivity=unchecked -Xswiftc -cross-module-optimization
 
 .PHONY: run test build bench lint clean
 
