@@ -30,7 +30,7 @@ public struct MethodCodec<Request: Sendable, Response: Sendable>: Sendable {
         self.buildRequest = { value, arena in
             let message = try arena.make(request)
             try buildRequest(value, &message.pointee, arena)
-            return ProtoMessage(message)
+            return ProtoMessage(message, builtIn: arena)
         }
         self.readRequest = { bytes, arena in
             try readRequest(try arena.unpack(bytes, as: request).pointee)
@@ -38,7 +38,7 @@ public struct MethodCodec<Request: Sendable, Response: Sendable>: Sendable {
         self.buildResponse = { value, arena in
             let message = try arena.make(response)
             try buildResponse(value, &message.pointee, arena)
-            return ProtoMessage(message)
+            return ProtoMessage(message, builtIn: arena)
         }
         self.readResponse = { bytes, arena in
             try readResponse(try arena.unpack(bytes, as: response).pointee)

@@ -9,6 +9,12 @@ public final class ProtoArena {
     /// The first block is kept across resets: most messages need no other.
     private static let firstBlockBytesMax = 16 * 1024
     private static let alignment = 16
+    /// Shared, and never written to.
+    private nonisolated(unsafe) static let emptyText: UnsafeMutablePointer<CChar> = {
+        let text = UnsafeMutablePointer<CChar>.allocate(capacity: 1)
+        text.initialize(to: 0)
+        return text
+    }()
 
     /// How many bytes it gives out at most between two resets.
     public let bytesMax: Int
@@ -75,6 +81,22 @@ public final class ProtoArena {
         return next
     }
 
+    /// Memory for all that has been built to be packed in; nil if that is much.
+    ///
+    /// No part of a message packs to more than three times the memory that it was given: a field of 4
+    /// bytes to 12 at most (an enum's tag and a negative value), one of 8 to as many, a text or a
+    /// message to 7 besides what it points to. (Tags of our messages take two bytes at most.)
+    func roomToPack() -> UnsafeMutableBufferPointer<UInt8>? {
+        let count = 3 * (next - firstBlock)
+        guard furtherBlocks.isEmpty, count <= end - next, let start = allocate(count) else {
+            return nil
+        }
+        return UnsafeMutableBufferPointer(
+            start: start.assumingMemoryBound(to: UInt8.self),
+            count: count
+        )
+    }
+
     private func addBlock(holding size: Int) -> Bool {
         // As large as all before it, so that there are few, but not beyond the cap.
         let room = bytesMax - blockBytesTotal
@@ -129,6 +151,7 @@ public final class ProtoArena {
 
     /// The text as a C string, up to its NUL character if it has one.
     public func string(_ text: String) throws(ProtoError) -> UnsafeMutablePointer<CChar> {
+        if text.isEmpty { return Self.emptyText }
         var text = text
         let count = text.utf8.count
         let copy = try allocate(of: CChar.self, count: count + 1)

@@ -22,18 +22,41 @@ public struct ProtoType<Message>: @unchecked Sendable {
 /// A message that is ready to be packed; valid as long as its arena is not reset.
 public struct ProtoMessage {
     private let base: UnsafePointer<ProtobufCMessage>
+    /// Where it lies packed; nil if it is yet to be.
+    private let packed: UnsafeRawPointer?
     /// How many bytes it packs to.
     public let packedSize: Int
 
     /// Refers to a generated message; every such begins with a `ProtobufCMessage`.
     public init<Message>(_ message: UnsafeMutablePointer<Message>) {
         base = UnsafeRawPointer(message).assumingMemoryBound(to: ProtobufCMessage.self)
+        packed = nil
         packedSize = protobuf_c_message_get_packed_size(base)
+    }
+
+    /// Refers to a generated message that has been built in the arena with all its parts, each of
+    /// which stands in it once.
+    ///
+    /// A small one is packed at once, beside it: asking for its size would take as long.
+    public init<Message>(_ message: UnsafeMutablePointer<Message>, builtIn arena: ProtoArena) {
+        base = UnsafeRawPointer(message).assumingMemoryBound(to: ProtobufCMessage.self)
+        if let room = arena.roomToPack() {
+            assert(protobuf_c_message_get_packed_size(base) <= room.count, "not built in the arena")
+            packed = UnsafeRawPointer(room.baseAddress)
+            packedSize = protobuf_c_message_pack(base, room.baseAddress)
+        } else {
+            packed = nil
+            packedSize = protobuf_c_message_get_packed_size(base)
+        }
     }
 
     /// Writes ``packedSize`` bytes.
     public func pack(to start: UnsafeMutableRawPointer) {
-        protobuf_c_message_pack(base, start.assumingMemoryBound(to: UInt8.self))
+        if let packed {
+            start.copyMemory(from: packed, byteCount: packedSize)
+        } else {
+            protobuf_c_message_pack(base, start.assumingMemoryBound(to: UInt8.self))
+        }
     }
 }
 
