@@ -12,7 +12,7 @@ CLIENT_PACKAGES = cmake libprotobuf-dev librust-ttrpc-dev protobuf-compiler pyth
 # What the benchmark's peers are built from (Tests/Benchmarks/build-peers.sh), and its own tools.
 BENCH_PACKAGES = $(BUILD_PACKAGES) gcc g++ protobuf-compiler protobuf-compiler-grpc libprotobuf-dev \
 	libgrpc++-dev golang-go golang-github-containerd-ttrpc-dev gogottrpc strace sqlite3 \
-	util-linux $(MONGODB_PACKAGES)
+	util-linux linux-perf libc6-dbg $(MONGODB_PACKAGES)
 # What Tests/support/install-mongodb.sh needs, and the mongod that it brings.
 MONGODB_PACKAGES = python3-venv unzip libcurl4
 

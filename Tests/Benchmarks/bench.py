@@ -17,6 +17,7 @@ from footprint import footprint
 from hooks import alert_storm, hooks
 from measure import Section, Settings
 from mongodb import mongodb
+from profiles import profiles
 from programs import WORK, Failed, LeftOut
 from python_client import python_client
 from scale import scale
@@ -36,14 +37,17 @@ SECTIONS: list[Callable[[Settings], Section]] = [
     mongodb,
     python_client,
     counts,
+    profiles,
 ]
+#: What the quick form has no time for, unless it is asked for by name.
+NOT_QUICK = {"profiles"}
 
 
 def main() -> int:
     arguments = _arguments()
     settings = Settings.of(arguments.quick)
     load_before = machine.load_average()
-    wanted = arguments.only or [measure.__name__ for measure in SECTIONS]
+    wanted = arguments.only or _all(arguments.quick)
     sections = []
     for measure in SECTIONS:
         if measure.__name__ in wanted:
@@ -63,6 +67,12 @@ def main() -> int:
         print(f"over its threshold: {result.what}: {result.ours.median:.3g}, at most {limit:g}")
     has_failed = any(section.left_out.startswith(FAILURE) for section in sections)
     return 1 if over or has_failed else 0
+
+
+def _all(quick: bool) -> list[str]:
+    """The names of the parts that are measured if none is named."""
+    names = [measure.__name__ for measure in SECTIONS]
+    return [name for name in names if not (quick and name in NOT_QUICK)]
 
 
 def _measured(measure: Callable[[Settings], Section], settings: Settings) -> Section:

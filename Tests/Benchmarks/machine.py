@@ -27,6 +27,7 @@ def describe() -> dict[str, str]:
         "libgrpc++": _output("pkg-config", "--modversion", "grpc++"),
         "sqlite": _output("sqlite3", "--version").split(" ")[0],
         "libmongoc": _output("pkg-config", "--modversion", "libmongoc-1.0"),
+        "perf": _output("perf", "--version").removeprefix("perf version "),
         "mongod": _output("mongod", "--version").removeprefix("db version v"),
     }
 

@@ -124,6 +124,35 @@ class Result:
         return self.limit.allows((self.ratio or self.ours).median)
 
 
+@dataclass(frozen=True)
+class Share:
+    """A part of a call's time."""
+
+    name: str
+    #: 1 is all of it.
+    share: float
+    us: float
+    #: Of a function: whose it is.
+    place: str = ""
+
+
+@dataclass
+class Profile:
+    """Where a server's processor time went while it was under a load."""
+
+    name: str
+    #: Per call, measured without the profiler; all shares are of it.
+    cpu_us: float
+    samples: int
+    #: How many processors each program kept busy.
+    processors: dict[str, float]
+    #: All of the time, and the functions that took most of it.
+    places: list[Share]
+    functions: list[Share]
+    #: What happens one after the other, in medians, if that was watched too.
+    steps: list[Share] = field(default_factory=list)
+
+
 @dataclass
 class Section:
     """A part of the benchmark: its results, and all samples by the name of what was measured."""
@@ -134,6 +163,7 @@ class Section:
     samples: dict[str, list[Sample]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     left_out: str = ""
+    profiles: list[Profile] = field(default_factory=list)
     #: Counts of calls are not for the table of goals.
     has_own_table: bool = False
 

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from dataset import scratch_folder
@@ -44,12 +45,21 @@ while not client.admin.command("hello")["isWritablePrimary"]:
 """
 
 
+@dataclass(frozen=True)
+class Mongod:
+    """A running mongod."""
+
+    uri: str
+    pid: int
+
+
 def mongodb(settings: Settings) -> Section:
     """Adds to MongoDB."""
     section = Section("mongodb", "MongoDB, a replica set of one member on this machine")
     if "mongodb://" not in run([program("feedbackd"), "--help"]):
         raise LeftOut("this build of feedbackd has no MongoDB store")
-    with replica_set() as uri:
+    with replica_set() as mongod:
+        uri = mongod.uri
         loop = [program("mongoc-loop"), "--uri", uri]
         many = f"{BATCH} adds in flight"
         contenders = {
@@ -91,7 +101,7 @@ def run_loop(command: list[str], settings: Settings) -> Sample:
 
 
 @contextmanager
-def replica_set() -> Iterator[str]:
+def replica_set() -> Iterator[Mongod]:
     """A mongod of our own, for the length of a `with` block."""
     mongod = shutil.which("mongod") or str(MONGOD)
     if not Path(mongod).exists() or not PYTHON.exists():
@@ -109,7 +119,8 @@ def replica_set() -> Iterator[str]:
         try:
             _wait_until_it_listens(process, int(port))
             run([str(PYTHON), "-c", MAKE_REPLICA_SET, port])
-            yield f"mongodb://127.0.0.1:{port}/feedbackd_bench?replicaSet=bench"
+            uri = f"mongodb://127.0.0.1:{port}/feedbackd_bench?replicaSet=bench"
+            yield Mongod(uri, process.pid)
         finally:
             process.terminate()
             process.wait()

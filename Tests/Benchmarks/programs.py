@@ -115,8 +115,7 @@ class Running:
 
     def cpu_seconds(self) -> float:
         """The processor time of all its threads, ended ones too."""
-        # The clock of another process: see clock_getcpuclockid(3) and the kernel's CPUCLOCK_SCHED.
-        return time.clock_gettime((~self.pid << 3) | 2)
+        return cpu_seconds(self.pid)
 
     def voluntary_switches(self) -> dict[str, int]:
         """How often each of its threads has given up the processor to wait for something."""
@@ -180,6 +179,12 @@ def run_json(command: Sequence[str], cpu: int | None = None) -> dict[str, Any]:
         name = Path(command[0]).name
         raise Failed(f"{name}: {report['calls']} calls, {report['errors']} failed {codes}")
     return report
+
+
+def cpu_seconds(pid: int) -> float:
+    """The processor time of a process, with that of its threads that have ended."""
+    # The clock of another process: see clock_getcpuclockid(3) and the kernel's CPUCLOCK_SCHED.
+    return time.clock_gettime((~pid << 3) | 2)
 
 
 def connect(path: str) -> socket.socket:

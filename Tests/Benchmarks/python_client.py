@@ -40,9 +40,9 @@ def python_client(settings: Settings) -> Section:
     if not settings.quick:
         section.compare("", "Python add, memory, p50", P50, MEMORY, SOCKETS)
 
-    with scratch_folder() as folder, replica_set() as uri:
+    with scratch_folder() as folder, replica_set() as mongod:
         # Enough that no document grows large, and soon made.
-        loop = [str(PYMONGO_PYTHON), str(PYMONGO_LOOP), "--uri", uri, "--sessions", "1000"]
+        loop = [str(PYMONGO_PYTHON), str(PYMONGO_LOOP), "--uri", mongod.uri, "--sessions", "1000"]
         section.samples |= in_turn(
             {
                 SQLITE: lambda: _load(

@@ -13,11 +13,16 @@ from measure import (
     RATE,
     WAITS,
     Metric,
+    Profile,
     Result,
     Sample,
     Section,
+    Share,
     Spread,
 )
+
+#: Places with less of the time are told of together.
+LEAST_SHARE = 0.005
 
 
 def markdown(machine: dict[str, str], sections: list[Section], quick: bool) -> str:
@@ -34,6 +39,7 @@ def markdown(machine: dict[str, str], sections: list[Section], quick: bool) -> s
             parts.append(_table(section.results))
         if section.samples:
             parts.append(_samples_table(section.samples))
+        parts += [_profile(profile) for profile in section.profiles]
         if parts:
             lines += [f"## {section.title}", ""]
         for part in parts:
@@ -102,6 +108,43 @@ def _samples_table(samples: dict[str, list[Sample]]) -> list[str]:
         cells += [_median(runs, metric) if has_usage else "" for metric in usage]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
+
+
+def _profile(profile: Profile) -> list[str]:
+    """Where the time went, in tables."""
+    busy = ", ".join(f"{name} {count:.2f}" for name, count in profile.processors.items())
+    kernel = sum(part.share for part in profile.places if part.name.startswith("kernel: "))
+    large = [part for part in profile.places if part.share >= LEAST_SHARE]
+    small = [part for part in profile.places if part.share < LEAST_SHARE]
+    lines = [
+        f"### {profile.name}",
+        "",
+        f"Processors that were kept busy: {busy}. In the kernel: {kernel:.0%} of the server's time."
+        f" {profile.samples:,} samples.",
+        "",
+        "| place | share | µs per call |",
+        "|---|---:|---:|",
+        *map(_share_line, large),
+        *map(_share_line, [_sum(f"{len(small)} others", small)] if small else []),
+        _share_line(_sum("all", profile.places)),
+        "",
+        "| function | place | share | µs per call |",
+        "|---|---|---:|---:|",
+        *map(_share_line, profile.functions),
+    ]
+    if profile.steps:
+        lines += ["", "| step, medians | share of the time | µs |", "|---|---:|---:|"]
+        lines += [_share_line(step) for step in profile.steps]
+    return lines
+
+
+def _sum(name: str, parts: list[Share]) -> Share:
+    return Share(name, sum(part.share for part in parts), sum(part.us for part in parts))
+
+
+def _share_line(part: Share) -> str:
+    cells = [f"`{part.name}`", part.place] if part.place else [part.name]
+    return f"| {' | '.join(cells)} | {part.share:.1%} | {part.us:.3g} |"
 
 
 def _median(runs: list[Sample], metric: Metric) -> str:

@@ -1,0 +1,133 @@
+"""Where the daemon's processor time goes in the situations whose goals are hard to reach."""
+
+from collections.abc import Sequence
+
+import perf
+from dataset import SMALL, Shape, copy, scratch_folder
+from durable import new_file
+from hooks import SHAPE, STORM, hooked
+from measure import RATE, Section, Settings, grpc_load, last_cpu, ttrpc_load
+from mongodb import SESSIONS, replica_set
+from profiling import BATCHES, ONE_ADD, Way, profiled, steps
+from programs import LeftOut, Running, feedbackd, peer
+from scale import QUICK_ROWS
+
+NOTE = (
+    "Linux's perf takes samples of all processors at a fixed rate (cpu-clock); here are those in"
+    " which the server ran. The times are their shares of the processor time per call in the table,"
+    " which was measured right before, without perf. What the kernel does with interrupts off is"
+    " counted for the function that lets them in again, such as `_raw_spin_unlock_irqrestore`, and"
+    " a switch of threads, in `finish_task_switch`, for the thread that it goes to. Generic code"
+    " of Swift's library counts as the library's, also where it was compiled for a type of the"
+    " daemon's."
+)
+STEPS_LEFT_OUT = "the steps are left out, since the kernel does not tell of these system calls."
+#: Longer than the others, since there are fewer calls to take samples of.
+LOW_LOAD_TIMES = 4
+
+
+def profiles(settings: Settings) -> Section:
+    """Where the daemon's processor time goes."""
+    section = Section("profiles", "Where the daemon's processor time goes")
+    perf.require()
+    section.notes.append(NOTE)
+    for measure in (_memory, _sqlite, _scale, _hooks, _storm, _grpc, _mongodb):
+        try:
+            measure(section, settings)
+        except LeftOut as reason:
+            section.notes.append(f"Left out: {reason}.")
+    return section
+
+
+def _memory(section: Section, settings: Settings) -> None:
+    """Goals 1, with what a bare echo takes, 2 and 6."""
+    cpu = last_cpu()
+    with Running(feedbackd(), cpu) as running:
+        load = ttrpc_load(running.socket, 1, 1)
+        _add(section, "one call, memory, on one core", running, load, settings, cpu=cpu)
+    with Running(peer("echo-c"), cpu) as running:
+        load = ttrpc_load(running.socket, 1, 1)
+        _add(section, "one call, bare echo, on one core", running, load, settings, cpu=cpu)
+    with Running(feedbackd()) as running:
+        load = ttrpc_load(running.socket, 1, 64)
+        _add(section, "1 x 64, memory", running, load, settings)
+    with Running(feedbackd()) as running:
+        load = ttrpc_load(running.socket, 8, 8)
+        _add(section, "8 x 8, memory", running, load, settings)
+        rate = RATE.of(section.samples["8 x 8, memory"][0]) / 100
+        slow = [*load, "--rate", str(rate)]
+        seconds = settings.seconds * LOW_LOAD_TIMES
+        _add(section, "8 x 8, memory, 1 % load", running, slow, settings, seconds=seconds)
+
+
+def _sqlite(section: Section, settings: Settings) -> None:
+    """Goal 3."""
+    with scratch_folder() as folder:
+        with Running(feedbackd(f"sqlite:{new_file(folder)}")) as running:
+            load = ttrpc_load(running.socket, 1, 1)
+            _add(section, "one add, SQLite", running, load, settings, way=ONE_ADD)
+        with Running(feedbackd(f"sqlite:{new_file(folder)}")) as running:
+            load = ttrpc_load(running.socket, 8, 8)
+            _add(section, "8 x 8 adds, SQLite", running, load, settings, way=BATCHES)
+
+
+def _scale(section: Section, settings: Settings) -> None:
+    """Goal 4, with fewer rows, which are soon there."""
+    with copy(Shape(QUICK_ROWS)) as path, Running(feedbackd(f"sqlite:{path}")) as running:
+        load = ttrpc_load(running.socket, 8, 8, "--sessions", str(SMALL.sessions))
+        name = f"8 x 8 adds, SQLite, {QUICK_ROWS:,} rows"
+        _add(section, name, running, load, settings, way=BATCHES)
+
+
+def _hooks(section: Section, settings: Settings) -> None:
+    with hooked() as server, Running(server) as running:
+        load = ttrpc_load(running.socket, *SHAPE)
+        _add(section, "8 x 8, memory, metrics, four hooks", running, load, settings)
+
+
+def _storm(section: Section, settings: Settings) -> None:
+    with scratch_folder() as folder:
+        config = folder / "hooks.yaml"
+        config.write_text(STORM)
+        store = f"sqlite:{new_file(folder)}"
+        with Running(feedbackd(store, options=["--config", str(config)])) as running:
+            load = ttrpc_load(running.socket, *SHAPE)
+            name = "8 x 8 adds, SQLite, alert storm"
+            _add(section, name, running, load, settings, way=BATCHES)
+
+
+def _grpc(section: Section, settings: Settings) -> None:
+    with Running(feedbackd()) as running:
+        load = grpc_load(running.socket, 8, 8)
+        _add(section, "8 x 8, memory, gRPC", running, load, settings)
+
+
+def _mongodb(section: Section, settings: Settings) -> None:
+    with replica_set() as mongod, Running(feedbackd(mongod.uri)) as running:
+        load = ttrpc_load(running.socket, 8, 8, "--sessions", str(SESSIONS))
+        others = {"mongod": mongod.pid}
+        _add(section, "8 x 8 adds, MongoDB", running, load, settings, others=others)
+
+
+def _add(
+    section: Section,
+    name: str,
+    running: Running,
+    load: Sequence[str],
+    settings: Settings,
+    *,
+    cpu: int | None = None,
+    seconds: float | None = None,
+    others: dict[str, int] | None = None,
+    way: Way | None = None,
+) -> None:
+    """Adds a profile, with the steps of the way if there is one."""
+    sample, profile = profiled(
+        name, running, load, settings, cpu=cpu, seconds=seconds, others=others
+    )
+    if way is not None:
+        profile.steps = steps(running, load, way, settings)
+        if not profile.steps:
+            section.notes.append(f"{name}: {STEPS_LEFT_OUT}")
+    section.samples[name] = [sample]
+    section.profiles.append(profile)

@@ -1,0 +1,121 @@
+"""A profile of a running server: samples of where its processor time goes, added up."""
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import perf
+from measure import CPU, LOAD_CPU, RATE, Profile, Sample, Settings, Share, under_load
+from perf import Event, Stack
+from places import demangled, places, title
+from programs import LeftOut, Running, cpu_seconds, program
+
+FUNCTIONS = 10
+TITLE_LENGTH = 80
+
+RECEIVED, SYNCING, SYNCED = (
+    "syscalls:sys_exit_recvfrom",
+    "syscalls:sys_enter_fdatasync",
+    "syscalls:sys_exit_fdatasync",
+)
+#: What happens again and again: each event, and what is between it and the next one.
+Way = dict[str, str]
+#: Of an add that is alone, and of the batches when there are many.
+ONE_ADD: Way = {
+    RECEIVED: "received, until the writer has it and locks the file",
+    "syscalls:sys_enter_fcntl": "the transaction, until all is written",
+    SYNCING: "fdatasync",
+    SYNCED: "synced, until the answer is sent",
+    "syscalls:sys_enter_sendto": "the answer's way, the caller, and the next add's way",
+}
+BATCHES: Way = {
+    SYNCING: "fdatasync of a batch",
+    SYNCED: "its answers, and the next batch, until that is written",
+}
+#: Not the attempts that find nothing to receive.
+CONDITIONS = {RECEIVED: "ret > 0"}
+
+
+def profiled(
+    name: str,
+    running: Running,
+    load: Sequence[str],
+    settings: Settings,
+    *,
+    cpu: int | None = None,
+    seconds: float | None = None,
+    others: dict[str, int] | None = None,
+) -> tuple[Sample, Profile]:
+    """Loads a server, first for itself and then watched by perf.
+
+    The others are processes, by what they are called, that work for it too.
+    """
+    sample = under_load(running, load, settings, cpu, seconds)
+    seconds = seconds or settings.seconds
+    rate = RATE.of(sample) / 1e6
+    server = Path(running.server.command[0]).name
+    processors = {server: CPU.of(sample) * rate, "the load": LOAD_CPU.of(sample) * rate}
+    before = {other: cpu_seconds(pid) for other, pid in (others or {}).items()}
+    command = [*load, "--warmup", "0", "--duration", str(seconds)]
+    report, stacks = perf.sampled(running.pid, command, cpu)
+    if not stacks:
+        raise LeftOut(f"perf saw nothing of {name}")
+    for other, pid in (others or {}).items():
+        per_call = (cpu_seconds(pid) - before[other]) / report["calls"]
+        processors[other] = per_call * RATE.of(sample)
+    return sample, _profile(name, CPU.of(sample), processors, stacks)
+
+
+def steps(running: Running, load: Sequence[str], way: Way, settings: Settings) -> list[Share]:
+    """The median of each step of the way; none if the kernel does not tell of its events."""
+    moments = list(way)
+    if not perf.can_trace(moments):
+        return []
+    command = [*load, "--warmup", "0", "--duration", str(settings.seconds / 2)]
+    _, events = perf.traced(running.pid, command, moments, CONDITIONS)
+    rounds = _rounds(events, moments)
+    return [
+        Share(
+            step,
+            statistics.median(times[index] / sum(times) for times in rounds),
+            statistics.median(times[index] for times in rounds),
+        )
+        for index, step in enumerate(way.values())
+        if rounds
+    ]
+
+
+def _profile(
+    name: str, cpu_us: float, processors: dict[str, float], stacks: list[Stack]
+) -> Profile:
+    """Adds the samples up by place and by function, the most first."""
+    where = places(stacks, str(Path(program("feedbackd")).resolve()))
+    leaves = [stack[0] for stack in stacks]
+    names = demangled({leaf.symbol for leaf in leaves}, "--simplified", "--compact")
+    titles = [title(leaf, names)[:TITLE_LENGTH] for leaf in leaves]
+    functions = Counter(zip(titles, where, strict=True)).most_common(FUNCTIONS)
+    share, us = 1 / len(stacks), cpu_us / len(stacks)
+    return Profile(
+        name,
+        cpu_us,
+        len(stacks),
+        processors,
+        [Share(place, n * share, n * us) for place, n in Counter(where).most_common()],
+        [Share(function, n * share, n * us, place) for (function, place), n in functions],
+    )
+
+
+def _rounds(events: list[Event], moments: list[str]) -> list[list[float]]:
+    """The times of each round's steps; it is left out unless its events come in their order."""
+    rounds: list[list[float]] = []
+    times: list[float] = []
+    for event in events:
+        if event.name == moments[0]:
+            if len(times) == len(moments):
+                rounds.append([end - begin for begin, end in pairwise([*times, event.at_us])])
+            times = [event.at_us]
+        elif 0 < len(times) < len(moments) and event.name == moments[len(times)]:
+            times.append(event.at_us)
+    return rounds
