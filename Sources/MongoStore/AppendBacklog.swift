@@ -12,14 +12,18 @@ struct AppendBacklog<Element: Sendable>: Sendable {
 
     /// Elements that are written together.
     struct Batch: Sendable {
+        fileprivate let number: Int
         fileprivate(set) var elements: [Element] = []
-        fileprivate var sessions: Set<ExactText> = []
+        /// Each once.
+        fileprivate var sessions: [ExactText] = []
     }
 
     private let batchLengthMax: Int
     private var waiting: [Entry] = []
-    private var busySessions: Set<ExactText> = []
+    /// The sessions that are being written to, with the batches that do so.
+    private var busySessions: [ExactText: Int] = [:]
     private var underWayCount = 0
+    private var batchCount = 0
 
     init(batchLengthMax: Int) {
         self.batchLengthMax = batchLengthMax
@@ -31,7 +35,7 @@ struct AppendBacklog<Element: Sendable>: Sendable {
         waiting.append(Entry(session: session, element: element))
     }
 
-    func isBusy(_ session: ExactText) -> Bool { busySessions.contains(session) }
+    func isBusy(_ session: ExactText) -> Bool { busySessions[session] != nil }
 
     /// Whether one more batch is worth its own cost now.
     ///
@@ -42,26 +46,33 @@ struct AppendBacklog<Element: Sendable>: Sendable {
     /// Takes what is to be written now, in order; nil if there is nothing, or not enough.
     mutating func takeBatch() -> Batch? {
         if !isWorthABatch { return nil }
-        var batch = Batch()
+        batchCount += 1
+        var batch = Batch(number: batchCount)
         var rest: [Entry] = []
         for entry in waiting {
-            if batch.elements.count < batchLengthMax, !isBusy(entry.session) {
+            if batch.elements.count < batchLengthMax, claim(entry.session, for: &batch) {
                 batch.elements.append(entry.element)
-                batch.sessions.insert(entry.session)
             } else {
                 rest.append(entry)
             }
         }
         if batch.elements.isEmpty { return nil }
         waiting = rest
-        busySessions.formUnion(batch.sessions)
         underWayCount += batch.elements.count
         return batch
     }
 
     /// Notes that a batch is written.
     mutating func finish(_ batch: Batch) {
-        busySessions.subtract(batch.sessions)
+        for session in batch.sessions { busySessions[session] = nil }
         underWayCount -= batch.elements.count
+    }
+
+    /// Keeps other batches from the session; false if one of them writes to it.
+    private mutating func claim(_ session: ExactText, for batch: inout Batch) -> Bool {
+        if let number = busySessions[session] { return number == batch.number }
+        busySessions[session] = batch.number
+        batch.sessions.append(session)
+        return true
     }
 }

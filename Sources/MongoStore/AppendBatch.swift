@@ -33,6 +33,11 @@ struct AppendBatch {
         let missingSession: MissingSessionPolicy
     }
 
+    private struct RequestKey: Hashable {
+        let group: GroupKey
+        let requestID: ExactText
+    }
+
     private let appends: [Append]
     private let sessions: SessionCollection
     private let bulkBytesMax: Int
@@ -89,16 +94,19 @@ struct AppendBatch {
         let groupBytesMax = bulkBytesMax - Self.commandBytes
         var groups: [Group] = []
         var places: [GroupKey: Int] = [:]
-        var first: [GroupKey: [ExactText: Int]] = [:]
+        var first: [RequestKey: Int] = [:]
+        places.reserveCapacity(appends.count)
+        first.reserveCapacity(appends.count)
         for (index, append) in appends.enumerated() {
             let session = ExactText(append.feedback.sessionID)
             let key = GroupKey(session: session, missingSession: append.missingSession)
             let requestID = ExactText(FeedbackDocument.requestID(of: append.feedback))
-            if let original = first[key]?[requestID] {
+            let request = RequestKey(group: key, requestID: requestID)
+            if let original = first[request] {
                 repeats.append((index, original))
                 continue
             }
-            first[key, default: [:]][requestID] = index
+            first[request] = index
             let bytes = FeedbackDocument.bytes(of: append.feedback)
             if let place = places[key], groups[place].bytes + bytes <= groupBytesMax {
                 groups[place].members.append(index)
@@ -196,17 +204,16 @@ struct AppendBatch {
 
     private func send(_ groups: [Group], to collection: Collection) throws -> BulkWrite.Reply {
         let bulk = BulkWrite(on: collection)
+        var statement = AppendStatement()
         for group in groups {
-            let statement = AppendStatement(
+            let makesSession = group.missingSession == .create
+            statement.write(
+                group.members,
+                of: appends,
                 session: group.session.text,
-                feedbacks: group.members.map { appends[$0].feedback },
-                makesSession: group.missingSession == .create
+                makesSession: makesSession
             )
-            try bulk.update(
-                statement.filter,
-                statement.pipeline,
-                upsert: statement.makesSession
-            )
+            try bulk.update(statement.filter, statement.pipeline, upsert: makesSession)
         }
         return bulk.execute()
     }

@@ -16,6 +16,8 @@ enum BSON: Sendable {
     case null
     case int32(Int32)
     case int64(Int64)
+    /// A value that a ``BSONTemplate`` gets when it is written; with a number by which to know it.
+    case blank(Kind, Int)
     /// A kind that no document of ours has; only read.
     case other
 }

@@ -68,19 +68,16 @@ final class BulkWrite {
     deinit { mongoc_bulk_operation_destroy(bulk) }
 
     /// Adds an update of the one document that the filter finds, or makes it under `upsert`.
-    func update(_ filter: BSONDocument, _ pipeline: [BSON], upsert: Bool) throws {
+    func update(_ filter: BSONWriter, _ pipeline: BSONWriter, upsert: Bool) throws {
         var error = bson_error_t()
-        let options: BSONDocument = ["upsert": .bool(upsert), "validate": false]
-        let update = BSONDocument(
-            pipeline.enumerated().map { (key: String($0), value: $1) }
-        )
+        let options = upsert ? Self.upsertOptions : Self.updateOptions
         let isValid = filter.withPointer { filter in
-            update.withPointer { update in
+            pipeline.withPointer { pipeline in
                 options.withPointer { options in
                     mongoc_bulk_operation_update_one_with_opts(
                         bulk,
                         filter,
-                        update,
+                        pipeline,
                         options,
                         &error
                     )
@@ -89,6 +86,9 @@ final class BulkWrite {
         }
         if !isValid { throw MongoFailure(error) }
     }
+
+    private static let upsertOptions = BSONWriter(["upsert": true, "validate": false])
+    private static let updateOptions = BSONWriter(["upsert": false, "validate": false])
 
     /// Sends the updates and waits until a majority of the servers has them in their journals.
     func execute() -> Reply {

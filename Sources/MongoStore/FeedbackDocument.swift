@@ -8,11 +8,10 @@ import FeedbackModel
 /// add without a request_id is stored with its feedback_id as such.
 enum FeedbackDocument {
     /// What a session that a write makes has besides `_id`, `feedbacks` and `updated_at`.
-    static func newSession(_ sessionID: String, at time: Timestamp) -> BSONDocument {
+    static func newSession(_ sessionID: BSON, at time: BSON) -> BSONDocument {
         [
-            "session_id": .string(sessionID), "session_type": "AGENT", "agents": [:],
-            "metadata": [:], "guardrail_events": [], "application_name": nil,
-            "created_at": .date(time.millisecondsSinceEpoch),
+            "session_id": sessionID, "session_type": "AGENT", "agents": [:], "metadata": [:],
+            "guardrail_events": [], "application_name": nil, "created_at": time,
         ]
     }
 
@@ -22,31 +21,42 @@ enum FeedbackDocument {
             ? feedback.id?.description ?? "" : feedback.draft.requestID
     }
 
-    static func element(_ feedback: Feedback) -> BSONDocument {
+    /// Writes the element, a document, where its value belongs.
+    static func write(_ feedback: Feedback, to writer: inout BSONWriter) {
         let draft = feedback.draft
-        var element: BSONDocument = [
-            "rating": rating(draft.rating),
-            "comment": .string(draft.comment),
-            "created_at": .date(feedback.createdAt.millisecondsSinceEpoch),
-            "feedback_id": .string(feedback.id?.description ?? ""),
-            "request_id": .string(requestID(of: feedback)),
-        ]
-        if feedback.updatedAt != feedback.createdAt {
-            element["updated_at"] = .date(feedback.updatedAt.millisecondsSinceEpoch)
+        writer.writeMeasured { element in
+            switch draft.rating {
+            case .up: element.write("up", "rating")
+            case .down: element.write("down", "rating")
+            case .none: element.begin(.null, "rating")
+            }
+            element.write(draft.comment, "comment")
+            element.write(date: feedback.createdAt.millisecondsSinceEpoch, "created_at")
+            element.write(feedback.id?.description ?? "", "feedback_id")
+            element.write(requestID(of: feedback), "request_id")
+            if feedback.updatedAt != feedback.createdAt {
+                element.write(date: feedback.updatedAt.millisecondsSinceEpoch, "updated_at")
+            }
+            if !draft.messageID.isEmpty { element.write(draft.messageID, "message_id") }
+            if !draft.agentID.isEmpty { element.write(draft.agentID, "agent_id") }
+            if let author = draft.author { write(author, to: &element) }
+            if !draft.tags.isEmpty {
+                element.begin(.array, "tags")
+                element.writeMeasured { tags in
+                    for (index, tag) in draft.tags.enumerated() { tags.write(tag, "\(index)") }
+                }
+            }
+            if !draft.attributes.isEmpty {
+                element.begin(.document, "attributes")
+                element.writeMeasured { pairs in
+                    for (key, value) in draft.attributes { pairs.write(value, key) }
+                }
+            }
         }
-        if !draft.messageID.isEmpty { element["message_id"] = .string(draft.messageID) }
-        if !draft.agentID.isEmpty { element["agent_id"] = .string(draft.agentID) }
-        if let author = draft.author { element["author"] = .document(document(author)) }
-        if !draft.tags.isEmpty { element["tags"] = .array(draft.tags.map(BSON.string)) }
-        if !draft.attributes.isEmpty {
-            let pairs = draft.attributes.map { (key: $0, value: BSON.string($1)) }
-            element["attributes"] = .document(BSONDocument(pairs))
-        }
-        return element
     }
 
-    /// At most how many bytes a bulk write has of the feedback: those of ``element(_:)``, and of its
-    /// key a second time.
+    /// At most how many bytes a bulk write has of the feedback: those of ``write(_:to:)``, and of
+    /// its key a second time.
     static func bytes(of feedback: Feedback) -> Int {
         320 + 2 * requestID(of: feedback).utf8.count
             + feedback.draft.textBytes(perTag: 16, perAttribute: 16)
@@ -100,14 +110,6 @@ enum FeedbackDocument {
         value.date.map(Timestamp.init(clampingMilliseconds:))
     }
 
-    private static func rating(_ rating: Rating) -> BSON {
-        switch rating {
-        case .up: "up"
-        case .down: "down"
-        case .none: .null
-        }
-    }
-
     private static func rating(_ value: BSON) -> Rating {
         switch value.string {
         case "up": .up
@@ -120,11 +122,16 @@ enum FeedbackDocument {
         (.human, "human"), (.model, "model"), (.code, "code"),
     ]
 
-    private static func document(_ author: Author) -> BSONDocument {
-        let source = sourceNames.first { $0.0 == author.source }?.1
-        var document: BSONDocument = ["source": source.map(BSON.string) ?? .null]
-        if !author.id.isEmpty { document["id"] = .string(author.id) }
-        return document
+    private static func write(_ author: Author, to element: inout BSONWriter) {
+        element.begin(.document, "author")
+        element.writeMeasured { document in
+            if let source = sourceNames.first(where: { $0.0 == author.source })?.1 {
+                document.write(source, "source")
+            } else {
+                document.begin(.null, "source")
+            }
+            if !author.id.isEmpty { document.write(author.id, "id") }
+        }
     }
 
     private static func author(_ document: BSONDocument) -> Author {

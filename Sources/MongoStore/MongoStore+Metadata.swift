@@ -101,7 +101,10 @@ private struct MetadataCommand {
         var update: BSONDocument = ["$set": .document(set)]
         if !unset.fields.isEmpty { update["$unset"] = .document(unset) }
         if before == nil {
-            var session = FeedbackDocument.newSession(sessionID, at: now)
+            var session = FeedbackDocument.newSession(
+                .string(sessionID),
+                at: .date(now.millisecondsSinceEpoch)
+            )
             session.fields.removeAll { $0.key == "metadata" }
             session["feedbacks"] = []
             update["$setOnInsert"] = .document(session)
@@ -193,7 +196,7 @@ extension MetadataValue {
         case .objectID(let digits): self = .string(digits)
         case .array(let values): self = .list(values.compactMap(MetadataValue.init))
         case .document(let document): self = .object(Metadata(document))
-        case .other: return nil
+        case .blank, .other: return nil
         }
     }
 }

@@ -41,6 +41,35 @@ struct BSONTests {
         #expect(BSONWriter(copy).bytes == bytes)
     }
 
+    @Test func blanks_are_filled_in_wherever_they_are() {
+        let template = BSONTemplate([
+            "first": .blank(.string, 7), "list": [.blank(.array, 1), ["b": .blank(.date, 2)], 1],
+            "apart": ["a": [:]], "again": [[.blank(.string, 7)]], "last": .blank(.array, 1),
+        ])
+        var writer = BSONWriter()
+        for (text, list) in [("", []), ("text", ["a", "b"])] as [(String, [String])] {
+            writer.removeAll()
+            writer.write("before", "key")
+            let start = writer.bytes.count
+            template.write(to: &writer) { blank, writer in
+                switch blank {
+                case 7: writer.writeValue(text)
+                case 1:
+                    writer.writeMeasured { array in
+                        for (index, text) in list.enumerated() { array.write(text, "\(index)") }
+                    }
+                default: writer.writeValue(date: -2)
+                }
+            }
+            let value = BSON.array(list.map(BSON.string))
+            let document: BSONDocument = [
+                "first": .string(text), "list": [value, ["b": .date(-2)], 1],
+                "apart": ["a": [:]], "again": [[.string(text)]], "last": value,
+            ]
+            #expect(Array(writer.bytes[start...]) == BSONWriter(document).bytes)
+        }
+    }
+
     @Test func what_other_programs_write_is_passed_over() throws {
         // An ObjectId, binary, a timestamp, a regular expression, decimal128, code, then a number.
         let elements: [[UInt8]] = [
