@@ -116,9 +116,11 @@ def interrupt_calls(socket, start, code):
     acknowledged: that shows when each is repeated at leisure."""
     session = new_session("interrupted")
     ends = {grpc.StatusCode.OK: 0, code: 0}
+    index = 0
     with connect(socket) as channel:
         client = Client(channel)
-        for index in range(90):
+        # The client rounds timeouts up to a millisecond, in which nearly all calls end.
+        while index < 90 or (ends[code] == 0 and index < 5_000):
             request = fb.AddFeedbackRequest(
                 session_id=session, comment=f"comment {index}", request_id=f"request-{index}"
             )
@@ -131,8 +133,9 @@ def interrupt_calls(socket, start, code):
             if end == grpc.StatusCode.OK:
                 expect("replayed", True, again.replayed)
                 expect("feedback", call.result().feedback, again.feedback)
+            index += 1
         listed = client.list_feedbacks(fb.ListFeedbacksRequest(session_id=session))
-        expect("stored", 90, listed.total_size)
+        expect("stored", index, listed.total_size)
     expect(f"some end with {code}", True, ends[code] > 0)
 
 
