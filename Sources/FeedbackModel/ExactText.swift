@@ -30,6 +30,7 @@ package struct ExactText: Sendable, Hashable {
 
 extension String {
     /// Lends the bytes of the UTF-8 where they lie.
+    @inlinable
     package func withUTF8Bytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
         utf8.withContiguousStorageIfAvailable { body(UnsafeRawBufferPointer($0)) }
             ?? Array(utf8).withUnsafeBytes(body)
