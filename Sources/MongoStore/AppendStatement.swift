@@ -37,13 +37,7 @@ struct AppendStatement {
             case .time:
                 let time = members.lazy.map { appends[$0].feedback.createdAt }.max() ?? .now
                 writer.writeValue(date: time.millisecondsSinceEpoch)
-            case .requestIDs:
-                writer.writeMeasured { array in
-                    for (index, member) in members.enumerated() {
-                        let requestID = FeedbackDocument.requestID(of: appends[member].feedback)
-                        array.write(requestID, "\(index)")
-                    }
-                }
+            case .isKnown: Self.writeIsKnown(members, of: appends, to: &writer)
             case .elements:
                 writer.writeMeasured { array in
                     for (index, member) in members.enumerated() {
@@ -56,9 +50,28 @@ struct AppendStatement {
         }
     }
 
+    /// Writes the condition that one of the request_ids is there already.
+    private static func writeIsKnown(
+        _ members: [Int],
+        of appends: [Append],
+        to writer: inout BSONWriter
+    ) {
+        let requestIDs = members.lazy.map { FeedbackDocument.requestID(of: appends[$0].feedback) }
+        if members.count == 1 {
+            return oneIsKnownTemplate.write(to: &writer) { $1.writeValue(requestIDs[0]) }
+        }
+        someAreKnownTemplate.write(to: &writer) { _, writer in
+            writer.writeMeasured { array in
+                for (index, requestID) in requestIDs.enumerated() {
+                    array.write(requestID, "\(index)")
+                }
+            }
+        }
+    }
+
     /// What differs from one statement to the next.
     private enum Blank: Int {
-        case session, time, requestIDs, elements
+        case session, time, isKnown, elements
     }
 
     private static let makingTemplate = BSONTemplate(pipeline(makesSession: true))
@@ -67,14 +80,22 @@ struct AppendStatement {
     private static let session = BSON.blank(.string, Blank.session.rawValue)
     private static let time = BSON.blank(.date, Blank.time.rawValue)
 
-    private static func pipeline(makesSession: Bool) -> BSONDocument {
-        let requestIDs = BSON.blank(.array, Blank.requestIDs.rawValue)
-        let elements = BSON.blank(.array, Blank.elements.rawValue)
-        let known: BSON = [
-            "$setIntersection": [
-                ["$literal": requestIDs], ["$ifNull": ["$feedbacks.request_id", []]],
-            ]
+    private static let storedRequestIDs: BSON = ["$ifNull": ["$feedbacks.request_id", []]]
+
+    /// Mostly there is one, for which a server makes no sets.
+    private static let oneIsKnownTemplate = BSONTemplate([
+        "$in": [["$literal": .blank(.string, 0)], storedRequestIDs]
+    ])
+
+    private static let someAreKnownTemplate = BSONTemplate([
+        "$ne": [
+            ["$setIntersection": [["$literal": .blank(.array, 0)], storedRequestIDs]], [],
         ]
+    ])
+
+    private static func pipeline(makesSession: Bool) -> BSONDocument {
+        let isKnown = BSON.blank(.document, Blank.isKnown.rawValue)
+        let elements = BSON.blank(.array, Blank.elements.rawValue)
         let changes: BSON = [
             // Null, too, is how some programs write that there are none.
             "feedbacks": [
@@ -85,7 +106,7 @@ struct AppendStatement {
         ]
         let parts: [BSON] = (makesSession ? [skeleton] : []) + ["$$ROOT", changes]
         let changed: BSON = ["$mergeObjects": .array(parts)]
-        return ["0": ["$replaceWith": ["$cond": [["$eq": [known, []]], changed, "$$ROOT"]]]]
+        return ["0": ["$replaceWith": ["$cond": [isKnown, "$$ROOT", changed]]]]
     }
 
     /// What a document has that is being made, of which there is nothing but the filter's `_id`.

@@ -68,10 +68,10 @@ struct MongoFailure: Error, CustomStringConvertible {
     var isDocumentTooLarge: Bool { kind == .server && [10_334, 17_419, 17_420].contains(code) }
 
     /// Whether `feedbacks` is something that the update cannot work on: no array, as
-    /// `$concatArrays` and `$setIntersection` say.
+    /// `$concatArrays`, `$setIntersection` and `$in` say.
     var isOfNoArray: Bool { kind == .server && Self.noArrayCodes.contains(code) }
 
-    private static let noArrayCodes: Set<Int32> = [28_664, 17_047]
+    private static let noArrayCodes: Set<Int32> = [28_664, 17_047, 40_081]
 
     /// Whether a document with the same `_id` is there, though the filter did not find it.
     var isDuplicateKey: Bool { kind == .server && code == 11_000 }

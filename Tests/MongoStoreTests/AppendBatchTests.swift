@@ -148,6 +148,17 @@ struct AppendBatchTests {
         #expect(try !results[1].get().replayed)
     }
 
+    @Test(arguments: [5, ["request_id": "r"], ["a": 1]] as [BSON])
+    func several_to_a_session_whose_feedbacks_are_no_list_fail_alone(_ feedbacks: BSON) async throws
+    {
+        let sessions = try Sessions(await SharedServer.uri(), database: database)
+        try sessions.insert(["_id": "broken", "feedbacks": feedbacks])
+        let results = try await commit(
+            ["broken", "sound", "broken"].map { FeedbackDraft(sessionID: $0) }
+        )
+        #expect(results.map(code) == [.failedPrecondition, nil, .failedPrecondition])
+    }
+
     /// The request_id is there for the server, for which capitals are nothing else, and not for those
     /// who read exactly.
     @Test func what_stays_open_leaves_the_batch_and_ends_with_its_deadline() async throws {

@@ -87,10 +87,13 @@ struct StatementTests {
         makesSession: Bool
     ) -> BSONDocument {
         let time = BSON.date(feedbacks.map(\.createdAt.millisecondsSinceEpoch).max() ?? 0)
-        let requestIDs = BSON.array(feedbacks.map { BSON.string(requestID($0)) })
+        let requestIDs = feedbacks.map { BSON.string(requestID($0)) }
         let elements = BSON.array(feedbacks.map(element))
         let stored: BSON = ["$ifNull": ["$feedbacks.request_id", []]]
-        let known: BSON = ["$setIntersection": [["$literal": requestIDs], stored]]
+        let isKnown: BSON =
+            requestIDs.count == 1
+            ? ["$in": [["$literal": requestIDs[0]], stored]]
+            : ["$ne": [["$setIntersection": [["$literal": .array(requestIDs)], stored]], []]]
         let whole: BSON = [
             "session_id": .string(session), "session_type": "AGENT", "agents": [:],
             "metadata": [:], "guardrail_events": [], "application_name": nil, "created_at": time,
@@ -106,7 +109,7 @@ struct StatementTests {
             makesSession
             ? ["$mergeObjects": [skeleton, "$$ROOT", changes]]
             : ["$mergeObjects": ["$$ROOT", changes]]
-        return ["0": ["$replaceWith": ["$cond": [["$eq": [known, []]], changed, "$$ROOT"]]]]
+        return ["0": ["$replaceWith": ["$cond": [isKnown, "$$ROOT", changed]]]]
     }
 
     private func requestID(_ feedback: Feedback) -> String {
