@@ -1,14 +1,12 @@
 """Where the daemon's processor time goes in the situations whose goals are hard to reach."""
 
-from collections.abc import Sequence
-
 import perf
 from dataset import SMALL, Shape, copy, scratch_folder
 from durable import new_file
 from hooks import SHAPE, STORM, hooked
 from measure import RATE, Section, Settings, grpc_load, last_cpu, ttrpc_load
 from mongodb import SESSIONS, replica_set
-from profiling import BATCHES, ONE_ADD, Way, profiled, steps
+from profiling import BATCHES, ONE_ADD, add_profile
 from programs import LeftOut, Running, feedbackd, peer
 from scale import QUICK_ROWS
 
@@ -21,7 +19,6 @@ NOTE = (
     " of Swift's library counts as the library's, also where it was compiled for a type of the"
     " daemon's."
 )
-STEPS_LEFT_OUT = "the steps are left out, since the kernel does not tell of these system calls."
 #: Longer than the others, since there are fewer calls to take samples of.
 LOW_LOAD_TIMES = 4
 
@@ -44,20 +41,20 @@ def _memory(section: Section, settings: Settings) -> None:
     cpu = last_cpu()
     with Running(feedbackd(), cpu) as running:
         load = ttrpc_load(running.socket, 1, 1)
-        _add(section, "one call, memory, on one core", running, load, settings, cpu=cpu)
+        add_profile(section, "one call, memory, on one core", running, load, settings, cpu=cpu)
     with Running(peer("echo-c"), cpu) as running:
         load = ttrpc_load(running.socket, 1, 1)
-        _add(section, "one call, bare echo, on one core", running, load, settings, cpu=cpu)
+        add_profile(section, "one call, bare echo, on one core", running, load, settings, cpu=cpu)
     with Running(feedbackd()) as running:
         load = ttrpc_load(running.socket, 1, 64)
-        _add(section, "1 x 64, memory", running, load, settings)
+        add_profile(section, "1 x 64, memory", running, load, settings)
     with Running(feedbackd()) as running:
         load = ttrpc_load(running.socket, 8, 8)
-        _add(section, "8 x 8, memory", running, load, settings)
+        add_profile(section, "8 x 8, memory", running, load, settings)
         rate = RATE.of(section.samples["8 x 8, memory"][0]) / 100
         slow = [*load, "--rate", str(rate)]
         seconds = settings.seconds * LOW_LOAD_TIMES
-        _add(section, "8 x 8, memory, 1 % load", running, slow, settings, seconds=seconds)
+        add_profile(section, "8 x 8, memory, 1 % load", running, slow, settings, seconds=seconds)
 
 
 def _sqlite(section: Section, settings: Settings) -> None:
@@ -65,10 +62,10 @@ def _sqlite(section: Section, settings: Settings) -> None:
     with scratch_folder() as folder:
         with Running(feedbackd(f"sqlite:{new_file(folder)}")) as running:
             load = ttrpc_load(running.socket, 1, 1)
-            _add(section, "one add, SQLite", running, load, settings, way=ONE_ADD)
+            add_profile(section, "one add, SQLite", running, load, settings, way=ONE_ADD)
         with Running(feedbackd(f"sqlite:{new_file(folder)}")) as running:
             load = ttrpc_load(running.socket, 8, 8)
-            _add(section, "8 x 8 adds, SQLite", running, load, settings, way=BATCHES)
+            add_profile(section, "8 x 8 adds, SQLite", running, load, settings, way=BATCHES)
 
 
 def _scale(section: Section, settings: Settings) -> None:
@@ -76,13 +73,13 @@ def _scale(section: Section, settings: Settings) -> None:
     with copy(Shape(QUICK_ROWS)) as path, Running(feedbackd(f"sqlite:{path}")) as running:
         load = ttrpc_load(running.socket, 8, 8, "--sessions", str(SMALL.sessions))
         name = f"8 x 8 adds, SQLite, {QUICK_ROWS:,} rows"
-        _add(section, name, running, load, settings, way=BATCHES)
+        add_profile(section, name, running, load, settings, way=BATCHES)
 
 
 def _hooks(section: Section, settings: Settings) -> None:
     with hooked() as server, Running(server) as running:
         load = ttrpc_load(running.socket, *SHAPE)
-        _add(section, "8 x 8, memory, metrics, four hooks", running, load, settings)
+        add_profile(section, "8 x 8, memory, metrics, four hooks", running, load, settings)
 
 
 def _storm(section: Section, settings: Settings) -> None:
@@ -93,41 +90,17 @@ def _storm(section: Section, settings: Settings) -> None:
         with Running(feedbackd(store, options=["--config", str(config)])) as running:
             load = ttrpc_load(running.socket, *SHAPE)
             name = "8 x 8 adds, SQLite, alert storm"
-            _add(section, name, running, load, settings, way=BATCHES)
+            add_profile(section, name, running, load, settings, way=BATCHES)
 
 
 def _grpc(section: Section, settings: Settings) -> None:
     with Running(feedbackd()) as running:
         load = grpc_load(running.socket, 8, 8)
-        _add(section, "8 x 8, memory, gRPC", running, load, settings)
+        add_profile(section, "8 x 8, memory, gRPC", running, load, settings)
 
 
 def _mongodb(section: Section, settings: Settings) -> None:
     with replica_set() as mongod, Running(feedbackd(mongod.uri)) as running:
         load = ttrpc_load(running.socket, 8, 8, "--sessions", str(SESSIONS))
         others = {"mongod": mongod.pid}
-        _add(section, "8 x 8 adds, MongoDB", running, load, settings, others=others)
-
-
-def _add(
-    section: Section,
-    name: str,
-    running: Running,
-    load: Sequence[str],
-    settings: Settings,
-    *,
-    cpu: int | None = None,
-    seconds: float | None = None,
-    others: dict[str, int] | None = None,
-    way: Way | None = None,
-) -> None:
-    """Adds a profile, with the steps of the way if there is one."""
-    sample, profile = profiled(
-        name, running, load, settings, cpu=cpu, seconds=seconds, others=others
-    )
-    if way is not None:
-        profile.steps = steps(running, load, way, settings)
-        if not profile.steps:
-            section.notes.append(f"{name}: {STEPS_LEFT_OUT}")
-    section.samples[name] = [sample]
-    section.profiles.append(profile)
+        add_profile(section, "8 x 8 adds, MongoDB", running, load, settings, others=others)

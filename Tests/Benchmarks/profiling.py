@@ -7,13 +7,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import perf
-from measure import CPU, LOAD_CPU, RATE, Profile, Sample, Settings, Share, under_load
+from measure import CPU, LOAD_CPU, RATE, Profile, Section, Settings, Share, under_load
 from perf import Event, Stack
 from places import demangled, places, title
 from programs import LeftOut, Running, cpu_seconds, program
 
 FUNCTIONS = 10
 TITLE_LENGTH = 80
+STEPS_LEFT_OUT = "the steps are left out, since the kernel does not tell of these system calls."
 
 RECEIVED, SYNCING, SYNCED = (
     "syscalls:sys_exit_recvfrom",
@@ -38,7 +39,8 @@ BATCHES: Way = {
 CONDITIONS = {RECEIVED: "ret > 0"}
 
 
-def profiled(
+def add_profile(
+    section: Section,
     name: str,
     running: Running,
     load: Sequence[str],
@@ -47,10 +49,12 @@ def profiled(
     cpu: int | None = None,
     seconds: float | None = None,
     others: dict[str, int] | None = None,
-) -> tuple[Sample, Profile]:
-    """Loads a server, first for itself and then watched by perf.
+    way: Way | None = None,
+) -> None:
+    """Loads a server, first for itself and then watched by perf, and adds both to the section.
 
-    The others are processes, by what they are called, that work for it too.
+    The others are processes, by what they are called, that work for it too. The steps of the way
+    are watched if there is one.
     """
     sample = under_load(running, load, settings, cpu, seconds)
     seconds = seconds or settings.seconds
@@ -65,10 +69,16 @@ def profiled(
     for other, pid in (others or {}).items():
         per_call = (cpu_seconds(pid) - before[other]) / report["calls"]
         processors[other] = per_call * RATE.of(sample)
-    return sample, _profile(name, CPU.of(sample), processors, stacks)
+    profile = _profile(name, CPU.of(sample), processors, stacks)
+    if way is not None:
+        profile.steps = _steps(running, load, way, settings)
+        if not profile.steps:
+            section.notes.append(f"{name}: {STEPS_LEFT_OUT}")
+    section.samples[name] = [sample]
+    section.profiles.append(profile)
 
 
-def steps(running: Running, load: Sequence[str], way: Way, settings: Settings) -> list[Share]:
+def _steps(running: Running, load: Sequence[str], way: Way, settings: Settings) -> list[Share]:
     """The median of each step of the way; none if the kernel does not tell of its events."""
     moments = list(way)
     if not perf.can_trace(moments):
