@@ -137,11 +137,7 @@ struct AlertFileStoreTests {
 
     @Test func a_database_of_the_first_version_gets_the_tables() async throws {
         let path = directory.file("old.db")
-        let old = try DatabasePool(path: path)
-        try await old.writeWithoutTransaction { db in
-            try db.execute(sql: "PRAGMA application_id = \(SQLiteSchema.applicationID)")
-        }
-        try SQLiteSchema.migrator.migrate(old, upTo: "v1")
+        let old = try SQLiteSchema.makeDatabase(at: path, ofVersion: "v1")
         try old.close()
         let store = try SQLiteStore(path: path)
         let service = FeedbackService(store: store, hooks: [Telling()])

@@ -138,11 +138,7 @@ struct OpeningTests {
 
     @Test func a_database_with_the_former_keys_gets_the_present_ones() async throws {
         let path = directory.file()
-        let old = try DatabasePool(path: path)
-        try await old.writeWithoutTransaction { db in
-            try db.execute(sql: "PRAGMA application_id = \(SQLiteSchema.applicationID)")
-        }
-        try SQLiteSchema.migrator.migrate(old, upTo: "v2")
+        let old = try SQLiteSchema.makeDatabase(at: path, ofVersion: "v2")
         try await old.write { db in
             try db.execute(
                 sql: """
@@ -178,11 +174,7 @@ struct OpeningTests {
     @Test func alerts_of_a_former_version_keep_their_ids_which_are_never_given_again() async throws
     {
         let path = directory.file()
-        let old = try DatabasePool(path: path)
-        try await old.writeWithoutTransaction { db in
-            try db.execute(sql: "PRAGMA application_id = \(SQLiteSchema.applicationID)")
-        }
-        try SQLiteSchema.migrator.migrate(old, upTo: "v3")
+        let old = try SQLiteSchema.makeDatabase(at: path, ofVersion: "v3")
         try await old.write { db in
             for _ in 0..<3 {
                 try db.execute(

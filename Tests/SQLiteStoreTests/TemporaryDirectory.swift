@@ -1,7 +1,9 @@
 import FeedbackCore
 import FeedbackModel
 import Foundation
-import SQLiteStore
+import GRDB
+
+@testable import SQLiteStore
 
 /// A directory that goes away with the test.
 final class TemporaryDirectory: Sendable {
@@ -56,6 +58,18 @@ extension SQLiteStore {
 
     func total() async throws -> Int64 {
         try await list(FeedbackQuery(pageSize: 1)).totalSize
+    }
+}
+
+extension SQLiteSchema {
+    /// Makes a database as an older version of the program did.
+    static func makeDatabase(at path: String, ofVersion version: String) throws -> DatabasePool {
+        let pool = try DatabasePool(path: path)
+        try pool.writeWithoutTransaction { db in
+            try db.execute(sql: "PRAGMA application_id = \(applicationID)")
+        }
+        try migrator.migrate(pool, upTo: version)
+        return pool
     }
 }
 
