@@ -50,7 +50,8 @@ public struct HookContext: Sendable {
 /// A hook may look at the feedback, pass a changed one on, refuse by throwing (a ``FeedbackError``
 /// reaches the caller as it is, anything else as INTERNAL), not call `next` at all, and act after
 /// it. Hooks are called from many tasks at once. One that blocks its thread holds up all calls of
-/// the same connection: suspend instead.
+/// the same connection, and after `next` perhaps the store, on whose thread it may go on: suspend
+/// instead.
 ///
 ///     struct Trimming: FeedbackHook {
 ///         func intercept(

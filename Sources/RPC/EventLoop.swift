@@ -8,8 +8,9 @@ internal import Synchronization
 /// A serial queue on which some connections live, with what they share.
 ///
 /// It is the task executor of their calls: a call that suspends comes back to its connection's
-/// queue, and whatever came back while the queue was busy is run in one go. Output is written at the
-/// end of each turn, so that the replies of a turn share a system call.
+/// queue, unless who resumes it takes the turn itself (``visit(_:)``), and whatever came back while
+/// the queue was busy is run in one go. Output is written at the end of each turn, so that the
+/// replies of a turn share a system call.
 ///
 /// All its sockets are in one epoll set, with a timer and a bell that others ring, and Dispatch
 /// watches only that set, for as long as the loop lives. A Dispatch source per socket would be the
