@@ -20,6 +20,7 @@ final class SQLiteDatabase: Sendable {
     let pageTokenKey: [UInt8]
     private let path: String
     private let pool: DatabasePool
+    private let logWrites: LogWriteBuffer
     private let walLength = WALLength()
     private let walPagesBeforeCheckpoint: Int
     private let readQueueLengthMax: Int
@@ -54,6 +55,7 @@ final class SQLiteDatabase: Sendable {
                 try Self.setUpWriter(db, walLength)
                 return try SQLiteSchema.pageTokenKey(db)
             }
+            self.logWrites = try pool.writeWithoutTransaction { try LogWriteBuffer($0) }
         } catch {
             throw SQLiteFailure.opening(path, error)
         }
@@ -124,6 +126,7 @@ final class SQLiteDatabase: Sendable {
             } catch {
                 // SQLite may have rolled back already.
                 if db.isInsideTransaction { try? PreparedStatement.run("ROLLBACK", db) }
+                logWrites.discard()
                 return .failure(noted(SQLiteFailure(error, during: .write)))
             }
         }

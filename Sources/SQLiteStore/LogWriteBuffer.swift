@@ -1,0 +1,138 @@
+import FeedbackModel
+import GRDB
+import GRDBSQLite
+
+/// Gathers what a connection writes to its log, so that a transaction costs one write.
+///
+/// SQLite writes every page of a transaction and the page's header apart, and then syncs: of an
+/// add's seven pages the fourteen writes take half as long as the sync. Here they are kept until the
+/// sync, or until anything else is done with the file. So this is for a connection with
+/// `synchronous=FULL`, which syncs the log in every commit, before other connections look there.
+///
+/// The connection's file object gets methods of its own (sqlite.org/c3ref/io_methods.html), which
+/// go on to those that it had.
+struct LogWriteBuffer: @unchecked Sendable {
+    // Unchecked: what `state` leads to is used on the connection's queue only.
+
+    /// SQLite's writes on Unix take 17 bits of length.
+    private static let capacity = 0x1FFFF
+
+    /// What `pMethods` of the file leads to; the file's object itself has no room.
+    private struct State {
+        /// Has to be the first.
+        var methods: sqlite3_io_methods
+        let former: UnsafePointer<sqlite3_io_methods>
+        let bytes: UnsafeMutableRawPointer
+        /// Where in the file the bytes belong.
+        var offset: sqlite3_int64 = 0
+        var count = 0
+    }
+
+    private let state: UnsafeMutablePointer<State>
+
+    /// Takes the place of the file's methods until the connection is closed.
+    ///
+    /// - Throws: if the connection has no log, which it has once it has read in WAL mode.
+    init(_ db: Database) throws {
+        var file: UnsafeMutablePointer<sqlite3_file>?
+        sqlite3_file_control(db.sqliteConnection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file)
+        guard let file, let former = file.pointee.pMethods else {
+            throw FeedbackError(.internal, "SQLite's connection has no log")
+        }
+        state = .allocate(capacity: 1)
+        state.initialize(
+            to: State(
+                methods: Self.methods(former.pointee),
+                former: former,
+                bytes: .allocate(byteCount: Self.capacity, alignment: 16)
+            )
+        )
+        file.pointee.pMethods = UnsafeRawPointer(state)
+            .assumingMemoryBound(to: sqlite3_io_methods.self)
+    }
+
+    /// Forgets what is kept, after a rollback on this connection and before anything else on it:
+    /// from then on, other processes may write at the same places.
+    func discard() { state.pointee.count = 0 }
+
+    private typealias File = UnsafeMutablePointer<sqlite3_file>
+
+    private static func methods(_ former: sqlite3_io_methods) -> sqlite3_io_methods {
+        var methods = former
+        methods.xWrite = { file, bytes, count, offset in
+            guard let file, let bytes else { return SQLITE_MISUSE }
+            return LogWriteBuffer.write(file, bytes, count, offset)
+        }
+        methods.xSync = { file, flags in
+            LogWriteBuffer.flushed(file) { $0.xSync(file, flags) }
+        }
+        methods.xRead = { file, bytes, count, offset in
+            LogWriteBuffer.flushed(file) { $0.xRead(file, bytes, count, offset) }
+        }
+        methods.xTruncate = { file, size in
+            LogWriteBuffer.flushed(file) { $0.xTruncate(file, size) }
+        }
+        methods.xFileSize = { file, size in
+            LogWriteBuffer.flushed(file) { $0.xFileSize(file, size) }
+        }
+        methods.xClose = { file in
+            guard let file else { return SQLITE_MISUSE }
+            let state = LogWriteBuffer.state(of: file)
+            file.pointee.pMethods = state.pointee.former
+            state.pointee.bytes.deallocate()
+            state.deallocate()
+            return file.pointee.pMethods.pointee.xClose(file)
+        }
+        return methods
+    }
+
+    private static func state(of file: File) -> UnsafeMutablePointer<State> {
+        UnsafeMutableRawPointer(mutating: file.pointee.pMethods)
+            .assumingMemoryBound(to: State.self)
+    }
+
+    /// Calls the file's former methods, which may look for themselves there, too.
+    private static func formerly(_ file: File, _ body: (sqlite3_io_methods) -> CInt) -> CInt {
+        let methods = file.pointee.pMethods
+        let former = state(of: file).pointee.former
+        file.pointee.pMethods = former
+        defer { file.pointee.pMethods = methods }
+        return body(former.pointee)
+    }
+
+    private static func write(
+        _ file: File,
+        _ bytes: UnsafeRawPointer,
+        _ count: CInt,
+        _ offset: sqlite3_int64
+    ) -> CInt {
+        let state = state(of: file)
+        let end = state.pointee.offset + sqlite3_int64(state.pointee.count)
+        if offset != end || state.pointee.count + Int(count) > capacity {
+            let code = flush(file)
+            if code != SQLITE_OK { return code }
+            state.pointee.offset = offset
+        }
+        precondition(Int(count) <= capacity, "no page is so long")
+        state.pointee.bytes.advanced(by: state.pointee.count)
+            .copyMemory(from: bytes, byteCount: Int(count))
+        state.pointee.count += Int(count)
+        return SQLITE_OK
+    }
+
+    /// Writes what is kept, which is forgotten even if that fails, and the transaction with it.
+    private static func flush(_ file: File) -> CInt {
+        let state = state(of: file)
+        let count = state.pointee.count
+        if count == 0 { return SQLITE_OK }
+        state.pointee.count = 0
+        let (bytes, offset) = (state.pointee.bytes, state.pointee.offset)
+        return formerly(file) { $0.xWrite(file, bytes, CInt(count), offset) }
+    }
+
+    private static func flushed(_ file: File?, _ body: (sqlite3_io_methods) -> CInt) -> CInt {
+        guard let file else { return SQLITE_MISUSE }
+        let code = flush(file)
+        return code == SQLITE_OK ? formerly(file, body) : code
+    }
+}
