@@ -1,4 +1,5 @@
 public import FeedbackModel
+internal import Glibc
 
 /// The process at the other end of a call (SO_PEERCRED).
 public struct Peer: Sendable, Hashable {
@@ -30,11 +31,20 @@ public protocol CallOrigin: AnyObject, Sendable {
     /// So the answer is sent by the thread that has made it, which need not wake up another. A
     /// thread that has other work to do should just resume.
     func goOn(_ resume: () -> Void)
+
+    /// Does here what comes in for the call's usual thread, which then need not be woken up, as long
+    /// as the condition holds; gives way to whoever else wants the processor.
+    func attend(while condition: () -> Bool)
 }
 
 extension CallOrigin {
     /// Just resumes.
     public func goOn(_ resume: () -> Void) { resume() }
+
+    /// Just gives way.
+    public func attend(while condition: () -> Bool) {
+        while condition() { sched_yield() }
+    }
 }
 
 /// What the service knows about a call besides its request.
@@ -61,6 +71,12 @@ public struct CallContext: Sendable {
     /// at rest; see ``CallOrigin/goOn(_:)``.
     public func goOn(_ resume: () -> Void) {
         if let origin { origin.goOn(resume) } else { resume() }
+    }
+
+    /// Does here what comes in for the call's usual thread, as long as the condition holds; see
+    /// ``CallOrigin/attend(while:)``.
+    public func attend(while condition: () -> Bool) {
+        if let origin { origin.attend(while: condition) }
     }
 
     /// Why work that has not begun should not begin any more; nil if it should.

@@ -58,6 +58,8 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     private static let readBufferBytes = 64 * 1024
     /// How many sockets one look at the epoll set yields at most.
     private static let eventsMax = 256
+    /// The same for a visitor's look.
+    private static let attendedEventsMax = 16
     /// How many alarms may be kept beside those that channels still wait for.
     private static let staleAlarmsMax = 1_024
     /// After so long without an event the loop gives its worker back.
@@ -177,15 +179,39 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
         // Nobody needs to ring while a turn is taken.
         inbox.withLock { $0.isAttended = true }
         wake()
-        takeJobs()
-        turn(events[..<0])
-        let hasMore = !leaveInbox()
-        turnLock.unlock()
-        if hasMore { ring() }
+        takeVisitorsTurn(events[..<0])
+    }
+
+    /// Takes turns with what comes in, on the caller's thread, as long as the condition holds.
+    ///
+    /// For a thread that expects something to come: it gives way to whoever else wants its
+    /// processor, but never sleeps.
+    func attend(while condition: () -> Bool) {
+        withUnsafeTemporaryAllocation(of: epoll_event.self, capacity: Self.attendedEventsMax) {
+            events in
+            while condition() {
+                let count = epoll_wait(epoll, events.baseAddress, Int32(events.count), 0)
+                if count > 0 {
+                    turnLock.lock()
+                    takeVisitorsTurn(events[..<Int(count)])
+                } else {
+                    sched_yield()
+                }
+            }
+        }
     }
 
     /// Ends the program if this is not called by what a turn does.
     func preconditionInTurn() { turnLock.preconditionHeld() }
+
+    /// Takes a turn, which has begun with taking the lock, and leaves the rest to the loop.
+    private func takeVisitorsTurn(_ events: Slice<UnsafeMutableBufferPointer<epoll_event>>) {
+        takeJobs()
+        turn(events)
+        let hasMore = !leaveInbox()
+        turnLock.unlock()
+        if hasMore { ring() }
+    }
 
     private func ring() { eventfd_write(bell, 1) }
 

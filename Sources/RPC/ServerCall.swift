@@ -132,6 +132,9 @@ public final class ServerCall: @unchecked Sendable {
     /// this returns, if the call's loop is at rest.
     public func goOn(_ resume: () -> Void) { loop.visit(resume) }
 
+    /// Takes the turns of the call's loop here as long as the condition holds.
+    public func attend(while condition: () -> Bool) { loop.attend(while: condition) }
+
     // MARK: - Streaming
 
     /// Does something with a streaming call's messages, on the loop.

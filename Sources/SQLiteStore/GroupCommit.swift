@@ -14,7 +14,7 @@ import Synchronization
 /// Where one caller sends one write after the other, to wake up the writer for each and then the
 /// thread of the call takes half as long as a disk's fsync. So the writer itself goes on with the
 /// call of a lone write; and where a write has followed another within ``patience``, it waits that
-/// long for the next.
+/// long for the next, and meanwhile does for the call's thread what comes in.
 final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
     /// Commits a batch and returns one result per write, in order.
     typealias Commit = @Sendable ([Write]) -> [Result<Outcome, any Error>]
@@ -132,7 +132,7 @@ final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
     private func answer(_ callers: [Caller], _ results: [Result<Outcome, any Error>]) {
         if callers.count == 1, waitingCount == 0 {
             callers[0].context.goOn { callers[0].continuation.resume(with: results[0]) }
-            waitForNext()
+            waitForNext(callers[0].context)
         } else {
             for index in results.indices {
                 callers[index].continuation.resume(with: results[index])
@@ -141,15 +141,11 @@ final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
     }
 
     /// Returns when a write has come, or probably will not come soon.
-    private func waitForNext() {
+    private func waitForNext(_ context: CallContext) {
         guard state.withLock({ $0.expectsNext }) else { return }
         let end = ContinuousClock.now + Self.patience
-        while waitingCount == 0 {
-            if ContinuousClock.now >= end {
-                return state.withLock { $0.expectsNext = false }
-            }
-            sched_yield()
-        }
+        context.attend { waitingCount == 0 && ContinuousClock.now < end }
+        if waitingCount == 0 { state.withLock { $0.expectsNext = false } }
     }
 
     /// The batch without the writes whose callers are gone, who are told so.

@@ -54,6 +54,25 @@ struct EventLoopTests {
         #expect(await task.value == loopThread.withLock { $0 })
     }
 
+    @Test func who_attends_does_what_comes_in() async {
+        // The loop's own worker would be woken, too.
+        loop.queue.suspend()
+        let isDone = Atomic(false)
+        let isWanted: @Sendable () -> Bool = { !isDone.load(ordering: .acquiring) }
+        let attending = Task {
+            await onOwnThread {
+                loop.attend(while: isWanted)
+                return pthread_self()
+            }
+        }
+        let (task, continuation) = await waitingTask()
+        continuation.resume()
+        let thread = await task.value
+        isDone.store(true, ordering: .releasing)
+        #expect(await attending.value == thread)
+        loop.queue.resume()
+    }
+
     @Test func turns_of_visitors_and_of_the_loop_never_meet() async {
         let inTurn = Atomic(0)
         let turns = Atomic(0)
@@ -65,7 +84,13 @@ struct EventLoopTests {
             turns.add(1, ordering: .relaxed)
             inTurn.subtract(1, ordering: .relaxed)
         }
+        let isBeforeHalf: @Sendable () -> Bool = { turns.load(ordering: .relaxed) < 4_000 }
         await withTaskGroup(of: Void.self) { tasks in
+            tasks.addTask {
+                await onOwnThread {
+                    loop.attend(while: isBeforeHalf)
+                }
+            }
             for _ in 0..<4 {
                 tasks.addTask {
                     await onOwnThread {
