@@ -3,7 +3,7 @@ import FeedbackModel
 import Foundation
 import GRDB
 
-/// The rows of `alert`.
+/// The rows of `alert`: alerts that were tried, are dead letters, or have to be confirmed.
 struct AlertTable {
     /// The values of `state`.
     enum State: Int64 {
@@ -26,18 +26,57 @@ struct AlertTable {
 
     init(_ db: Database) { self.db = db }
 
-    /// Queues one alert by an ``AlertInsertion`` of its own.
-    func insert(_ alert: Alert, unconfirmed rule: AlertRule? = nil) throws -> Int64 {
-        var insertion = try AlertInsertion.begin(db)
-        let id = try insertion.insert(alert, unconfirmed: rule)
-        try insertion.end()
+    private var untried: UntriedAlerts { UntriedAlerts(db: db) }
+
+    /// Keeps an alert until it is confirmed, with its rule; returns its id.
+    func insert(_ alert: Alert, unconfirmed rule: AlertRule) throws -> Int64 {
+        var ids = try AlertSequence(db)
+        let id = ids.next()
+        try ids.end()
+        let createdAt = alert.createdAt.millisecondsSinceEpoch
+        var row = try PreparedStatement(
+            """
+            INSERT INTO alert (id, state, rule, rule_when_unconfirmed, feedback_id, session_id,
+                rating, comment, created_at, session_count, total_count, queued_at, due_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            db
+        )
+        try row.bind(id)
+        try row.bind(State.unconfirmed.rawValue)
+        try row.bind(alert.rule)
+        try row.bind(String(decoding: try JSONEncoder().encode(rule), as: UTF8.self))
+        try row.bind(alert.feedbackID)
+        try row.bind(alert.sessionID)
+        try row.bind(Int64(alert.rating.rawValue))
+        try row.bind(alert.comment)
+        try row.bind(createdAt)
+        try row.bind(alert.sessionCount)
+        try row.bind(alert.totalCount)
+        try row.bind(createdAt)
+        try row.bind(createdAt)
+        try row.run()
         return id
     }
 
     /// What is due later than any pause lasts was so by a clock that was set back since.
     private static let dueLatest = 2 * Timestamp.hourMilliseconds
 
-    func due(of rule: String, at now: Timestamp, limit: Int) throws -> [QueuedAlert] {
+    /// The rule's alerts that are due, those that are so longest first; of the untried ones, those
+    /// from the given id on.
+    func due(
+        of rule: String,
+        at now: Timestamp,
+        untriedFrom id: Int64,
+        limit: Int
+    ) throws -> [QueuedAlert] {
+        let alerts =
+            try triedDue(of: rule, at: now, limit: limit)
+            + untried.first(of: rule, from: id, limit: limit)
+        return Array(alerts.sorted { $0.dueAndID < $1.dueAndID }.prefix(limit))
+    }
+
+    private func triedDue(of rule: String, at now: Timestamp, limit: Int) throws -> [QueuedAlert] {
         for (comparison, bound) in [("<=", 0), (">", Self.dueLatest)] {
             var row = try PreparedStatement(
                 """
@@ -50,20 +89,24 @@ struct AlertTable {
             try row.bind(rule)
             try row.bind(now.millisecondsSinceEpoch + bound)
             try row.bind(Int64(limit))
-            let alerts = try rows(&row)
+            let alerts = try Self.alerts(&row)
             if !alerts.isEmpty { return alerts }
         }
         return []
     }
 
-    func nextDue(of rule: String) throws -> Timestamp? {
+    /// When the rule's next alert is due; of the untried ones, of those from the given id on.
+    func nextDue(of rule: String, untriedFrom id: Int64) throws -> Timestamp? {
         var row = try PreparedStatement(
             "SELECT min(due_at) FROM alert WHERE state = 1 AND rule = ?",
             db
         )
         try row.bind(rule)
-        guard try row.step(), !row.isNull(0) else { return nil }
-        return Timestamp(millisecondsSinceEpoch: row.integer(0))
+        let tried =
+            try row.step() && !row.isNull(0)
+            ? Timestamp(millisecondsSinceEpoch: row.integer(0)) : nil
+        let first = try untried.first(of: rule, from: id, limit: 1).first
+        return [tried, first?.queuedAt].compactMap(\.self).min()
     }
 
     func list(_ state: State, after id: Int64, limit: Int) throws -> [QueuedAlert] {
@@ -76,7 +119,10 @@ struct AlertTable {
         )
         try row.bind(id)
         try row.bind(Int64(limit))
-        return try rows(&row)
+        let alerts = try Self.alerts(&row)
+        if state != .pending { return alerts }
+        let all = try alerts + untried.list(after: id, limit: limit)
+        return Array(all.sorted { $0.id < $1.id }.prefix(limit))
     }
 
     func count(_ state: State) throws -> Int64 {
@@ -84,7 +130,8 @@ struct AlertTable {
             "SELECT count(*) FROM alert WHERE state = \(state.rawValue)",
             db
         )
-        return try row.step() ? row.integer(0) : 0
+        let count = try row.step() ? row.integer(0) : 0
+        return state == .pending ? try count + untried.count() : count
     }
 
     /// Unconfirmed alerts with their rules, in the order of their ids.
@@ -137,12 +184,13 @@ struct AlertTable {
         switch outcome.next {
         case .delivered: try delete(outcome.id)
         case .retry(let moment, let error):
-            try update(outcome.id, .pending, moment.millisecondsSinceEpoch, error)
-        case .dead(let error): try update(outcome.id, .dead, nil, error)
+            try noteFailure(outcome.id, .pending, moment.millisecondsSinceEpoch, error)
+        case .dead(let error): try noteFailure(outcome.id, .dead, nil, error)
         }
     }
 
     func delete(_ id: Int64) throws {
+        if try untried.delete(id) { return }
         var row = try PreparedStatement("DELETE FROM alert WHERE id = ?", db)
         try row.bind(id)
         try row.run()
@@ -180,12 +228,13 @@ struct AlertTable {
         return count
     }
 
-    private func update(
+    private func noteFailure(
         _ id: Int64,
         _ state: State,
         _ due: Int64?,
         _ error: String
     ) throws {
+        try untried.moveToTried(id)
         var row = try PreparedStatement(
             """
             UPDATE alert SET state = ?, due_at = ifnull(?, due_at), attempts = attempts + 1,
@@ -205,17 +254,18 @@ struct AlertTable {
         "id, state, rule, feedback_id, session_id, rating, comment, created_at, session_count, "
         + "total_count, queued_at, due_at, attempts, last_error"
 
-    private func rows(_ row: inout PreparedStatement) throws -> [QueuedAlert] {
+    /// Reads rows of ``columns``.
+    static func alerts(_ row: inout PreparedStatement) throws -> [QueuedAlert] {
         var alerts: [QueuedAlert] = []
         while try row.step() {
             // One that is damaged must not hold up the others.
-            if let alert = try? Self.alert(row) { alerts.append(alert) }
+            if let alert = try? alert(row) { alerts.append(alert) }
         }
         return alerts
     }
 
     /// Reads a row of ``columns``.
-    static func alert(_ row: borrowing PreparedStatement) throws -> QueuedAlert {
+    private static func alert(_ row: borrowing PreparedStatement) throws -> QueuedAlert {
         guard let feedbackID = row.feedbackID(3) else {
             throw FeedbackError(.dataLoss, "a queued alert has no feedback_id")
         }
@@ -238,5 +288,13 @@ struct AlertTable {
             attempts: Int(row.integer(12)),
             lastError: row.text(13)
         )
+    }
+}
+
+extension QueuedAlert {
+    /// What alerts are due in the order of.
+    fileprivate var dueAndID: (Int64, Int64) {
+        guard case .pending(let due) = state else { return (.max, id) }
+        return (due.millisecondsSinceEpoch, id)
     }
 }

@@ -3,16 +3,30 @@ import FeedbackModel
 import Synchronization
 
 /// The queues of alerts in a database.
-struct SQLiteOutbox: AlertOutbox {
-    let database: SQLiteDatabase
-    let writes: StoreWrites
+final class SQLiteOutbox: AlertOutbox {
+    private let database: SQLiteDatabase
+    private let writes: StoreWrites
+    /// By rules, ids below which they have no untried alert any more, nor ever will have: what the
+    /// rules before have left waiting is passed over once.
+    private let untriedFrom = Mutex<[String: Int64]>([:])
+
+    init(database: SQLiteDatabase, writes: StoreWrites) {
+        self.database = database
+        self.writes = writes
+    }
 
     func due(of rule: String, at now: Timestamp, limit: Int) async throws -> [QueuedAlert] {
-        try await database.read { try AlertTable($0).due(of: rule, at: now, limit: limit) }
+        let known = untriedFrom.withLock { $0[rule] ?? 0 }
+        return try await database.read { [self] db in
+            let from = try UntriedAlerts(db: db).begin(of: rule, from: known)
+            untriedFrom.withLock { $0[rule, default: 0] = max($0[rule, default: 0], from) }
+            return try AlertTable(db).due(of: rule, at: now, untriedFrom: from, limit: limit)
+        }
     }
 
     func nextDue(of rule: String) async throws -> Timestamp? {
-        try await database.read { try AlertTable($0).nextDue(of: rule) }
+        let from = untriedFrom.withLock { $0[rule] ?? 0 }
+        return try await database.read { try AlertTable($0).nextDue(of: rule, untriedFrom: from) }
     }
 
     func settle(_ outcomes: [AlertOutcome]) async throws {

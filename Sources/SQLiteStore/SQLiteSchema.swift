@@ -15,8 +15,10 @@ import GRDB
 /// An add should change as few pages as it can, and those that the adds before it have changed. So
 /// the keys that each add looks for begin with what ascends with time: the request_id, which clients
 /// make so (UUIDs of version 7), and the hour.
-/// - `alert`: the alerts that are on their way, or dead letters. Those of an ``AlertFileStore`` begin
-///   unconfirmed, with their rule.
+/// - `alert_untried`: the alerts about feedback of this database that nobody has tried to deliver yet;
+///   the feedback is what they tell.
+/// - `alert`: the alerts that were tried, and dead letters. Those of an ``AlertFileStore`` are here
+///   from the beginning, unconfirmed at first, with their rule.
 /// - `alert_sequence`: the id of the next alert.
 /// - `alert_total`: how many alerts of a rule an ``AlertFileStore`` has counted.
 /// - `page_token_key`: seals page tokens, so that they outlive the process.
@@ -79,6 +81,9 @@ enum SQLiteSchema {
         }
         migrator.registerMigration("v4", foreignKeyChecks: .immediate) { db in
             try db.execute(sql: ownAlertSequence)
+        }
+        migrator.registerMigration("v5", foreignKeyChecks: .immediate) { db in
+            try db.execute(sql: untriedAlerts)
         }
         return migrator
     }
@@ -182,7 +187,17 @@ enum SQLiteSchema {
         ) STRICT, WITHOUT ROWID;
         """
 
-    /// The same table with ids that an ``AlertInsertion`` counts.
+    private static let untriedAlerts = """
+        CREATE TABLE alert_untried (
+            id INTEGER PRIMARY KEY,
+            rule TEXT NOT NULL,
+            sequence INTEGER NOT NULL,
+            session_count INTEGER NOT NULL,
+            total_count INTEGER NOT NULL
+        ) STRICT;
+        """
+
+    /// The same table with ids that an ``AlertSequence`` counts.
     private static let ownAlertSequence = """
         CREATE TABLE alert_sequence (
             id INTEGER PRIMARY KEY CHECK (id = 1),

@@ -21,6 +21,8 @@ public final class SQLiteStore: AlertingStore {
     let database: SQLiteDatabase
     let tokens: PageTokenCodec
     private let writes: StoreWrites
+    /// The queues of alerts.
+    let alerts: SQLiteOutbox
 
     /// Opens the file, or makes it (mode 0600, its directory 0700) when it is missing or empty.
     ///
@@ -50,13 +52,11 @@ public final class SQLiteStore: AlertingStore {
         self.writes = GroupCommit(label: "feedbackd.sqlite.writer", limits: limits.writes) {
             WriteTransaction.commit($0, to: database)
         }
+        self.alerts = SQLiteOutbox(database: database, writes: writes)
     }
 
     /// See ``AlertingStore``.
     public var outbox: any AlertOutbox { alerts }
-
-    /// The queues of alerts.
-    var alerts: SQLiteOutbox { SQLiteOutbox(database: database, writes: writes) }
 
     /// See ``AlertingStore``.
     public func append(

@@ -31,7 +31,7 @@ struct WriteTransaction: ~Copyable {
     private var sessionSearch: PreparedStatement
     private var insertion: PreparedStatement
     /// Made for the first alert.
-    private var alerts: AlertInsertion?
+    private var alerts: UntriedAlertInsertion?
     /// Made when a total is first asked for.
     private var totalSearch: PreparedStatement?
 
@@ -107,7 +107,7 @@ struct WriteTransaction: ~Copyable {
         ) {
             counters.count(feedback, session: session, sequence: sequence)
             for rule in rules where rule.ratings.contains(feedback.rating) {
-                try queueAlert(of: rule, about: feedback, session: session)
+                try queueAlert(of: rule, about: feedback, sequence, session)
             }
             return AddedFeedback(feedback: feedback, replayed: false)
         }
@@ -127,7 +127,8 @@ struct WriteTransaction: ~Copyable {
     private mutating func queueAlert(
         of rule: AlertRule,
         about feedback: Feedback,
-        session: Int64
+        _ sequence: Int64,
+        _ session: Int64
     ) throws {
         let history: [Rating] =
             switch rule.condition {
@@ -136,16 +137,17 @@ struct WriteTransaction: ~Copyable {
                 try FeedbackTable.newestRatings(rule.historyLength, ofSession: session, db)
             case .share: try FeedbackTable.newestRatings(rule.historyLength, db)
             }
-        guard rule.isMet(by: history) else { return }
-        let alert = Alert(
+        // Without an id it could not be named.
+        guard feedback.id != nil, rule.isMet(by: history) else { return }
+        let sessionCount = try count(rule.ratings, ofSession: session)
+        let totalCount = try count(rule.ratings, ofSession: SessionTable.everySession)
+        if alerts == nil { alerts = try UntriedAlertInsertion.begin(db) }
+        try alerts?.insert(
             rule: rule.name,
-            feedback: feedback,
-            sessionCount: try count(rule.ratings, ofSession: session),
-            totalCount: try count(rule.ratings, ofSession: SessionTable.everySession)
+            sequence: sequence,
+            sessionCount: sessionCount,
+            totalCount: totalCount
         )
-        guard let alert else { return }
-        if alerts == nil { alerts = try AlertInsertion.begin(db) }
-        try alerts?.insert(alert)
     }
 
     private mutating func endAlerts() throws {

@@ -62,6 +62,28 @@ struct QueryPlanTests {
         await store.close()
     }
 
+    @Test func untried_alerts_are_found_in_the_order_of_their_ids() async throws {
+        let directory = try TemporaryDirectory()
+        let store = try SQLiteStore(path: directory.file())
+        let steps = try await store.database.read { db in
+            try plan(
+                """
+                SELECT \(UntriedAlerts.alertColumns) FROM \(UntriedAlerts.withFeedback)
+                WHERE alert_untried.id >= ? AND rule = ? ORDER BY alert_untried.id LIMIT ?
+                """,
+                db
+            )
+        }
+        #expect(
+            steps == [
+                "SEARCH alert_untried USING INTEGER PRIMARY KEY (rowid>?)",
+                "SEARCH feedback USING INTEGER PRIMARY KEY (rowid=?)",
+                "SEARCH session USING INTEGER PRIMARY KEY (rowid=?)",
+            ]
+        )
+        await store.close()
+    }
+
     @Test func the_hours_of_a_session_are_found_by_those_that_there_are() async throws {
         let directory = try TemporaryDirectory()
         let store = try SQLiteStore(path: directory.file())

@@ -18,6 +18,8 @@ extension StoreContract {
         alerts("a dead letter is kept, listed and made pending again", dead),
         alerts("outcomes of alerts that are gone change nothing", gone),
         alerts("queues are listed by page", pages),
+        alerts("alerts are listed in the order of queueing, tried or not", order),
+        alerts("a queue is found behind what others have left waiting", behind),
     ]
 
     private static let now = Timestamp.now
@@ -195,6 +197,44 @@ extension StoreContract {
         let last = try #require(first.alerts.last)
         let rest = try await store.outbox.list(dead: false, after: last.id, limit: 9)
         #expect(rest.alerts.map(\.alert.sessionCount) == [3, 4, 5])
+    }
+
+    private static func order(_ store: any AlertingStore) async throws {
+        for _ in 0..<4 { try await store.tell([down], "a", .down) }
+        let queued = try await store.queued(4, in: "down")
+        let outbox = store.outbox
+        try await outbox.settle([
+            AlertOutcome(id: queued[2].id, next: .retry(at: now, error: "x")),
+            AlertOutcome(id: queued[0].id, next: .retry(at: now, error: "x")),
+        ])
+        var listed: [Int64] = []
+        while true {
+            let page = try await outbox.list(dead: false, after: listed.last ?? 0, limit: 1)
+            #expect(page.totalSize == 4)
+            guard let alert = page.alerts.first else { break }
+            listed.append(alert.id)
+        }
+        #expect(listed == queued.map(\.id))
+    }
+
+    private static func behind(_ store: any AlertingStore) async throws {
+        let up = AlertRule(name: "up", ratings: [.up])
+        let outbox = store.outbox
+        for count in 1...3 {
+            for _ in 0..<3 { try await store.tell([down, up], "a", .down) }
+            try await store.tell([down, up], "a", .up)
+            try await store.tell([down, up], "a", .up)
+            let alerts = try await store.queued(2, in: "up")
+            #expect(alerts.map(\.alert.sessionCount) == [2 * Int64(count) - 1, 2 * Int64(count)])
+            #expect(try await outbox.nextDue(of: "up") == alerts.first?.alert.createdAt)
+            // One after the other, so that the queue begins elsewhere each time.
+            for alert in alerts {
+                try await outbox.settle([AlertOutcome(id: alert.id, next: .delivered)])
+            }
+            #expect(try await outbox.due(of: "up", at: .now, limit: 9).isEmpty)
+            #expect(try await outbox.nextDue(of: "up") == nil)
+        }
+        #expect(try await store.queued(9, in: "down").count == 9)
     }
 }
 

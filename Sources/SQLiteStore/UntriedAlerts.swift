@@ -1,0 +1,135 @@
+import FeedbackModel
+import GRDB
+
+/// The rows of `alert_untried`.
+///
+/// An alert is here from the feedback's transaction until its first attempt. What it tells is the
+/// feedback's row, and nothing but its id finds it: so to queue it costs an add as little as can be.
+struct UntriedAlerts {
+    let db: Database
+
+    /// The rule's alerts in the order of their ids, from the given id on.
+    func first(of rule: String, from id: Int64, limit: Int) throws -> [QueuedAlert] {
+        var row = try PreparedStatement(
+            """
+            SELECT \(Self.alertColumns) FROM \(Self.withFeedback)
+            WHERE alert_untried.id >= ? AND rule = ? ORDER BY alert_untried.id LIMIT ?
+            """,
+            db
+        )
+        try row.bind(id)
+        try row.bind(rule)
+        try row.bind(Int64(limit))
+        return try AlertTable.alerts(&row)
+    }
+
+    /// The alerts of all rules in the order of their ids, beyond the given one.
+    func list(after id: Int64, limit: Int) throws -> [QueuedAlert] {
+        var row = try PreparedStatement(
+            """
+            SELECT \(Self.alertColumns) FROM \(Self.withFeedback)
+            WHERE alert_untried.id > ? ORDER BY alert_untried.id LIMIT ?
+            """,
+            db
+        )
+        try row.bind(id)
+        try row.bind(Int64(limit))
+        return try AlertTable.alerts(&row)
+    }
+
+    /// The greatest id below which the rule has no alert now, looking from the given one on: that of
+    /// its first alert, or the end.
+    func begin(of rule: String, from id: Int64) throws -> Int64 {
+        var row = try PreparedStatement(
+            """
+            SELECT ifnull(
+                (SELECT id FROM alert_untried WHERE id >= ?1 AND rule = ?2 ORDER BY id LIMIT 1),
+                (SELECT ifnull(max(id), 0) + 1 FROM alert_untried)
+            )
+            """,
+            db
+        )
+        try row.bind(id)
+        try row.bind(rule)
+        return try row.step() ? max(id, row.integer(0)) : id
+    }
+
+    func count() throws -> Int64 {
+        let row = try PreparedStatement("SELECT count(*) FROM alert_untried", db)
+        return try row.step() ? row.integer(0) : 0
+    }
+
+    /// True if it was there.
+    func delete(_ id: Int64) throws -> Bool {
+        var row = try PreparedStatement("DELETE FROM alert_untried WHERE id = ?", db)
+        try row.bind(id)
+        try row.run()
+        return db.changesCount > 0
+    }
+
+    /// Makes the alert, if it is here, one of those that were tried.
+    func moveToTried(_ id: Int64) throws {
+        var insertion = try PreparedStatement(
+            """
+            INSERT INTO alert (\(AlertTable.columns))
+            SELECT \(Self.alertColumns) FROM \(Self.withFeedback) WHERE alert_untried.id = ?
+            """,
+            db
+        )
+        try insertion.bind(id)
+        try insertion.run()
+        _ = try delete(id)
+    }
+
+    /// The same as ``AlertTable/columns``.
+    static let alertColumns =
+        "alert_untried.id, \(AlertTable.State.pending.rawValue), rule, feedback_id, "
+        + "session.session_id, rating, ifnull(comment, ''), created_at, session_count, "
+        + "total_count, created_at, created_at, 0, ''"
+
+    static let withFeedback = """
+        alert_untried
+        CROSS JOIN feedback ON feedback.sequence = alert_untried.sequence
+        CROSS JOIN session ON session.id = feedback.session
+        """
+}
+
+/// Queues alerts about the feedback that the same transaction inserts.
+struct UntriedAlertInsertion: ~Copyable {
+    private var ids: AlertSequence
+    private var statement: PreparedStatement
+
+    private init(_ ids: consuming AlertSequence, _ statement: consuming PreparedStatement) {
+        self.ids = ids
+        self.statement = statement
+    }
+
+    static func begin(_ db: Database) throws -> UntriedAlertInsertion {
+        let statement = try PreparedStatement(
+            """
+            INSERT INTO alert_untried (id, rule, sequence, session_count, total_count)
+            VALUES (?, ?, ?, ?, ?)
+            """,
+            db
+        )
+        return UntriedAlertInsertion(try AlertSequence(db), statement)
+    }
+
+    /// Queues an alert, due at once, about the feedback of the sequence.
+    mutating func insert(
+        rule: String,
+        sequence: Int64,
+        sessionCount: Int64,
+        totalCount: Int64
+    ) throws {
+        try statement.bind(ids.next())
+        try statement.bind(rule)
+        try statement.bind(sequence)
+        try statement.bind(sessionCount)
+        try statement.bind(totalCount)
+        try statement.run()
+    }
+
+    /// Has to be called before the transaction ends.
+    consuming func end() throws { try ids.end() }
+}
