@@ -5,10 +5,10 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 // glibc's own names for what is replaced here.
@@ -45,17 +45,24 @@ int posix_memalign(void **result, size_t alignment, size_t size) {
     return *result ? 0 : ENOMEM;
 }
 
-// SQLite writes the header of each page in its log by a call of its own, 24 bytes long; the second
-// word of it is not 0 in the last one of a transaction (sqlite.org/fileformat2.html#walformat).
+// A transaction is one or more writes of pages with their headers, 4,120 bytes each, to SQLite's log,
+// and a sync. (A checkpoint writes bare pages to the database, and a header alone begins the log.)
+enum { FILES = 1024, PAGE = 4096, LOG_HEADER = 32 };
+static atomic_bool has_pages[FILES];
+
 ssize_t pwrite64(int file, const void *bytes, size_t count, off64_t offset) {
     static ssize_t (*real)(int, const void *, size_t, off64_t);
     if (!real) *(void **)&real = dlsym(RTLD_NEXT, "pwrite64");
-    uint32_t words[6];
-    if (count == sizeof words) {
-        memcpy(words, bytes, sizeof words);
-        if (words[1] != 0) atomic_fetch_add_explicit(&transactions, 1, memory_order_relaxed);
-    }
+    if (file < FILES && count > LOG_HEADER && count % PAGE != 0) has_pages[file] = true;
     return real(file, bytes, count, offset);
+}
+
+int fdatasync(int file) {
+    static int (*real)(int);
+    if (!real) *(void **)&real = dlsym(RTLD_NEXT, "fdatasync");
+    if (file < FILES && atomic_exchange(&has_pages[file], false))
+        atomic_fetch_add_explicit(&transactions, 1, memory_order_relaxed);
+    return real(file);
 }
 
 __attribute__((destructor)) static void report(void) {
