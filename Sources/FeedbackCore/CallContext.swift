@@ -76,7 +76,11 @@ public struct CallContext: Sendable {
     /// Does here what comes in for the call's usual thread, as long as the condition holds; see
     /// ``CallOrigin/attend(while:)``.
     public func attend(while condition: () -> Bool) {
-        if let origin { origin.attend(while: condition) }
+        if let origin {
+            origin.attend(while: condition)
+        } else {
+            while condition() { sched_yield() }
+        }
     }
 
     /// Why work that has not begun should not begin any more; nil if it should.

@@ -9,7 +9,8 @@ import Synchronization
 ///
 /// Each writer is a serial queue of its own, on which `commit` may block. An append that arrives
 /// when all writers are idle is committed alone, at once; what ``AppendBacklog`` says decides
-/// whether a second writer begins while the first is busy.
+/// whether a second writer begins while the first is busy. After a lone append, the writer itself
+/// goes on with its call and waits for the next as ``WriterPatience`` says.
 final class AppendQueue: Sendable {
     /// Commits a batch and returns one result per append, in order.
     typealias Commit = @Sendable ([Append]) -> [Result<AddedFeedback, any Error>]
@@ -24,6 +25,9 @@ final class AppendQueue: Sendable {
     private struct State {
         var backlog: Backlog
         var idleWriters: [DispatchQueue]
+        var patience = WriterPatience()
+        /// Whether a writer waits for the next append: no other has to be woken up for it.
+        var isAttended = false
         var isClosed = false
         var closers: [UnsafeContinuation<Void, Never>] = []
     }
@@ -79,7 +83,10 @@ final class AppendQueue: Sendable {
             let session = ExactText(waiting.append.feedback.sessionID)
             state.backlog.append(waiting, session: session)
             instruments?.queueLength.increment()
-            if state.backlog.isBusy(session) || !state.backlog.isWorthABatch { return (nil, nil) }
+            if state.isAttended || state.backlog.isBusy(session) || !state.backlog.isWorthABatch {
+                return (nil, nil)
+            }
+            if state.idleWriters.count == writerCount { state.patience.noteWrite() }
             return (nil, state.idleWriters.popLast())
         }
         if let writer { writer.async { self.run(on: writer) } }
@@ -93,10 +100,41 @@ final class AppendQueue: Sendable {
             let results = commit(batch.elements.map(\.append))
             precondition(results.count == batch.elements.count, "one result per append")
             if let begin { instruments?.recordBatch(of: results.count, since: begin) }
-            for (waiting, result) in zip(batch.elements, results) {
+            answer(batch.elements, results)
+            done = batch
+        }
+    }
+
+    private func answer(
+        _ batch: [Waiting],
+        _ results: [Result<AddedFeedback, any Error>]
+    ) {
+        if batch.count == 1, waitingCount == 0 {
+            let context = batch[0].append.context
+            context.goOn { batch[0].continuation.resume(with: results[0]) }
+            waitForNext(context)
+        } else {
+            for (waiting, result) in zip(batch, results) {
                 waiting.continuation.resume(with: result)
             }
-            done = batch
+        }
+    }
+
+    private var waitingCount: Int { state.withLock { $0.backlog.waitingCount } }
+
+    /// Returns when an append has come, or probably will not come soon.
+    private func waitForNext(_ context: CallContext) {
+        let end = state.withLock { state in
+            // One writer that waits is enough.
+            let end = state.isAttended ? nil : state.patience.end
+            state.isAttended = state.isAttended || end != nil
+            return end
+        }
+        guard let end else { return }
+        context.attend { waitingCount == 0 && ContinuousClock.now < end }
+        state.withLock { state in
+            state.isAttended = false
+            if state.backlog.waitingCount == 0 { state.patience.noteEnd() }
         }
     }
 
@@ -114,6 +152,7 @@ final class AppendQueue: Sendable {
                 }
                 state.idleWriters.append(writer)
                 guard state.idleWriters.count == writerCount else { return (nil, []) }
+                state.patience.noteRest()
                 defer { state.closers = [] }
                 return (nil, state.closers)
             }

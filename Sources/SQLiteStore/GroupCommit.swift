@@ -11,17 +11,11 @@ import Synchronization
 /// writes that wait, in the order of their arrival; a write that arrives at an idle writer is
 /// committed alone, at once. Writes whose caller is gone when their turn comes are dropped.
 ///
-/// Where one caller sends one write after the other, to wake up the writer for each and then the
-/// thread of the call takes half as long as a disk's fsync. So the writer itself goes on with the
-/// call of a lone write; and where a write has followed another within ``patience``, it waits that
-/// long for the next, and meanwhile does for the call's thread what comes in.
+/// After a lone write, the writer itself goes on with its call and waits for the next as
+/// ``WriterPatience`` says.
 final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
     /// Commits a batch and returns one result per write, in order.
     typealias Commit = @Sendable ([Write]) -> [Result<Outcome, any Error>]
-
-    /// How long the writer waits for the next write, ready for it, while it gives way to whoever else
-    /// wants its processor.
-    private static var patience: Duration { .microseconds(100) }
 
     private struct Caller {
         var context: CallContext
@@ -49,10 +43,7 @@ final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
     private struct State {
         var waiting = Batch()
         var writerIsRunning = false
-        /// When the writer had nothing more to do.
-        var restsSince = ContinuousClock.now
-        /// Whether the next write will probably come within the writer's patience.
-        var expectsNext = false
+        var patience = WriterPatience()
         var isClosed = false
         var closers: [UnsafeContinuation<Void, Never>] = []
     }
@@ -110,7 +101,7 @@ final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
             instruments?.queueLength.increment()
             if state.writerIsRunning { return (nil, false) }
             state.writerIsRunning = true
-            state.expectsNext = .now - state.restsSince < Self.patience
+            state.patience.noteWrite()
             return (nil, true)
         }
         if startWriter { writer.async { self.run() } }
@@ -142,10 +133,9 @@ final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
 
     /// Returns when a write has come, or probably will not come soon.
     private func waitForNext(_ context: CallContext) {
-        guard state.withLock({ $0.expectsNext }) else { return }
-        let end = ContinuousClock.now + Self.patience
+        guard let end = state.withLock({ $0.patience.end }) else { return }
         context.attend { waitingCount == 0 && ContinuousClock.now < end }
-        if waitingCount == 0 { state.withLock { $0.expectsNext = false } }
+        if waitingCount == 0 { state.withLock { $0.patience.noteEnd() } }
     }
 
     /// The batch without the writes whose callers are gone, who are told so.
@@ -169,7 +159,7 @@ final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
             state.withLock { state in
                 if state.waiting.count == 0 {
                     state.writerIsRunning = false
-                    state.restsSince = .now
+                    state.patience.noteRest()
                     defer { state.closers = [] }
                     return (nil, state.closers)
                 }
