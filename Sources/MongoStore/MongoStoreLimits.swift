@@ -25,8 +25,9 @@ public struct MongoStoreLimits: Sendable {
         self.writes = writes
     }
 
-    /// How many bulk writes are under way at once: a server works on each on one core.
-    static let writerCount = 2
+    /// How many bulk writes are under way at once: a server works on each on one core, and then waits
+    /// for the majority's journals about half as long.
+    static let writerCount = 3
     /// How long a write whose outcome is unknown is repeated, and how long calls wait for a primary
     /// unless the URI says otherwise.
     static let repetitionTimeout = Duration.seconds(5)
