@@ -31,6 +31,8 @@ public struct MongoStoreLimits: Sendable {
     /// How long a write whose outcome is unknown is repeated, and how long calls wait for a primary
     /// unless the URI says otherwise.
     static let repetitionTimeout = Duration.seconds(5)
+    /// How many sessions are remembered to be there.
+    static let seenSessionsMax = 10_000
     /// How often the store looks whether MongoDB serves.
     static let pingInterval = Duration.seconds(1)
     /// How long after the last answer MongoDB counts as serving.

@@ -11,6 +11,7 @@ final class SessionCollection: Sendable {
     let pool: ClientPool
     let name: CollectionName
     private let lastOutages = Mutex<[Purpose: ContinuousClock.Instant]>([:])
+    private let seen = Mutex<Set<ExactText>>([])
 
     init(pool: ClientPool, name: CollectionName) {
         self.pool = pool
@@ -29,6 +30,19 @@ final class SessionCollection: Sendable {
             return nil
         }
         return FeedbackError(.unavailable, "MongoDB cannot be reached, or has no primary")
+    }
+
+    /// Remembers that the sessions are there, until there are too many to remember.
+    func noteSeen(_ sessions: some Sequence<ExactText>) {
+        seen.withLock { seen in
+            if seen.count >= MongoStoreLimits.seenSessionsMax { seen.removeAll() }
+            seen.formUnion(sessions)
+        }
+    }
+
+    /// Which of the sessions were there when somebody looked last.
+    func seen(of sessions: some Sequence<ExactText>) -> Set<ExactText> {
+        seen.withLock { seen in Set(sessions.lazy.filter(seen.contains)) }
     }
 
     /// Runs the body with a connection of its own, on the caller's thread, which may block.

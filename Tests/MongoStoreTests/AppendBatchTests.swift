@@ -219,6 +219,30 @@ struct AppendBatchTests {
         #expect(sessions.refusal(arrivedAt: arrivedAt, for: .writing) == nil)
     }
 
+    @Test func a_session_that_somebody_has_removed_is_made_again_or_refused() async throws {
+        let store = try await TestStore.open(database: database)
+        _ = try await store.add(FeedbackDraft(sessionID: "kept"))
+        _ = try await store.add(FeedbackDraft(sessionID: "removed"))
+        let sessions = try await Sessions(SharedServer.uri(), database: database)
+        let removal: BSONDocument = [
+            "delete": "sessions", "deletes": [["q": ["_id": "removed"], "limit": 1]],
+        ]
+        try sessions.run(removal)
+        let added = try await store.add(FeedbackDraft(sessionID: "removed", comment: "c"))
+        #expect(!added.replayed)
+        #expect(try await store.all(FeedbackQuery(sessionID: "removed")) == [added.feedback])
+        #expect(try sessions.document("removed")?["session_type"]?.string == "AGENT")
+        #expect(try await store.all(FeedbackQuery(sessionID: "kept")).count == 1)
+
+        try sessions.run(removal)
+        await #expect {
+            try await store.add(FeedbackDraft(sessionID: "removed"), missingSession: .reject)
+        } throws: {
+            ($0 as? FeedbackError)?.code == .notFound
+        }
+        await store.close()
+    }
+
     @Test func two_hosts_that_make_the_same_sessions_store_everything_once() async throws {
         let hosts = [
             try await TestStore.open(database: database),
