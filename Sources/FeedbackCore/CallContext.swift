@@ -34,6 +34,8 @@ public protocol CallOrigin: AnyObject, Sendable {
 
     /// Does here what comes in for the call's usual thread, which then need not be woken up, as long
     /// as the condition holds; gives way to whoever else wants the processor.
+    ///
+    /// What comes in are other calls and their hooks, too: the condition is asked between them.
     func attend(while condition: () -> Bool)
 }
 
@@ -42,9 +44,11 @@ extension CallOrigin {
     public func goOn(_ resume: () -> Void) { resume() }
 
     /// Just gives way.
-    public func attend(while condition: () -> Bool) {
-        while condition() { sched_yield() }
-    }
+    public func attend(while condition: () -> Bool) { giveWay(while: condition) }
+}
+
+private func giveWay(while condition: () -> Bool) {
+    while condition() { sched_yield() }
 }
 
 /// What the service knows about a call besides its request.
@@ -76,11 +80,7 @@ public struct CallContext: Sendable {
     /// Does here what comes in for the call's usual thread, as long as the condition holds; see
     /// ``CallOrigin/attend(while:)``.
     public func attend(while condition: () -> Bool) {
-        if let origin {
-            origin.attend(while: condition)
-        } else {
-            while condition() { sched_yield() }
-        }
+        if let origin { origin.attend(while: condition) } else { giveWay(while: condition) }
     }
 
     /// Why work that has not begun should not begin any more; nil if it should.

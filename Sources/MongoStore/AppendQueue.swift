@@ -26,8 +26,8 @@ final class AppendQueue: Sendable {
         var backlog: Backlog
         var idleWriters: [DispatchQueue]
         var patience = WriterPatience()
-        /// Whether a writer waits for the next append: no other has to be woken up for it.
-        var isAttended = false
+        /// Whether a writer waits for the next append: no other has to be woken up for that one.
+        var isAwaited = false
         var isClosed = false
         var closers: [UnsafeContinuation<Void, Never>] = []
     }
@@ -83,9 +83,8 @@ final class AppendQueue: Sendable {
             let session = ExactText(waiting.append.feedback.sessionID)
             state.backlog.append(waiting, session: session)
             instruments?.queueLength.increment()
-            if state.isAttended || state.backlog.isBusy(session) || !state.backlog.isWorthABatch {
-                return (nil, nil)
-            }
+            if state.isAwaited, state.backlog.waitingCount == 1 { return (nil, nil) }
+            if state.backlog.isBusy(session) || !state.backlog.isWorthABatch { return (nil, nil) }
             if state.idleWriters.count == writerCount { state.patience.noteWrite() }
             return (nil, state.idleWriters.popLast())
         }
@@ -126,14 +125,14 @@ final class AppendQueue: Sendable {
     private func waitForNext(_ context: CallContext) {
         let end = state.withLock { state in
             // One writer that waits is enough.
-            let end = state.isAttended ? nil : state.patience.end
-            state.isAttended = state.isAttended || end != nil
+            let end = state.isAwaited ? nil : state.patience.end
+            state.isAwaited = state.isAwaited || end != nil
             return end
         }
         guard let end else { return }
         context.attend { waitingCount == 0 && ContinuousClock.now < end }
         state.withLock { state in
-            state.isAttended = false
+            state.isAwaited = false
             if state.backlog.waitingCount == 0 { state.patience.noteEnd() }
         }
     }

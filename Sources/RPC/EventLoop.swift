@@ -190,13 +190,16 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
         withUnsafeTemporaryAllocation(of: epoll_event.self, capacity: Self.attendedEventsMax) {
             events in
             while condition() {
-                let count = epoll_wait(epoll, events.baseAddress, Int32(events.count), 0)
-                if count > 0 {
-                    turnLock.lock()
-                    takeVisitorsTurn(events[..<Int(count)])
-                } else {
-                    sched_yield()
+                // Events are told once: who has taken some must not wait for a turn.
+                if turnLock.tryLock() {
+                    let count = epoll_wait(epoll, events.baseAddress, Int32(events.count), 0)
+                    if count > 0 {
+                        takeVisitorsTurn(events[..<Int(count)])
+                        continue
+                    }
+                    turnLock.unlock()
                 }
+                sched_yield()
             }
         }
     }

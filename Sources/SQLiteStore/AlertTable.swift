@@ -12,7 +12,7 @@ struct AlertTable {
         case dead = 2
 
         /// What finds the alerts of the state in the order of their ids: for pending ones that is
-        /// the table itself, since an index more would cost each add that is told.
+        /// the table itself, which has few others.
         fileprivate var index: String {
             switch self {
             case .unconfirmed: "INDEXED BY alert_unconfirmed"
@@ -105,8 +105,7 @@ struct AlertTable {
         let tried =
             try row.step() && !row.isNull(0)
             ? Timestamp(millisecondsSinceEpoch: row.integer(0)) : nil
-        let first = try untried.first(of: rule, from: id, limit: 1).first
-        return [tried, first?.queuedAt].compactMap(\.self).min()
+        return try [tried, untried.firstDue(of: rule, from: id)].compactMap(\.self).min()
     }
 
     func list(_ state: State, after id: Int64, limit: Int) throws -> [QueuedAlert] {

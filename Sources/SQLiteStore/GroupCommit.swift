@@ -2,7 +2,6 @@ import CoreMetrics
 import Dispatch
 import FeedbackCore
 import FeedbackModel
-import Glibc
 import Synchronization
 
 /// Makes one transaction of the writes that arrive while the former is being committed.
@@ -135,7 +134,7 @@ final class GroupCommit<Write: Sendable, Outcome: Sendable>: Sendable {
     private func waitForNext(_ context: CallContext) {
         guard let end = state.withLock({ $0.patience.end }) else { return }
         context.attend { waitingCount == 0 && ContinuousClock.now < end }
-        if waitingCount == 0 { state.withLock { $0.patience.noteEnd() } }
+        state.withLock { if $0.waiting.count == 0 { $0.patience.noteEnd() } }
     }
 
     /// The batch without the writes whose callers are gone, who are told so.

@@ -6,7 +6,7 @@ import GRDBSQLite
 ///
 /// SQLite writes every page of a transaction and the page's header apart, and then syncs: of an
 /// add's seven pages the fourteen writes take half as long as the sync. Here they are kept until the
-/// sync, or until anything else is done with the file. So this is for a connection with
+/// sync, or until the file is read, cut or measured. So this is for a connection with
 /// `synchronous=FULL`, which syncs the log in every commit, before other connections look there.
 ///
 /// The connection's file object gets methods of its own (sqlite.org/c3ref/io_methods.html), which

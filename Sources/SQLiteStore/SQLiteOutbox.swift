@@ -6,8 +6,8 @@ import Synchronization
 final class SQLiteOutbox: AlertOutbox {
     private let database: SQLiteDatabase
     private let writes: StoreWrites
-    /// By rules, ids below which they have no untried alert any more, nor ever will have: what the
-    /// rules before have left waiting is passed over once.
+    /// By rules, ids below which they have no untried alert any more, nor ever will have: a queue is
+    /// not looked for again where only others' alerts wait.
     private let untriedFrom = Mutex<[String: Int64]>([:])
 
     init(database: SQLiteDatabase, writes: StoreWrites) {

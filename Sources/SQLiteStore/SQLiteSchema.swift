@@ -187,16 +187,6 @@ enum SQLiteSchema {
         ) STRICT, WITHOUT ROWID;
         """
 
-    private static let untriedAlerts = """
-        CREATE TABLE alert_untried (
-            id INTEGER PRIMARY KEY,
-            rule TEXT NOT NULL,
-            sequence INTEGER NOT NULL,
-            session_count INTEGER NOT NULL,
-            total_count INTEGER NOT NULL
-        ) STRICT;
-        """
-
     /// The same table with ids that an ``AlertSequence`` counts.
     private static let ownAlertSequence = """
         CREATE TABLE alert_sequence (
@@ -216,5 +206,15 @@ enum SQLiteSchema {
         CREATE INDEX alert_due ON alert (rule, due_at) WHERE state = 1;
         CREATE INDEX alert_unconfirmed ON alert (state) WHERE state = 0;
         CREATE INDEX alert_dead ON alert (state) WHERE state = 2;
+        """
+
+    private static let untriedAlerts = """
+        CREATE TABLE alert_untried (
+            id INTEGER PRIMARY KEY,
+            rule TEXT NOT NULL,
+            sequence INTEGER NOT NULL,
+            session_count INTEGER NOT NULL,
+            total_count INTEGER NOT NULL
+        ) STRICT;
         """
 }

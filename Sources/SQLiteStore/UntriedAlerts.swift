@@ -54,6 +54,20 @@ struct UntriedAlerts {
         return try row.step() ? max(id, row.integer(0)) : id
     }
 
+    /// Since when the rule's first alert, from the given id on, is due; nil if there is none.
+    func firstDue(of rule: String, from id: Int64) throws -> Timestamp? {
+        var row = try PreparedStatement(
+            """
+            SELECT created_at FROM \(Self.withFeedback)
+            WHERE alert_untried.id >= ? AND rule = ? ORDER BY alert_untried.id LIMIT 1
+            """,
+            db
+        )
+        try row.bind(id)
+        try row.bind(rule)
+        return try row.step() ? Timestamp(millisecondsSinceEpoch: row.integer(0)) : nil
+    }
+
     func count() throws -> Int64 {
         let row = try PreparedStatement("SELECT count(*) FROM alert_untried", db)
         return try row.step() ? row.integer(0) : 0
