@@ -72,7 +72,7 @@ struct AlertTable {
     ) throws -> [QueuedAlert] {
         let alerts =
             try triedDue(of: rule, at: now, limit: limit)
-            + untried.first(of: rule, from: id, limit: limit)
+            + untried.first(of: rule, after: id - 1, limit: limit)
         return Array(alerts.sorted { $0.dueAndID < $1.dueAndID }.prefix(limit))
     }
 
@@ -120,7 +120,7 @@ struct AlertTable {
         try row.bind(Int64(limit))
         let alerts = try Self.alerts(&row)
         if state != .pending { return alerts }
-        let all = try alerts + untried.list(after: id, limit: limit)
+        let all = try alerts + untried.first(of: nil, after: id, limit: limit)
         return Array(all.sorted { $0.id < $1.id }.prefix(limit))
     }
 
@@ -181,7 +181,7 @@ struct AlertTable {
 
     func settle(_ outcome: AlertOutcome) throws {
         switch outcome.next {
-        case .delivered: try delete(outcome.id)
+        case .delivered: if try !untried.delete(outcome.id) { try delete(outcome.id) }
         case .retry(let moment, let error):
             try noteFailure(outcome.id, .pending, moment.millisecondsSinceEpoch, error)
         case .dead(let error): try noteFailure(outcome.id, .dead, nil, error)
@@ -189,7 +189,6 @@ struct AlertTable {
     }
 
     func delete(_ id: Int64) throws {
-        if try untried.delete(id) { return }
         var row = try PreparedStatement("DELETE FROM alert WHERE id = ?", db)
         try row.bind(id)
         try row.run()

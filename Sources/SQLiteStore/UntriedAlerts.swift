@@ -8,31 +8,11 @@ import GRDB
 struct UntriedAlerts {
     let db: Database
 
-    /// The rule's alerts in the order of their ids, from the given id on.
-    func first(of rule: String, from id: Int64, limit: Int) throws -> [QueuedAlert] {
-        var row = try PreparedStatement(
-            """
-            SELECT \(Self.alertColumns) FROM \(Self.withFeedback)
-            WHERE alert_untried.id >= ? AND rule = ? ORDER BY alert_untried.id LIMIT ?
-            """,
-            db
-        )
+    /// The rule's alerts, or those of all rules, in the order of their ids, beyond the given one.
+    func first(of rule: String?, after id: Int64, limit: Int) throws -> [QueuedAlert] {
+        var row = try PreparedStatement(rule == nil ? Self.firstOfAll : Self.firstOfRule, db)
         try row.bind(id)
-        try row.bind(rule)
-        try row.bind(Int64(limit))
-        return try AlertTable.alerts(&row)
-    }
-
-    /// The alerts of all rules in the order of their ids, beyond the given one.
-    func list(after id: Int64, limit: Int) throws -> [QueuedAlert] {
-        var row = try PreparedStatement(
-            """
-            SELECT \(Self.alertColumns) FROM \(Self.withFeedback)
-            WHERE alert_untried.id > ? ORDER BY alert_untried.id LIMIT ?
-            """,
-            db
-        )
-        try row.bind(id)
+        if let rule { try row.bind(rule) }
         try row.bind(Int64(limit))
         return try AlertTable.alerts(&row)
     }
@@ -95,13 +75,21 @@ struct UntriedAlerts {
         _ = try delete(id)
     }
 
+    static let firstOfAll = first("alert_untried.id > ?")
+    static let firstOfRule = first("alert_untried.id > ? AND rule = ?")
+
+    private static func first(_ condition: String) -> String {
+        "SELECT \(alertColumns) FROM \(withFeedback) WHERE \(condition) "
+            + "ORDER BY alert_untried.id LIMIT ?"
+    }
+
     /// The same as ``AlertTable/columns``.
-    static let alertColumns =
+    private static let alertColumns =
         "alert_untried.id, \(AlertTable.State.pending.rawValue), rule, feedback_id, "
         + "session.session_id, rating, ifnull(comment, ''), created_at, session_count, "
         + "total_count, created_at, created_at, 0, ''"
 
-    static let withFeedback = """
+    private static let withFeedback = """
         alert_untried
         CROSS JOIN feedback ON feedback.sequence = alert_untried.sequence
         CROSS JOIN session ON session.id = feedback.session
