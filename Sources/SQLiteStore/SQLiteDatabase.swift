@@ -51,11 +51,10 @@ final class SQLiteDatabase: Sendable {
             self.pool = try DatabasePool(path: path, configuration: .connections(limits))
             let walLength = self.walLength
             try SQLiteSchema.migrate(pool)
-            self.pageTokenKey = try pool.writeWithoutTransaction { db in
+            (self.pageTokenKey, self.logWrites) = try pool.writeWithoutTransaction { db in
                 try Self.setUpWriter(db, walLength)
-                return try SQLiteSchema.pageTokenKey(db)
+                return (try SQLiteSchema.pageTokenKey(db), try LogWriteBuffer(db))
             }
-            self.logWrites = try pool.writeWithoutTransaction { try LogWriteBuffer($0) }
         } catch {
             throw SQLiteFailure.opening(path, error)
         }

@@ -11,10 +11,6 @@ import GRDB
 /// - `session_total`, `hour_total`: the counts of a session's feedback, of all time and of each hour
 ///   (`created_at` / 3,600,000 ms, rounded down), where session 0 is all sessions together. They
 ///   change in the same transactions as `feedback` and always equal a recount.
-///
-/// An add should change as few pages as it can, and those that the adds before it have changed. So
-/// the keys that each add looks for begin with what ascends with time: the request_id, which clients
-/// make so (UUIDs of version 7), and the hour.
 /// - `alert_untried`: the alerts about feedback of this database that nobody has tried to deliver yet;
 ///   the feedback is what they tell.
 /// - `alert`: the alerts that were tried, and dead letters. Those of an ``AlertFileStore`` are here
@@ -22,6 +18,10 @@ import GRDB
 /// - `alert_sequence`: the id of the next alert.
 /// - `alert_total`: how many alerts of a rule an ``AlertFileStore`` has counted.
 /// - `page_token_key`: seals page tokens, so that they outlive the process.
+///
+/// An add should change as few pages as it can, and those that the adds before it have changed. So
+/// the keys that each add looks for begin with what ascends with time: the request_id, which clients
+/// make so (UUIDs of version 7), and the hour.
 enum SQLiteSchema {
     /// In the file's header, "FBKD": what `file` and SQLite's tools know the database by.
     static let applicationID: Int64 = 0x4642_4B44
