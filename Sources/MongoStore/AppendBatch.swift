@@ -4,47 +4,23 @@ import Glibc
 
 /// The appends that one call of the writer takes to MongoDB.
 ///
-/// There is one update per session, in one unordered bulk write: an ``AppendStatement``, which makes
-/// the session if it is missing, and changes nothing if one of the request_ids is there already. So
-/// every update has changed its document, has made it, is answered with an error, or is missing in
-/// the reply's counts. Which ones are missing, the reply does not say: then all that it does not
-/// answer, and what a broken connection leaves open, is looked up and, if it is not there, sent
-/// again. What stays open all the same leaves the batch, so that its neighbours are answered.
+/// They go out as one unordered bulk write. A session's update makes the session if it is missing, and
+/// changes nothing if one of the request_ids is there already; sessions that were there when
+/// somebody looked last share one update (``MultiAppendStatement``), the others have one each
+/// (``AppendStatement``). So every session is changed, is made, is answered with an error, or is
+/// missing in the reply's counts. Which ones are missing, the reply does not say: then all that it
+/// does not answer, and what a broken connection leaves open, is looked up and, if it is not there,
+/// sent again. Of a shared update an error tells nothing about each, so that all have one of their
+/// own after it. What stays open all the same leaves the batch, so that its neighbours are answered.
 ///
 /// An append counts as stored when the bulk write's reply says so, which then is the majority's, or
 /// when a read of what the majority has finds it.
 struct AppendBatch {
-    /// The appends to one session that are sent as one update.
-    private struct Group {
-        let session: ExactText
-        let missingSession: MissingSessionPolicy
-        /// Indexes of appends.
-        var members: [Int]
-        /// At most how many bytes of a bulk write its update takes.
-        var bytes: Int
-        /// Whether some of it may be stored already.
-        var isSent = false
-        /// How often it was looked up.
-        var lookUps = 0
-    }
-
-    private struct GroupKey: Hashable {
-        let session: ExactText
-        let missingSession: MissingSessionPolicy
-    }
-
-    private struct RequestKey: Hashable {
-        let group: GroupKey
-        let requestID: ExactText
-    }
-
     private let appends: [Append]
     private let sessions: SessionCollection
     private let bulkBytesMax: Int
     private let giveUpAt = ContinuousClock.now + MongoStoreLimits.repetitionTimeout
     private var results: [Result<AddedFeedback, any Error>?]
-    /// Of appends with the same request_id all but the first, with the first.
-    private var repeats: [(index: Int, of: Int)] = []
     /// Whether to wait before the next bulk write, since the last one met a passing failure.
     private var needsPause = false
     private var repetitions: UInt32 = 0
@@ -71,7 +47,8 @@ struct AppendBatch {
     }
 
     private mutating func run() {
-        var pending = groups()
+        let groupBytesMax = bulkBytesMax - Self.commandBytes
+        var (pending, repeats) = AppendGroup.groups(of: appends, bytesMax: groupBytesMax)
         while !pending.isEmpty {
             let bulk = pending.prefix(while: fitting())
             pending.removeFirst(bulk.count)
@@ -88,46 +65,10 @@ struct AppendBatch {
         }
     }
 
-    // MARK: Grouping
-
-    private mutating func groups() -> [Group] {
-        let groupBytesMax = bulkBytesMax - Self.commandBytes
-        var groups: [Group] = []
-        var places: [GroupKey: Int] = [:]
-        var first: [RequestKey: Int] = [:]
-        places.reserveCapacity(appends.count)
-        first.reserveCapacity(appends.count)
-        for (index, append) in appends.enumerated() {
-            let session = ExactText(append.feedback.sessionID)
-            let key = GroupKey(session: session, missingSession: append.missingSession)
-            let requestID = ExactText(FeedbackDocument.requestID(of: append.feedback))
-            let request = RequestKey(group: key, requestID: requestID)
-            if let original = first[request] {
-                repeats.append((index, original))
-                continue
-            }
-            first[request] = index
-            let bytes = FeedbackDocument.bytes(of: append.feedback)
-            if let place = places[key], groups[place].bytes + bytes <= groupBytesMax {
-                groups[place].members.append(index)
-                groups[place].bytes += bytes
-            } else {
-                places[key] = groups.count
-                groups.append(
-                    Group(
-                        session: session,
-                        missingSession: append.missingSession,
-                        members: [index],
-                        bytes: AppendStatement.bytes(ofSession: session.text) + bytes
-                    )
-                )
-            }
-        }
-        return groups
-    }
+    // MARK: Sending
 
     /// Whether one more group fits into a bulk; the first always does.
-    private func fitting() -> (Group) -> Bool {
+    private func fitting() -> (AppendGroup) -> Bool {
         var bytes = 0
         return { [bulkBytesMax] group in
             defer { bytes += group.bytes }
@@ -138,37 +79,37 @@ struct AppendBatch {
     /// At most how many bytes the command of a bulk write has without its updates.
     private static let commandBytes = 2_048
 
-    // MARK: Sending
-
     /// Sends the groups and returns what has to be sent again.
-    private mutating func attempt(_ groups: [Group]) -> [Group] {
+    private mutating func attempt(_ groups: [AppendGroup]) -> [AppendGroup] {
         pauseIfNeeded()
         let groups = wanted(groups)
         if groups.isEmpty { return [] }
+        let updates: [[AppendGroup]]
         let reply: BulkWrite.Reply
         do {
-            reply = try sessions.use(for: .writing) { try send(groups, to: $0) }
+            (updates, reply) = try sessions.use(for: .writing) { collection in
+                let mayShare = try groups.count > 1 && collection.isOnPrimary
+                let updates = AppendGroup.updates(of: groups, mayShare: mayShare)
+                return (updates, try send(updates, to: collection))
+            }
         } catch {
             fail(groups, error)
             return []
         }
+        let refusedCount = reply.errors.keys.reduce(0) { $0 + updates[$1].count }
         let isComplete =
-            reply.failure == nil && reply.applied + reply.errors.count == groups.count
-        var again: [Group] = []
-        var unknown: [Group] = []
+            reply.failure == nil && reply.applied + refusedCount == groups.count
+        var again: [AppendGroup] = []
+        var unknown: [AppendGroup] = []
         var stored: [ExactText] = []
-        for (index, group) in groups.enumerated() {
+        for (index, update) in updates.enumerated() {
             if let refusal = reply.errors[index], !refusal.isPassing {
-                if refusal.failure.mayBeOfOneElement, group.members.count > 1 {
-                    again += halves(of: group)
-                } else {
-                    fail([group], refusal.error(session: group.session.text))
-                }
+                again += refused(update, refusal)
             } else if isComplete, reply.errors[index] == nil {
-                for member in group.members { succeed(member) }
-                stored.append(group.session)
+                for member in update.lazy.flatMap(\.members) { succeed(member) }
+                stored += update.lazy.map(\.session)
             } else {
-                unknown.append(group)
+                unknown += update
             }
         }
         sessions.noteSeen(stored)
@@ -184,10 +125,12 @@ struct AppendBatch {
     ///
     /// Appends that were not sent before are dropped if nobody waits for them any more, and refused
     /// if a former bulk has found no server.
-    private mutating func wanted(_ groups: [Group]) -> [Group] {
-        var wanted: [Group] = []
+    private mutating func wanted(_ groups: [AppendGroup]) -> [AppendGroup] {
+        var wanted: [AppendGroup] = []
+        let seen = sessions.seen(of: groups.lazy.map(\.session))
         for var group in groups {
             if !group.isSent {
+                group.isSeen = seen.contains(group.session)
                 group.members.removeAll { member in
                     let append = appends[member]
                     let arrivedAt = append.arrivedAt
@@ -205,29 +148,61 @@ struct AppendBatch {
         return wanted
     }
 
-    private func send(_ groups: [Group], to collection: Collection) throws -> BulkWrite.Reply {
+    private func send(
+        _ updates: [[AppendGroup]],
+        to collection: Collection
+    ) throws -> BulkWrite.Reply {
         let bulk = BulkWrite(on: collection)
         var statement = AppendStatement()
-        let seen = sessions.seen(of: groups.lazy.map(\.session))
-        for group in groups {
-            // How the session would be made costs the server a tenth of the update. One that was
-            // there mostly still is; if not, the update does nothing, and the next one makes it.
-            let isSeen = group.lookUps == 0 && seen.contains(group.session)
-            let makesSession = group.missingSession == .create && !isSeen
-            statement.write(
-                group.members,
-                of: appends,
-                session: group.session.text,
-                makesSession: makesSession
-            )
-            try bulk.update(statement.filter, statement.pipeline, upsert: makesSession)
+        for update in updates {
+            let group = update[0]
+            if update.count > 1 {
+                var statement = MultiAppendStatement()
+                statement.write(update.map { appends[$0.members[0]].feedback })
+                try bulk.updateMany(statement.filter, statement.pipeline)
+            } else {
+                // How the session would be made costs the server a tenth of the update. One that was
+                // there mostly still is; if not, the update does nothing, and the next one makes it.
+                let makesSession = group.missingSession == .create && !group.isSeen
+                statement.write(
+                    group.members,
+                    of: appends,
+                    session: group.session.text,
+                    makesSession: makesSession
+                )
+                try bulk.updateOne(statement.filter, statement.pipeline, upsert: makesSession)
+            }
         }
         return bulk.execute()
     }
 
+    /// Answers the groups of an update that the server refused, or returns what has to be sent again.
+    private mutating func refused(
+        _ update: [AppendGroup],
+        _ refusal: BulkWrite.Refusal
+    ) -> [AppendGroup] {
+        if update.count > 1 {
+            return update.map { group in
+                var group = group
+                group.isSeen = false
+                return group
+            }
+        }
+        let group = update[0]
+        if refusal.failure.mayBeOfOneElement, group.members.count > 1 {
+            return group.halves(of: appends)
+        }
+        fail([group], refusal.error(session: group.session.text))
+        sessions.forget(group.session)
+        return []
+    }
+
     /// The groups that may be sent again; the others are answered with the failure.
-    private mutating func repeating(_ groups: [Group], after failure: MongoFailure) -> [Group] {
-        var again: [Group] = []
+    private mutating func repeating(
+        _ groups: [AppendGroup],
+        after failure: MongoFailure
+    ) -> [AppendGroup] {
+        var again: [AppendGroup] = []
         for group in groups {
             let isWanted = group.members.contains { appends[$0].context.reasonToDrop == nil }
             if isWanted, .now < giveUpAt {
@@ -240,7 +215,8 @@ struct AppendBatch {
         return again
     }
 
-    private mutating func failing(_ groups: [Group], _ failure: MongoFailure) -> [Group] {
+    private mutating func failing(_ groups: [AppendGroup], _ failure: MongoFailure) -> [AppendGroup]
+    {
         fail(groups, failure.error)
         return []
     }
@@ -257,7 +233,7 @@ struct AppendBatch {
     // MARK: Deciding
 
     /// Finds out which appends of the groups are stored and returns what has to be sent again.
-    private mutating func lookUp(_ groups: [Group]) -> [Group] {
+    private mutating func lookUp(_ groups: [AppendGroup]) -> [AppendGroup] {
         if groups.isEmpty { return [] }
         let stored: [ExactText: [ExactText: Feedback]]
         do {
@@ -270,9 +246,10 @@ struct AppendBatch {
         }
         let open = MongoFailure(serverCode: 11_000)
         let undecided = UndecidedAppend(error: open.error)
-        var again: [Group] = []
+        var again: [AppendGroup] = []
         for var group in groups {
             group.lookUps += 1
+            group.isSeen = false
             guard let elements = stored[group.session] else {
                 if group.missingSession == .reject {
                     fail([group], FeedbackError.unknownSession)
@@ -302,7 +279,7 @@ struct AppendBatch {
 
     /// What the majority has of the groups' sessions: the feedback by request_id.
     private func find(
-        _ groups: [Group],
+        _ groups: [AppendGroup],
         in collection: Collection
     ) throws -> [ExactText: [ExactText: Feedback]] {
         let names = groups.map { BSON.string($0.session.text) }
@@ -337,25 +314,13 @@ struct AppendBatch {
         return stored
     }
 
-    private func halves(of group: Group) -> [Group] {
-        let middle = group.members.count / 2
-        return [group.members[..<middle], group.members[middle...]].map { members in
-            var half = group
-            half.members = Array(members)
-            half.bytes = members.reduce(AppendStatement.bytes(ofSession: group.session.text)) {
-                $0 + FeedbackDocument.bytes(of: appends[$1].feedback)
-            }
-            return half
-        }
-    }
-
     private mutating func succeed(_ member: Int) {
         results[member] = .success(
             AddedFeedback(feedback: appends[member].feedback, replayed: false)
         )
     }
 
-    private mutating func fail(_ groups: [Group], _ error: any Error) {
+    private mutating func fail(_ groups: [AppendGroup], _ error: any Error) {
         let error = (error as? MongoFailure)?.error ?? error
         for group in groups {
             for member in group.members { results[member] = .failure(error) }

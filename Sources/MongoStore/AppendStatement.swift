@@ -39,12 +39,7 @@ struct AppendStatement {
                 writer.writeValue(date: time.millisecondsSinceEpoch)
             case .isKnown: Self.writeIsKnown(members, of: appends, to: &writer)
             case .elements:
-                writer.writeMeasured { array in
-                    for (index, member) in members.enumerated() {
-                        array.begin(.document, "\(index)")
-                        FeedbackDocument.write(appends[member].feedback, to: &array)
-                    }
-                }
+                FeedbackDocument.write(members.lazy.map { appends[$0].feedback }, to: &writer)
             case nil: preconditionFailure("the template has no further blanks")
             }
         }
@@ -80,8 +75,6 @@ struct AppendStatement {
     private static let session = BSON.blank(.string, Blank.session.rawValue)
     private static let time = BSON.blank(.date, Blank.time.rawValue)
 
-    private static let storedRequestIDs: BSON = ["$ifNull": ["$feedbacks.request_id", []]]
-
     /// Mostly there is one, for which a server makes no sets.
     private static let oneIsKnownTemplate = BSONTemplate([
         "$in": [["$literal": .blank(.string, 0)], storedRequestIDs]
@@ -94,19 +87,14 @@ struct AppendStatement {
     ])
 
     private static func pipeline(makesSession: Bool) -> BSONDocument {
-        let isKnown = BSON.blank(.document, Blank.isKnown.rawValue)
         let elements = BSON.blank(.array, Blank.elements.rawValue)
-        let changes: BSON = [
-            // Null, too, is how some programs write that there are none.
-            "feedbacks": [
-                "$concatArrays": [["$ifNull": ["$feedbacks", []]], ["$literal": elements]]
-            ],
-            // Never back: by it, lists of a span of time find their sessions.
-            "updated_at": ["$max": ["$updated_at", time]],
-        ]
-        let parts: [BSON] = (makesSession ? [skeleton] : []) + ["$$ROOT", changes]
-        let changed: BSON = ["$mergeObjects": .array(parts)]
-        return ["0": ["$replaceWith": ["$cond": [isKnown, "$$ROOT", changed]]]]
+        let changed = changed(
+            unless: .blank(.document, Blank.isKnown.rawValue),
+            elements: ["$literal": elements],
+            time: time,
+            skeleton: makesSession ? [skeleton] : []
+        )
+        return ["0": ["$replaceWith": changed]]
     }
 
     /// What a document has that is being made, of which there is nothing but the filter's `_id`.
@@ -114,5 +102,27 @@ struct AppendStatement {
         let bare: BSON = ["$literal": ["_id": session]]
         let whole = FeedbackDocument.newSession(session, at: time)
         return ["$cond": [["$eq": ["$$ROOT", bare]], ["$literal": .document(whole)], nil]]
+    }
+
+    // MARK: Expressions
+
+    /// The request_ids of a session's feedback.
+    static let storedRequestIDs: BSON = ["$ifNull": ["$feedbacks.request_id", []]]
+
+    /// The session's document with the elements, unless they are known.
+    static func changed(
+        unless isKnown: BSON,
+        elements: BSON,
+        time: BSON,
+        skeleton: [BSON] = []
+    ) -> BSON {
+        let changes: BSON = [
+            // Null, too, is how some programs write that there are none.
+            "feedbacks": ["$concatArrays": [["$ifNull": ["$feedbacks", []]], elements]],
+            // Never back: by it, lists of a span of time find their sessions.
+            "updated_at": ["$max": ["$updated_at", time]],
+        ]
+        let parts = skeleton + ["$$ROOT", changes]
+        return ["$cond": [isKnown, "$$ROOT", ["$mergeObjects": .array(parts)]]]
     }
 }

@@ -68,20 +68,32 @@ final class BulkWrite {
     deinit { mongoc_bulk_operation_destroy(bulk) }
 
     /// Adds an update of the one document that the filter finds, or makes it under `upsert`.
-    func update(_ filter: BSONWriter, _ pipeline: BSONWriter, upsert: Bool) throws {
-        var error = bson_error_t()
+    func updateOne(_ filter: BSONWriter, _ pipeline: BSONWriter, upsert: Bool) throws {
         let options = upsert ? Self.upsertOptions : Self.updateOptions
+        try add(filter, pipeline, options, with: mongoc_bulk_operation_update_one_with_opts)
+    }
+
+    /// Adds an update of all documents that the filter finds.
+    func updateMany(_ filter: BSONWriter, _ pipeline: BSONWriter) throws {
+        let add = mongoc_bulk_operation_update_many_with_opts
+        try self.add(filter, pipeline, Self.updateOptions, with: add)
+    }
+
+    private typealias Add = (
+        _ bulk: OpaquePointer?, _ filter: OpaquePointer?, _ pipeline: OpaquePointer?,
+        _ options: OpaquePointer?, _ error: UnsafeMutablePointer<bson_error_t>?
+    ) -> Bool
+
+    private func add(
+        _ filter: BSONWriter,
+        _ pipeline: BSONWriter,
+        _ options: BSONWriter,
+        with add: Add
+    ) throws {
+        var error = bson_error_t()
         let isValid = filter.withPointer { filter in
             pipeline.withPointer { pipeline in
-                options.withPointer { options in
-                    mongoc_bulk_operation_update_one_with_opts(
-                        bulk,
-                        filter,
-                        pipeline,
-                        options,
-                        &error
-                    )
-                }
+                options.withPointer { add(bulk, filter, pipeline, $0, &error) }
             }
         }
         if !isValid { throw MongoFailure(error) }

@@ -65,6 +65,17 @@ final class ClientPool: Sendable {
             try body(client)
         }
 
+        /// What kind of server writes go to, as the Server Discovery And Monitoring specification calls
+        /// it; looks for one if none is known.
+        func primaryType() throws(MongoFailure) -> String {
+            var error = bson_error_t()
+            guard let server = mongoc_client_select_server(client, true, nil, &error) else {
+                throw MongoFailure(error)
+            }
+            defer { mongoc_server_description_destroy(server) }
+            return String(cString: mongoc_server_description_type(server))
+        }
+
         /// Runs a command on the primary, without a read or write concern, and returns the reply.
         func run(_ command: BSONDocument, database: String) throws(MongoFailure) -> BSONDocument {
             var error = bson_error_t()

@@ -16,6 +16,14 @@ final class Collection {
 
     func withPointer<R>(_ body: (OpaquePointer) throws -> R) rethrows -> R { try body(collection) }
 
+    /// Whether writes go to a replica set's primary itself, rather than to a router.
+    ///
+    /// A router may send an update of many documents to a shard that they are being moved to or
+    /// from, which then misses one, or counts one that is given up.
+    var isOnPrimary: Bool {
+        get throws { try client.primaryType() == "RSPrimary" }
+    }
+
     /// Calls the body for each document that comes out of the pipeline, with its size in bytes,
     /// until it returns false.
     ///

@@ -55,6 +55,16 @@ enum FeedbackDocument {
         }
     }
 
+    /// Writes an array of elements where its value belongs.
+    static func write(_ feedbacks: some Sequence<Feedback>, to writer: inout BSONWriter) {
+        writer.writeMeasured { array in
+            for (index, feedback) in feedbacks.enumerated() {
+                array.begin(.document, "\(index)")
+                write(feedback, to: &array)
+            }
+        }
+    }
+
     /// At most how many bytes a bulk write has of the feedback: those of ``write(_:to:)``, and of
     /// its key a second time.
     static func bytes(of feedback: Feedback) -> Int {

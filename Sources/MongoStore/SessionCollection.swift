@@ -40,6 +40,9 @@ final class SessionCollection: Sendable {
         }
     }
 
+    /// Forgets that the session is there.
+    func forget(_ session: ExactText) { seen.withLock { _ = $0.remove(session) } }
+
     /// Which of the sessions were there when somebody looked last.
     func seen(of sessions: some Sequence<ExactText>) -> Set<ExactText> {
         seen.withLock { seen in Set(sessions.lazy.filter(seen.contains)) }

@@ -20,20 +20,12 @@ struct AppendBatchTests {
         uri: String? = nil,
         context: (FeedbackDraft) -> CallContext = { _ in CallContext() }
     ) async throws -> [Result<AddedFeedback, any Error>] {
-        let sessions = try await collection(uri)
-        let appends = drafts.map { draft in
-            Append(
-                feedback: Feedback(
-                    id: FeedbackID(high: .random(in: 0 ... .max), low: .random(in: 0 ... .max)),
-                    draft: draft,
-                    createdAt: .now
-                ),
-                missingSession: missingSession,
-                context: context(draft),
-                arrivedAt: .now
-            )
-        }
-        return AppendBatch.commit(appends, to: sessions, bulkBytesMax: bulkBytesMax)
+        try await collection(uri).commit(
+            drafts,
+            missingSession: missingSession,
+            bulkBytesMax: bulkBytesMax,
+            context: context
+        )
     }
 
     /// The tests' collection, on their server or another one.
@@ -43,11 +35,6 @@ struct AppendBatchTests {
             pool: try ClientPool(MongoURI(uri ?? shared), clientsMax: 1),
             name: try CollectionName(database: database, collection: "sessions")
         )
-    }
-
-    private func code(_ result: Result<AddedFeedback, any Error>) -> FeedbackError.Code? {
-        guard case .failure(let error) = result else { return nil }
-        return (error as? FeedbackError)?.code
     }
 
     @Test func new_repeated_and_known_request_ids_of_one_batch_each_get_their_answer() async throws
@@ -79,7 +66,7 @@ struct AppendBatchTests {
             ],
             missingSession: .reject
         )
-        #expect(code(results[0]) == .notFound)
+        #expect(code(of: results[0]) == .notFound)
         #expect(try !results[1].get().replayed)
         #expect(try results[2].get().replayed)
     }
@@ -111,7 +98,7 @@ struct AppendBatchTests {
         for part in 0..<5 {
             let drafts = Array(full[part * 100..<(part + 1) * 100]) + [neighbour]
             let results = try await commit(drafts)
-            #expect(code(results[100]) == nil)
+            #expect(code(of: results[100]) == nil)
             for result in results[..<100] {
                 switch result {
                 case .success: stored += 1
@@ -144,7 +131,7 @@ struct AppendBatchTests {
         let results = try await commit([
             FeedbackDraft(sessionID: "taken"), FeedbackDraft(sessionID: "free"),
         ])
-        #expect(code(results[0]) == .failedPrecondition)
+        #expect(code(of: results[0]) == .failedPrecondition)
         #expect(try !results[1].get().replayed)
     }
 
@@ -156,7 +143,7 @@ struct AppendBatchTests {
         let results = try await commit(
             ["broken", "sound", "broken"].map { FeedbackDraft(sessionID: $0) }
         )
-        #expect(results.map(code) == [.failedPrecondition, nil, .failedPrecondition])
+        #expect(results.map(code(of:)) == [.failedPrecondition, nil, .failedPrecondition])
     }
 
     /// The request_id is there for the server, for which capitals are nothing else, and not for those
@@ -187,7 +174,7 @@ struct AppendBatchTests {
         let results = try await commit(drafts) { draft in
             CallContext(deadline: draft.comment == "gone" ? .now - .seconds(1) : nil)
         }
-        #expect(code(results[0]) == .deadlineExceeded)
+        #expect(code(of: results[0]) == .deadlineExceeded)
         #expect(throws: UndecidedAppend.self) { try results[1].get() }
         #expect(try !results[2].get().replayed)
         let store = try await TestStore.open(database: database)
@@ -203,7 +190,7 @@ struct AppendBatchTests {
             bulkBytesMax: 1,
             uri: "mongodb://127.0.0.1:1/?replicaSet=tests&serverSelectionTimeoutMS=3000"
         )
-        #expect(results.allSatisfy { code($0) == .unavailable })
+        #expect(results.allSatisfy { code(of: $0) == .unavailable })
     }
 
     @Test func that_no_server_fits_for_reading_does_not_keep_writes_away() async throws {

@@ -50,6 +50,36 @@ struct Sessions {
     }
 }
 
+extension SessionCollection {
+    /// Commits drafts as one batch, with identifiers made here.
+    func commit(
+        _ drafts: [FeedbackDraft],
+        missingSession: MissingSessionPolicy = .create,
+        bulkBytesMax: Int = 8 << 20,
+        context: (FeedbackDraft) -> CallContext = { _ in CallContext() }
+    ) -> [Result<AddedFeedback, any Error>] {
+        let appends = drafts.map { draft in
+            Append(
+                feedback: Feedback(
+                    id: FeedbackID(high: .random(in: 0 ... .max), low: .random(in: 0 ... .max)),
+                    draft: draft,
+                    createdAt: .now
+                ),
+                missingSession: missingSession,
+                context: context(draft),
+                arrivedAt: .now
+            )
+        }
+        return AppendBatch.commit(appends, to: self, bulkBytesMax: bulkBytesMax)
+    }
+}
+
+/// The code of a failure; nil for what is stored.
+func code(of result: Result<AddedFeedback, any Error>) -> FeedbackError.Code? {
+    guard case .failure(let error) = result else { return nil }
+    return (error as? FeedbackError)?.code
+}
+
 extension Store {
     /// Adds through a service, which makes identifiers and times.
     func add(

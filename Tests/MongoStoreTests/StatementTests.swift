@@ -59,6 +59,40 @@ struct StatementTests {
         }
     }
 
+    @Test func the_bytes_for_several_sessions_are_those_of_their_values() {
+        var statement = MultiAppendStatement()
+        for feedbacks in Self.statements {
+            let feedbacks = feedbacks.enumerated().map { number, feedback in
+                var feedback = feedback
+                feedback.draft.sessionID = String(repeating: "\u{E9}", count: 7 * number + 1)
+                return feedback
+            }
+            statement.write(feedbacks)
+            let sessions = BSON.array(feedbacks.map { .string($0.sessionID) })
+            let filter: BSONDocument = ["_id": ["$in": sessions]]
+            #expect(statement.filter.bytes == BSONWriter(filter).bytes)
+            #expect(statement.pipeline.bytes == BSONWriter(pipeline(feedbacks, sessions)).bytes)
+        }
+    }
+
+    private func pipeline(_ feedbacks: [Feedback], _ sessions: BSON) -> BSONDocument {
+        let place: BSON = ["$indexOfArray": [["$literal": sessions], "$_id"]]
+        let elements = BSON.array(feedbacks.map(element))
+        let stored: BSON = ["$ifNull": ["$feedbacks.request_id", []]]
+        let before: BSON = ["$ifNull": ["$feedbacks", []]]
+        let changes: BSON = [
+            "feedbacks": ["$concatArrays": [before, ["$$new"]]],
+            "updated_at": ["$max": ["$updated_at", "$$new.created_at"]],
+        ]
+        let changed: BSON = ["$mergeObjects": ["$$ROOT", changes]]
+        let isKnown: BSON = ["$in": ["$$new.request_id", stored]]
+        let new: BSON = ["$arrayElemAt": [["$literal": elements], place]]
+        let session: BSON = [
+            "$let": ["vars": ["new": new], "in": ["$cond": [isKnown, "$$ROOT", changed]]]
+        ]
+        return ["0": ["$replaceWith": session]]
+    }
+
     private func expectBytes(of feedbacks: [Feedback], _ session: String) {
         // Others, which have to leave nothing behind, surround those that are meant.
         let others = [Self.feedback(Self.full), Self.feedback(FeedbackDraft(sessionID: "o"))]

@@ -19,12 +19,23 @@ public final class Relay: Sendable {
     private let listener: Int32
     private let orders = Mutex(Orders())
     private let onRequest: @Sendable (Data) -> Void
+    private let onReply: @Sendable (Data) -> Data
     private let replyByteCount = Atomic(0)
 
-    /// Starts a relay to a server at `127.0.0.1:PORT`, which shows each whole request to the closure.
-    public init(to server: String, onRequest: @escaping @Sendable (Data) -> Void = { _ in }) throws
-    {
+    /// Starts a relay to a server at `127.0.0.1:PORT`.
+    ///
+    /// - Parameters:
+    ///   - server: where requests go.
+    ///   - onRequest: is shown each whole request.
+    ///   - onReply: what to send instead of a part of the replies, with as many bytes.
+    /// - Throws: what keeps it from listening.
+    public init(
+        to server: String,
+        onRequest: @escaping @Sendable (Data) -> Void = { _ in },
+        onReply: @escaping @Sendable (Data) -> Data = { $0 }
+    ) throws {
         self.onRequest = onRequest
+        self.onReply = onReply
         guard let serverPort = server.split(separator: ":").last.flatMap({ UInt16($0) }) else {
             throw ServerFailure("\(server) has no port")
         }
@@ -89,13 +100,13 @@ public final class Relay: Sendable {
                     onRequest(request)
                     pair.lastRequest.withLock { $0 = request }
                 }
-                return true
+                return bytes
             }
         }
         Thread.detachNewThread { [self] in
             pair.pump(from: server, to: client) { bytes in
                 replyByteCount.add(bytes.count, ordering: .relaxed)
-                return mayReply(to: pair)
+                return mayReply(to: pair) ? onReply(bytes) : nil
             }
         }
     }
@@ -154,21 +165,20 @@ private final class Pair: Sendable {
         close(server)
     }
 
-    /// Passes on what comes, as long as the body allows.
-    func pump(from source: Int32, to sink: Int32, _ body: (Data) -> Bool) {
+    /// Passes on what the body makes of what comes, until it is nil.
+    func pump(from source: Int32, to sink: Int32, _ body: (Data) -> Data?) {
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
         while true {
             let count = recv(source, &buffer, buffer.count, 0)
-            guard count > 0, body(Data(buffer[..<count])) else { break }
-            var sent = 0
-            while sent < count {
-                let more = buffer[sent..<count].withUnsafeBytes {
+            guard count > 0, var rest = body(Data(buffer[..<count])) else { break }
+            while !rest.isEmpty {
+                let sent = rest.withUnsafeBytes {
                     send(sink, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
                 }
-                guard more > 0 else { break }
-                sent += more
+                guard sent > 0 else { break }
+                rest = rest.dropFirst(sent)
             }
-            guard sent == count else { break }
+            guard rest.isEmpty else { break }
         }
         shutdown(client, Int32(SHUT_RDWR))
         shutdown(server, Int32(SHUT_RDWR))

@@ -1,0 +1,222 @@
+import FeedbackCore
+import FeedbackModel
+import Foundation
+import MongoServers
+import Synchronization
+import Testing
+
+@testable import MongoStore
+
+/// What becomes of the appends of one bulk write to sessions that are known to be there.
+@Suite("sessions that are there share an update", .serialized)
+struct MultiAppendTests {
+    private static let server = Task { try await ReplicaSet(members: 1) }
+    private let relay: Relay
+    private let updates = Updates()
+    private let database = SharedServer.newDatabase()
+    private let sessions: Sessions
+
+    init() async throws {
+        let server = try await MultiAppendTests.server.value
+        relay = try Relay(to: server.members[0].address) { [updates] in updates.note($0) }
+        let uri = "mongodb://\(server.members[0].address)/?directConnection=true"
+        sessions = try Sessions(uri, database: database)
+    }
+
+    /// The tests' collection through a relay, after one add to each of the sessions.
+    private func collection(
+        with sessions: [String],
+        through relay: Relay? = nil
+    ) throws -> SessionCollection {
+        let address = (relay ?? self.relay).address
+        let collection = SessionCollection(
+            pool: try ClientPool(
+                MongoURI("mongodb://\(address)/?directConnection=true"),
+                clientsMax: 1,
+                retriesWrites: false
+            ),
+            name: try CollectionName(database: database, collection: "sessions")
+        )
+        let drafts = sessions.map { FeedbackDraft(sessionID: $0, requestID: "first") }
+        for result in collection.commit(drafts) { #expect(try !result.get().replayed) }
+        updates.forget()
+        return collection
+    }
+
+    /// The request_ids of the sessions' feedback, in order, as they are stored.
+    private func requestIDs(of session: String) throws -> [String] {
+        let feedbacks = try sessions.document(session)?["feedbacks"]?.array ?? []
+        return feedbacks.compactMap { $0.document?["request_id"]?.string }
+    }
+
+    private let names = (0..<20).map { "session \($0)" }
+
+    @Test func each_gets_its_own_feedback_and_its_time() throws {
+        let collection = try collection(with: names)
+        let drafts = names.map {
+            FeedbackDraft(
+                sessionID: $0,
+                rating: .down,
+                comment: "$comment of \($0)",
+                requestID: "second of \($0)",
+                attributes: ["$k": "$v"]
+            )
+        }
+        let added = try collection.commit(drafts).map { try $0.get() }
+        #expect(added.map(\.feedback.draft) == drafts)
+        #expect(added.allSatisfy { !$0.replayed })
+        #expect(updates.seen == [Update(statements: 1, isOfMany: true)])
+        for (name, added) in zip(names, added) {
+            let document = try #require(try sessions.document(name))
+            let elements = document["feedbacks"]?.array ?? []
+            #expect(elements.count == 2)
+            let last = try #require(elements.last?.document)
+            #expect(FeedbackDocument.feedback(last, sessionID: name) == added.feedback)
+            #expect(
+                document["updated_at"]?.date == added.feedback.createdAt.millisecondsSinceEpoch
+            )
+        }
+    }
+
+    @Test func those_that_are_new_or_have_several_adds_have_an_update_of_their_own() throws {
+        let collection = try collection(with: ["a", "b", "c"])
+        let drafts = ["a", "new", "c", "b", "c"].enumerated().map {
+            FeedbackDraft(sessionID: $1, requestID: "\($0)")
+        }
+        for result in collection.commit(drafts) { #expect(try !result.get().replayed) }
+        #expect(updates.seen == [Update(statements: 3, isOfMany: true)])
+        #expect(try requestIDs(of: "a") == ["first", "0"])
+        #expect(try requestIDs(of: "b") == ["first", "3"])
+        #expect(try requestIDs(of: "c") == ["first", "2", "4"])
+        #expect(try requestIDs(of: "new") == ["1"])
+    }
+
+    @Test func known_request_ids_are_answered_with_what_is_stored() throws {
+        let collection = try collection(with: names)
+        let drafts = names.enumerated().map { number, name in
+            FeedbackDraft(
+                sessionID: name,
+                comment: "again",
+                requestID: number.isMultiple(of: 3) ? "first" : "second"
+            )
+        }
+        let results = try collection.commit(drafts).map { try $0.get() }
+        for (number, result) in results.enumerated() {
+            #expect(result.replayed == number.isMultiple(of: 3))
+            #expect(result.feedback.comment == (result.replayed ? "" : "again"))
+        }
+        for (number, name) in names.enumerated() {
+            let expected = number.isMultiple(of: 3) ? ["first"] : ["first", "second"]
+            #expect(try requestIDs(of: name) == expected)
+        }
+    }
+
+    @Test func one_that_somebody_has_removed_is_made_again_and_its_neighbours_are_not() throws {
+        let collection = try collection(with: names)
+        try sessions.run([
+            "delete": "sessions", "deletes": [["q": ["_id": .string(names[3])], "limit": 1]],
+        ])
+        let drafts = names.map { FeedbackDraft(sessionID: $0, requestID: "second") }
+        for result in collection.commit(drafts) { #expect(try !result.get().replayed) }
+        for (number, name) in names.enumerated() {
+            #expect(try requestIDs(of: name) == (number == 3 ? ["second"] : ["first", "second"]))
+        }
+    }
+
+    @Test(arguments: [FeedbackError.Code.failedPrecondition, .resourceExhausted])
+    func one_that_the_server_refuses_fails_alone_and_is_not_sent_with_others_again(
+        _ refusal: FeedbackError.Code
+    ) throws {
+        let collection = try collection(with: names)
+        if refusal == .failedPrecondition {
+            try sessions.update(names[7], ["$set": ["feedbacks": 5]])
+        } else {
+            // A little less than a document may have.
+            let text = String(repeating: "x", count: (16 << 20) - 1_000)
+            try sessions.update(names[7], ["$set": ["agents": ["text": .string(text)]]])
+        }
+        for round in 0..<2 {
+            let drafts = names.map {
+                FeedbackDraft(
+                    sessionID: $0,
+                    comment: String(repeating: "x", count: 1_000),
+                    requestID: "\(round)"
+                )
+            }
+            let results = collection.commit(drafts)
+            for (number, result) in results.enumerated() {
+                #expect(code(of: result) == (number == 7 ? refusal : nil))
+                #expect(number == 7 || (try? !result.get().replayed) == true)
+            }
+        }
+        // Together, each alone, and then without the one.
+        let counts = updates.seen.map(\.statements)
+        #expect(counts == [1, 20, 2])
+        for (number, name) in names.enumerated() where number != 7 {
+            #expect(try requestIDs(of: name) == ["first", "0", "1"])
+        }
+    }
+
+    @Test("47: cut after sending, before the reply: each is stored once", arguments: 1...3)
+    func cut(times: Int) throws {
+        let collection = try collection(with: names)
+        relay.cut("update", times: times)
+        let drafts = names.map { FeedbackDraft(sessionID: $0, requestID: "second") }
+        for result in collection.commit(drafts) { #expect(try !result.get().replayed) }
+        #expect(relay.cutsLeft == 0)
+        for name in names { #expect(try requestIDs(of: name) == ["first", "second"]) }
+    }
+
+    /// Where documents move between shards, an update of many may miss one or count one twice.
+    @Test func behind_a_router_each_has_an_update_of_its_own() async throws {
+        let server = try await MultiAppendTests.server.value
+        // Nothing else tells a router from a primary but this field of its greeting.
+        let name = Data("\u{2}setName\0\u{6}\0\0\0tests\0".utf8)
+        let router = Data("\u{2}msg\0\u{A}\0\0\0isdbgrid\0\0".utf8)
+        let relay = try Relay(
+            to: server.members[0].address,
+            onRequest: { [updates] in updates.note($0) },
+            onReply: { reply in
+                var reply = reply
+                while let found = reply.range(of: name) {
+                    reply.replaceSubrange(found, with: router)
+                }
+                return reply
+            }
+        )
+        let collection = try collection(with: names, through: relay)
+        let drafts = names.map { FeedbackDraft(sessionID: $0, requestID: "second") }
+        for result in collection.commit(drafts) { #expect(try !result.get().replayed) }
+        #expect(updates.seen == [Update(statements: 20, isOfMany: false)])
+        for name in names { #expect(try requestIDs(of: name) == ["first", "second"]) }
+    }
+}
+
+/// What a bulk write of updates was made of.
+private struct Update: Equatable {
+    let statements: Int
+    let isOfMany: Bool
+}
+
+/// The bulk writes that have passed.
+private final class Updates: Sendable {
+    private let updates = Mutex<[Update]>([])
+
+    var seen: [Update] { updates.withLock { $0 } }
+
+    func forget() { updates.withLock { $0 = [] } }
+
+    func note(_ request: Data) {
+        guard request.range(of: Data("\u{2}update\0".utf8)) != nil else { return }
+        let filter = Data("\u{3}q\0".utf8)
+        let many = Data("\u{8}multi\0\u{1}".utf8)
+        var count = 0
+        var rest = request[...]
+        while let found = rest.range(of: filter) {
+            count += 1
+            rest = rest[found.upperBound...]
+        }
+        let isOfMany = request.range(of: many) != nil
+        updates.withLock { $0.append(Update(statements: count, isOfMany: isOfMany)) }
+    }
+}
