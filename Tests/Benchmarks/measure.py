@@ -4,7 +4,7 @@ import os
 import resource
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from programs import Running, Server, program, run_json
@@ -24,6 +24,10 @@ class Settings:
         if quick:
             return Settings(quick, rounds=3, seconds=0.6, warm_up_seconds=0.2)
         return Settings(quick, rounds=5, seconds=2, warm_up_seconds=0.5)
+
+    def in_rounds(self, rounds: int) -> "Settings":
+        """The same time in so many rounds, without the warm-ups."""
+        return replace(self, rounds=rounds, seconds=self.seconds * self.rounds / rounds)
 
 
 @dataclass(frozen=True)
