@@ -6,7 +6,7 @@ from pathlib import Path
 from dataset import scratch_folder
 from durable import new_file
 from measure import P50, Sample, Section, Settings, at_most, in_turn, last_cpu
-from mongodb import PYMONGO_LOOP, replica_set, run_loop
+from mongodb import PYMONGO_LOOP, SESSIONS_OF_ONE_CALLER, replica_set, run_loop
 from mongodb import PYTHON as PYMONGO_PYTHON
 from programs import ROOT, LeftOut, Running, Server, feedbackd, peer, run_json
 
@@ -18,6 +18,9 @@ PYTHON_ECHO = Server("echo in Python", [str(PYTHON), str(CALLS), "server", "--so
 MEMORY, SQLITE = "Python client, memory", "Python client, SQLite"
 SOCKET, SOCKETS = "Python socket, echo-c", "Python socket, echo in Python"
 PYMONGO = "pymongo, update_one"
+
+#: In MongoDB they are there beforehand, and with us when the warm-up ends.
+TO_SESSIONS = ["--sessions", str(SESSIONS_OF_ONE_CALLER)]
 
 
 def python_client(settings: Settings) -> Section:
@@ -41,8 +44,7 @@ def python_client(settings: Settings) -> Section:
         section.compare("", "Python add, memory, p50", P50, MEMORY, SOCKETS)
 
     with scratch_folder() as folder, replica_set() as mongod:
-        # Enough that no document grows large, and soon made.
-        loop = [str(PYMONGO_PYTHON), str(PYMONGO_LOOP), "--uri", mongod.uri, "--sessions", "1000"]
+        loop = [str(PYMONGO_PYTHON), str(PYMONGO_LOOP), "--uri", mongod.uri, *TO_SESSIONS]
         section.samples |= in_turn(
             {
                 SQLITE: lambda: _load(
@@ -60,7 +62,7 @@ def _load(
     server: Server, mode: str, settings: Settings, cpu: int | None = None
 ) -> Callable[[], Sample]:
     """A measurement that starts the server anew each time."""
-    command = [str(PYTHON), str(CALLS), mode, "--socket"]
+    command = [str(PYTHON), str(CALLS), mode, *TO_SESSIONS, "--socket"]
     times = ["--warmup", str(settings.warm_up_seconds), "--seconds", str(settings.seconds)]
 
     def measure() -> Sample:
