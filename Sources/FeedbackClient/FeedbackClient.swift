@@ -10,7 +10,8 @@ internal import RPC
 ///
 /// It may be used from many tasks at once; their calls share one connection, which is made when it
 /// is first needed and again after it was lost. Every call has a deadline, and is repeated with the
-/// same request_id while the server is UNAVAILABLE and time is left: nothing is stored twice.
+/// same request_id while the server is UNAVAILABLE and time is left: nothing is stored twice. When
+/// the deadline ends an attempt after the first, the error says why the one before has failed.
 ///
 /// Methods throw a ``FeedbackError``.
 public final class FeedbackClient: Sendable {
@@ -201,6 +202,7 @@ public final class FeedbackClient: Sendable {
         let deadline = ContinuousClock.now + (timeout ?? options.timeout)
         var pause = min(options.backoff, options.backoffMax)
         var attempts = 1
+        var refusal: FeedbackError?
         while true {
             do {
                 return try await call(deadline - .now)
@@ -214,6 +216,10 @@ public final class FeedbackClient: Sendable {
                 }
                 attempts += 1
                 pause = min(pause * 2, options.backoffMax)
+                refusal = error
+            } catch var error as FeedbackError where error.code == .deadlineExceeded {
+                if let refusal { error.message += "; the attempt before: \(refusal.message)" }
+                throw error
             }
         }
     }

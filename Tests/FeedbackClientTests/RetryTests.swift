@@ -91,6 +91,25 @@ struct RetryTests {
         }
     }
 
+    @Test(arguments: Way.allCases)
+    func a_deadline_in_a_later_attempt_says_why_the_one_before_failed(_ way: Way) async throws {
+        let attempts = Counter()
+        let hook = Hook { draft, context, next in
+            if attempts.increment() == 1 { throw FeedbackError(.unavailable, "not now") }
+            let isDropped = await eventually { context.call.reasonToDrop != nil }
+            #expect(isDropped)
+            return try await next(draft)
+        }
+        var options = FeedbackClient.Options.forTests
+        options.timeout = .seconds(1)
+        try await withClient(way, hooks: [hook], options: options) { client async throws in
+            let error = await failure { try await client.addFeedback(sessionID: "s") }
+            #expect(error?.code == .deadlineExceeded)
+            #expect(error?.message.hasSuffix("; the attempt before: not now") == true)
+            #expect(attempts.count == 2)
+        }
+    }
+
     @Test(
         arguments: Way.allCases,
         FeedbackError.Code.allCases.filter { $0 != .unavailable }

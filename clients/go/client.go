@@ -227,10 +227,14 @@ func (c *Client) call(
 	ctx, cancel := c.withDeadline(ctx)
 	defer cancel()
 	pause := c.Backoff
+	var before *Error
 	for attempt := 1; ; attempt++ {
 		err := c.attempt(ctx, service, method, request, reply)
 		if err == nil {
 			return nil
+		}
+		if err.Code == codes.DeadlineExceeded && before != nil {
+			err.Message += "; the attempt before: " + before.Message
 		}
 		if err.Code != codes.Unavailable || attempt >= c.AttemptsMax {
 			return err
@@ -249,6 +253,7 @@ func (c *Client) call(
 			return newError(ctx.Err(), nil)
 		}
 		pause *= 2
+		before = err
 	}
 }
 

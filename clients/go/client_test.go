@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -378,6 +379,24 @@ func TestAttemptsEndWithTheLastError(t *testing.T) {
 	expect(t, "attempts", int32(3), r.connections.Load())
 	r.losses.Store(0)
 	mustAdd(t)(client.AddFeedback(ctx, &feedbackv1.AddFeedbackRequest{SessionId: "s"}))
+}
+
+func TestADeadlineInALaterAttemptSaysWhyTheOneBeforeFailed(t *testing.T) {
+	socket := t.TempDir() + "/socket"
+	var connections atomic.Int32
+	serve(t, socket, func(caller net.Conn) {
+		if connections.Add(1) > 1 {
+			// Says nothing until the caller has gone.
+			io.Copy(io.Discard, caller)
+		}
+	})
+	client := newTestClient(t, socket)
+	client.Timeout, client.Backoff = time.Second, time.Millisecond
+	_, err := client.AddFeedback(ctx, &feedbackv1.AddFeedbackRequest{SessionId: "s"})
+	expectCode(t, codes.DeadlineExceeded, err)
+	if !strings.Contains(err.Error(), "; the attempt before: ") {
+		t.Error(err)
+	}
 }
 
 func TestTheDaemonMayStartLaterAndAgain(t *testing.T) {

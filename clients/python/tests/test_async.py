@@ -17,7 +17,7 @@ from feedbackd import (
     ResourceExhaustedError,
     UnavailableError,
 )
-from test_connection import Relay
+from test_connection import Relay, breaking_once
 
 
 def test_every_verb(daemon):
@@ -142,6 +142,16 @@ def test_a_call_ends_at_its_deadline(daemon):
             assert daemon.connections() == 1
 
     asyncio.run(main())
+
+
+def test_a_deadline_in_a_later_attempt_says_why_the_one_before_failed(folder):
+    async def main(path):
+        async with AsyncFeedbackClient(path) as client:
+            with pytest.raises(DeadlineExceededError, match="; the attempt before: "):
+                await client.add_feedback("s", "up", timeout=1)
+
+    with breaking_once(folder / "socket") as path:
+        asyncio.run(main(path))
 
 
 def test_the_daemon_may_be_killed_and_restarted(durable_daemon):

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from conftest import eventually
@@ -65,6 +66,18 @@ class Relay:
             last.connect(self.path)
         self._thread.join()
         self._listener.close()
+
+
+@contextmanager
+def breaking_once(path):
+    """A socket that closes its first connection at once; on further ones nobody answers."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        first = threading.Thread(target=lambda: listener.accept()[0].close())
+        first.start()
+        yield str(path)
+        first.join()
 
 
 def test_many_threads_share_one_connection(daemon, client):
@@ -206,6 +219,12 @@ def test_a_cut_connection_is_retried_with_the_same_request_id(daemon, folder):
         assert added.replayed
         assert added.feedback.comment == "once"
         assert client.get_metrics("s").metrics.total == 1
+
+
+def test_a_deadline_in_a_later_attempt_says_why_the_one_before_failed(folder):
+    with breaking_once(folder / "socket") as path, FeedbackClient(path) as client:
+        with pytest.raises(DeadlineExceededError, match="; the attempt before: "):
+            client.add_feedback("s", "up", timeout=1)
 
 
 def test_what_does_not_speak_ttrpc_is_unavailable():

@@ -16,7 +16,7 @@ from ._address import checked_path, connect
 from ._async_connection import AsyncConnection
 from ._ttrpc import Method, payload_of, request_data
 from .client import DEFAULT_TIMEOUT, Backoff, checked_timeout
-from .errors import UnavailableError, closed
+from .errors import DeadlineExceededError, UnavailableError, closed, too_late_after
 from .values import (
     AddedFeedback,
     Alert,
@@ -280,11 +280,17 @@ class AsyncFeedbackClient:
         timeout = self._timeout if timeout is None else checked_timeout(timeout)
         deadline = monotonic() + timeout
         backoff: Backoff | None = None
+        before: UnavailableError | None = None
         while True:
             try:
                 data = request_data(method, request, timeout)
                 return payload_of(method, await self._connected().call(data, timeout))
+            except DeadlineExceededError as error:
+                if before is None:
+                    raise
+                raise too_late_after(before, error) from None
             except UnavailableError as error:
+                before = error
                 backoff = backoff or Backoff(deadline)
                 await asyncio.sleep(backoff.pause(error))
                 timeout = deadline - monotonic()

@@ -16,7 +16,7 @@ from . import _messages as messages
 from ._address import checked_path, connect
 from ._connection import Connection
 from ._ttrpc import Method, payload_of, request_data
-from .errors import UnavailableError, closed, too_late
+from .errors import DeadlineExceededError, UnavailableError, closed, too_late, too_late_after
 from .values import (
     AddedFeedback,
     Alert,
@@ -312,6 +312,7 @@ class FeedbackClient:
         timeout = self._timeout if timeout is None else checked_timeout(timeout)
         deadline = monotonic() + timeout
         backoff: Backoff | None = None
+        before: UnavailableError | None = None
         while True:
             try:
                 data = request_data(method, request, timeout)
@@ -319,7 +320,12 @@ class FeedbackClient:
                 if connection is None or not connection.is_usable:
                     connection = self._connect(timeout)
                 return payload_of(method, connection.call(data, timeout, deadline))
+            except DeadlineExceededError as error:
+                if before is None:
+                    raise
+                raise too_late_after(before, error) from None
             except UnavailableError as error:
+                before = error
                 backoff = backoff or Backoff(deadline)
                 if self._closed.wait(backoff.pause(error)):
                     raise closed() from None

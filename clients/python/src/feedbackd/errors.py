@@ -158,6 +158,11 @@ def too_late() -> DeadlineExceededError:
     return DeadlineExceededError("no answer came before the deadline")
 
 
+def too_late_after(before: UnavailableError, error: DeadlineExceededError) -> DeadlineExceededError:
+    """The error of an attempt, which also says why the one before has failed."""
+    return DeadlineExceededError(f"{error}; the attempt before: {before}")
+
+
 def closed() -> CallCancelledError:
     return CallCancelledError("the client is closed")
 
