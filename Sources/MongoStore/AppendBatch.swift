@@ -4,14 +4,15 @@ import Glibc
 
 /// The appends that one call of the writer takes to MongoDB.
 ///
-/// They go out as one unordered bulk write. A session's update makes the session if it is missing, and
-/// changes nothing if one of the request_ids is there already; sessions that were there when
+/// They go out as one unordered bulk write. A session's update makes the session if it is missing,
+/// and changes nothing if one of the request_ids is there already; sessions that were there when
 /// somebody looked last share one update (``MultiAppendStatement``), the others have one each
 /// (``AppendStatement``). So every session is changed, is made, is answered with an error, or is
 /// missing in the reply's counts. Which ones are missing, the reply does not say: then all that it
 /// does not answer, and what a broken connection leaves open, is looked up and, if it is not there,
-/// sent again. Of a shared update an error tells nothing about each, so that all have one of their
-/// own after it. What stays open all the same leaves the batch, so that its neighbours are answered.
+/// sent again. An error of a shared update tells nothing about each session, so that each has an
+/// update of its own after it. What stays open all the same leaves the batch, so that its neighbours
+/// are answered.
 ///
 /// An append counts as stored when the bulk write's reply says so, which then is the majority's, or
 /// when a read of what the majority has finds it.
@@ -84,21 +85,23 @@ struct AppendBatch {
         pauseIfNeeded()
         let groups = wanted(groups)
         if groups.isEmpty { return [] }
-        let updates: [[AppendGroup]]
+        let updates: [AppendUpdate]
         let reply: BulkWrite.Reply
         do {
             (updates, reply) = try sessions.use(for: .writing) { collection in
-                let mayShare = try groups.count > 1 && collection.isOnPrimary
-                let updates = AppendGroup.updates(of: groups, mayShare: mayShare)
+                let seenCount = groups.lazy.filter(\.isSeen).count
+                let mayShare = try seenCount > 1 && sessions.mayShareUpdates(in: collection)
+                let updates = AppendUpdate.updates(of: groups, mayShare: mayShare)
                 return (updates, try send(updates, to: collection))
             }
         } catch {
             fail(groups, error)
             return []
         }
-        let refusedCount = reply.errors.keys.reduce(0) { $0 + updates[$1].count }
+        // If a shared update was refused, it has changed nobody knows how many sessions.
         let isComplete =
-            reply.failure == nil && reply.applied + refusedCount == groups.count
+            reply.failure == nil && !(updates[0].isShared && reply.errors[0] != nil)
+            && reply.applied + reply.errors.count == groups.count
         var again: [AppendGroup] = []
         var unknown: [AppendGroup] = []
         var stored: [ExactText] = []
@@ -106,10 +109,10 @@ struct AppendBatch {
             if let refusal = reply.errors[index], !refusal.isPassing {
                 again += refused(update, refusal)
             } else if isComplete, reply.errors[index] == nil {
-                for member in update.lazy.flatMap(\.members) { succeed(member) }
-                stored += update.lazy.map(\.session)
+                for member in update.groups.lazy.flatMap(\.members) { succeed(member) }
+                stored += update.groups.lazy.map(\.session)
             } else {
-                unknown += update
+                unknown += update.groups
             }
         }
         sessions.noteSeen(stored)
@@ -149,50 +152,51 @@ struct AppendBatch {
     }
 
     private func send(
-        _ updates: [[AppendGroup]],
+        _ updates: [AppendUpdate],
         to collection: Collection
     ) throws -> BulkWrite.Reply {
         let bulk = BulkWrite(on: collection)
         var statement = AppendStatement()
         for update in updates {
-            let group = update[0]
-            if update.count > 1 {
-                var statement = MultiAppendStatement()
-                statement.write(update.map { appends[$0.members[0]].feedback })
-                try bulk.updateMany(statement.filter, statement.pipeline)
-            } else {
-                // How the session would be made costs the server a tenth of the update. One that was
-                // there mostly still is; if not, the update does nothing, and the next one makes it.
-                let makesSession = group.missingSession == .create && !group.isSeen
-                statement.write(
-                    group.members,
-                    of: appends,
-                    session: group.session.text,
-                    makesSession: makesSession
-                )
-                try bulk.updateOne(statement.filter, statement.pipeline, upsert: makesSession)
+            if update.isShared {
+                var shared = MultiAppendStatement()
+                shared.write(update.groups.map { appends[$0.members[0]].feedback })
+                try bulk.updateMany(shared.filter, shared.pipeline)
+                continue
             }
+            let group = update.groups[0]
+            // How the session would be made costs the server a tenth of the update. One that was
+            // there mostly still is; if not, the update does nothing, and the next one makes it.
+            let makesSession = group.missingSession == .create && !group.isSeen
+            statement.write(
+                group.members,
+                of: appends,
+                session: group.session.text,
+                makesSession: makesSession
+            )
+            try bulk.updateOne(statement.filter, statement.pipeline, upsert: makesSession)
         }
         return bulk.execute()
     }
 
-    /// Answers the groups of an update that the server refused, or returns what has to be sent again.
+    /// Answers the groups of an update that was refused, or returns what has to be sent again.
     private mutating func refused(
-        _ update: [AppendGroup],
+        _ update: AppendUpdate,
         _ refusal: BulkWrite.Refusal
     ) -> [AppendGroup] {
-        if update.count > 1 {
-            return update.map { group in
+        if update.isShared {
+            return update.groups.map { group in
                 var group = group
                 group.isSeen = false
                 return group
             }
         }
-        let group = update[0]
+        let group = update.groups[0]
         if refusal.failure.mayBeOfOneElement, group.members.count > 1 {
             return group.halves(of: appends)
         }
         fail([group], refusal.error(session: group.session.text))
+        // So that it does not have the updates of others refused again.
         sessions.forget(group.session)
         return []
     }

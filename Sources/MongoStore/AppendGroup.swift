@@ -9,7 +9,7 @@ struct AppendGroup {
     var members: [Int]
     /// At most how many bytes of a bulk write it takes.
     var bytes: Int
-    /// Whether the session was there when somebody looked last.
+    /// Whether the session was there when somebody looked last; else it needs an update of its own.
     var isSeen = false
     /// Whether some of it may be stored already.
     var isSent = false
@@ -68,24 +68,6 @@ struct AppendGroup {
         return (groups, repeats)
     }
 
-    /// The groups by the updates that carry them.
-    ///
-    /// What goes to a session that has a place in the first already comes after it.
-    static func updates(of groups: [AppendGroup], mayShare: Bool) -> [[AppendGroup]] {
-        var shared: [AppendGroup] = []
-        var others: [[AppendGroup]] = []
-        var sessions: Set<ExactText> = []
-        for group in groups {
-            let isFirst = sessions.insert(group.session).inserted
-            if mayShare, isFirst, group.isSeen, group.members.count == 1 {
-                shared.append(group)
-            } else {
-                others.append([group])
-            }
-        }
-        return shared.isEmpty ? others : [shared] + others
-    }
-
     func halves(of appends: [Append]) -> [AppendGroup] {
         let middle = members.count / 2
         return [members[..<middle], members[middle...]].map { members in
@@ -96,5 +78,31 @@ struct AppendGroup {
             }
             return half
         }
+    }
+}
+
+/// One update of a bulk write.
+struct AppendUpdate {
+    /// If there are several, they are of different sessions and have one append each.
+    let groups: [AppendGroup]
+
+    var isShared: Bool { groups.count > 1 }
+
+    /// The updates that carry the groups.
+    ///
+    /// A shared one comes first, so that what else goes to one of its sessions comes after it.
+    static func updates(of groups: [AppendGroup], mayShare: Bool) -> [AppendUpdate] {
+        var shared: [AppendGroup] = []
+        var others: [AppendUpdate] = []
+        var sessions: Set<ExactText> = []
+        for group in groups {
+            let isFirst = sessions.insert(group.session).inserted
+            if mayShare, isFirst, group.isSeen, group.members.count == 1 {
+                shared.append(group)
+            } else {
+                others.append(AppendUpdate(groups: [group]))
+            }
+        }
+        return shared.isEmpty ? others : [AppendUpdate(groups: shared)] + others
     }
 }

@@ -7,7 +7,7 @@ final class BulkWrite {
     struct Reply {
         /// What the server refused, by the updates' indexes.
         var errors: [Int: Refusal] = [:]
-        /// How many updates changed or made a document.
+        /// How many documents were changed or made; not those that a refused update has changed.
         var applied = 0
         /// Why nothing more is known, or the write concern was not met: no update counts as done.
         var failure: MongoFailure?

@@ -65,8 +65,8 @@ final class ClientPool: Sendable {
             try body(client)
         }
 
-        /// What kind of server writes go to, as the Server Discovery And Monitoring specification calls
-        /// it; looks for one if none is known.
+        /// What kind of server writes go to, as the Server Discovery And Monitoring specification
+        /// calls it; looks for one if none is known.
         func primaryType() throws(MongoFailure) -> String {
             var error = bson_error_t()
             guard let server = mongoc_client_select_server(client, true, nil, &error) else {

@@ -3,10 +3,12 @@ import CMongoC
 /// Owns a `mongoc_collection_t`, for use on one thread.
 final class Collection {
     private let client: ClientPool.Client
+    private let name: CollectionName
     private let collection: OpaquePointer
 
     init(_ name: CollectionName, client: ClientPool.Client) {
         self.client = client
+        self.name = name
         collection = client.withPointer {
             mongoc_client_get_collection($0, name.database, name.collection)
         }
@@ -16,12 +18,25 @@ final class Collection {
 
     func withPointer<R>(_ body: (OpaquePointer) throws -> R) rethrows -> R { try body(collection) }
 
-    /// Whether writes go to a replica set's primary itself, rather than to a router.
-    ///
-    /// A router may send an update of many documents to a shard that they are being moved to or
-    /// from, which then misses one, or counts one that is given up.
-    var isOnPrimary: Bool {
-        get throws { try client.primaryType() == "RSPrimary" }
+    /// Whether writes go to a replica set's primary, neither to a router nor to a server alone.
+    var writesToReplicaSet: Bool {
+        get throws(MongoFailure) { try client.primaryType() == "RSPrimary" }
+    }
+
+    /// Whether an `_id` is found by an index of its own, and only if it is the very same: not in a
+    /// clustered collection, nor in one with a collation.
+    var hasPlainIDs: Bool {
+        get throws(MongoFailure) {
+            let reply = try client.run(
+                ["listIndexes": .string(name.collection)],
+                database: name.database
+            )
+            let indexes = reply["cursor"]?.document?["firstBatch"]?.array ?? []
+            let ofID = indexes.lazy.compactMap(\.document).first { index in
+                index["key"]?.document?.fields.map(\.key) == ["_id"]
+            }
+            return ofID != nil && ofID?["clustered"] == nil && ofID?["collation"] == nil
+        }
     }
 
     /// Calls the body for each document that comes out of the pipeline, with its size in bytes,

@@ -66,12 +66,13 @@ public final class MongoStore: Store {
         self.sessions = sessions
         self.readers = readers
         tokens = PageTokenCodec(name)
+        let bulkBytesMax = min(limits.bulkBytesMax, MongoStoreLimits.statementBytesMax)
         appends = AppendQueue(
             label: "feedbackd.mongo.writer",
             writerCount: MongoStoreLimits.writerCount,
             limits: limits.writes
         ) {
-            AppendBatch.commit($0, to: writableSessions, bulkBytesMax: limits.bulkBytesMax)
+            AppendBatch.commit($0, to: writableSessions, bulkBytesMax: bulkBytesMax)
         }
         monitor = HealthMonitor(monitorPool, database: name.database, logger: logger) {
             Task {

@@ -7,7 +7,8 @@ public struct MongoStoreLimits: Sendable {
     public var readersMax: Int
     /// How many of them may run and wait; one more is refused.
     public var readQueueLengthMax: Int
-    /// About how many bytes of feedback one bulk write takes.
+    /// About how many bytes of feedback one bulk write takes; at most 12 MiB count, since all of it
+    /// may be one statement, to which MongoDB allows 16 MiB.
     public var bulkBytesMax: Int
     /// Of the write queue and of one bulk write.
     public var writes: GroupCommitLimits
@@ -31,6 +32,8 @@ public struct MongoStoreLimits: Sendable {
     /// How long a write whose outcome is unknown is repeated, and how long calls wait for a primary
     /// unless the URI says otherwise.
     static let repetitionTimeout = Duration.seconds(5)
+    /// How many bytes of a bulk write may be one statement.
+    static let statementBytesMax = 12 << 20
     /// How many sessions are remembered to be there.
     static let seenSessionsMax = 10_000
     /// How often the store looks whether MongoDB serves.

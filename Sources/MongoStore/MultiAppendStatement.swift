@@ -1,9 +1,10 @@
 import FeedbackModel
 
-/// The update that stores one feedback each of several sessions: as ``AppendStatement`` does for one,
-/// but a server reads and plans it once for all, which takes a third off its processor time.
+/// The update that stores one feedback each of several sessions: as ``AppendStatement`` does for
+/// one, but a server reads and plans it once for all, which takes a third off its processor time.
 ///
-/// It finds the sessions that are there, and ends at the first one that the server refuses to change.
+/// It finds the sessions that are there, and ends at the first one that the server refuses to
+/// change.
 struct MultiAppendStatement {
     private(set) var filter = BSONWriter()
     private(set) var pipeline = BSONWriter()
@@ -41,25 +42,30 @@ struct MultiAppendStatement {
 
     private static let filterTemplate = BSONTemplate(["_id": ["$in": sessions]])
 
-    private static let pipelineTemplate = BSONTemplate([
-        "0": [
-            "$replaceWith": [
-                "$let": [
-                    "vars": [
-                        "new": [
-                            "$arrayElemAt": [
-                                ["$literal": .blank(.array, Blank.elements.rawValue)],
-                                ["$indexOfArray": [["$literal": sessions], "$_id"]],
-                            ]
-                        ]
-                    ],
-                    "in": AppendStatement.changed(
-                        unless: ["$in": ["$$new.request_id", AppendStatement.storedRequestIDs]],
-                        elements: ["$$new"],
-                        time: "$$new.created_at"
-                    ),
+    private static let pipelineTemplate = BSONTemplate(["0": ["$replaceWith": session]])
+
+    private static var session: BSON {
+        let elements: BSON = ["$literal": .blank(.array, Blank.elements.rawValue)]
+        let changed = AppendStatement.changed(
+            unless: [
+                "$or": [
+                    // -1 would mean the last element.
+                    ["$lt": ["$$place", 0]],
+                    ["$in": ["$$new.request_id", AppendStatement.storedRequestIDs]],
                 ]
+            ],
+            elements: ["$$new"],
+            time: "$$new.created_at"
+        )
+        return [
+            "$let": [
+                "vars": ["place": ["$indexOfArray": [["$literal": sessions], "$_id"]]],
+                "in": [
+                    "$let": [
+                        "vars": ["new": ["$arrayElemAt": [elements, "$$place"]]], "in": changed,
+                    ]
+                ],
             ]
         ]
-    ])
+    }
 }

@@ -12,6 +12,8 @@ final class SessionCollection: Sendable {
     let name: CollectionName
     private let lastOutages = Mutex<[Purpose: ContinuousClock.Instant]>([:])
     private let seen = Mutex<Set<ExactText>>([])
+    /// Nil as long as nobody could look.
+    private let hasPlainIDs = Mutex<Bool?>(nil)
 
     init(pool: ClientPool, name: CollectionName) {
         self.pool = pool
@@ -46,6 +48,26 @@ final class SessionCollection: Sendable {
     /// Which of the sessions were there when somebody looked last.
     func seen(of sessions: some Sequence<ExactText>) -> Set<ExactText> {
         seen.withLock { seen in Set(sessions.lazy.filter(seen.contains)) }
+    }
+
+    /// Whether one update may change several sessions, of which some are there.
+    ///
+    /// A router may send an update of many documents to a shard that they are being moved to or
+    /// from, which then misses one, or counts one that is given up. With a collation, several
+    /// session_ids may be of one document. And in a clustered collection a server looks at all
+    /// documents between the first and the last. What the collection is like is looked up once.
+    func mayShareUpdates(in collection: Collection) throws -> Bool {
+        guard try collection.writesToReplicaSet else { return false }
+        if let known = hasPlainIDs.withLock({ $0 }) { return known }
+        do {
+            let found = try collection.hasPlainIDs
+            hasPlainIDs.withLock { $0 = found }
+            return found
+        } catch {
+            // It works without; only what will not pass is not asked again.
+            if !error.isPassing { hasPlainIDs.withLock { $0 = false } }
+            return false
+        }
     }
 
     /// Runs the body with a connection of its own, on the caller's thread, which may block.

@@ -32,10 +32,10 @@ START_TIMEOUT_SECONDS = 30
 
 #: As many as there are calls in flight.
 BATCH = 64
-#: So many that no document grows large, and so few that a warm-up meets them all, and the daemon
-#: knows that they are there.
+#: So many that no document grows to more than some dozens of feedbacks, and so few that a warm-up
+#: meets them all, and the daemon knows that they are there.
 SESSIONS = 1_000
-SESSIONS_OF_ONE_CALLER = 100
+SESSIONS_OF_ONE_CALLER = 200
 
 MAKE_REPLICA_SET = """
 import sys, time, pymongo

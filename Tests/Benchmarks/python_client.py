@@ -19,7 +19,7 @@ MEMORY, SQLITE = "Python client, memory", "Python client, SQLite"
 SOCKET, SOCKETS = "Python socket, echo-c", "Python socket, echo in Python"
 PYMONGO = "pymongo, update_one"
 
-#: In MongoDB they are there beforehand, and with us when the warm-up ends.
+#: In MongoDB they are there beforehand, in the daemon's stores when the warm-up ends.
 TO_SESSIONS = ["--sessions", str(SESSIONS_OF_ONE_CALLER)]
 
 

@@ -41,8 +41,10 @@ struct FailoverTests {
                     var number = 0
                     while tally.isUnderWay.load(ordering: .relaxed) {
                         number += 1
+                        // Half of the callers have sessions to themselves.
+                        let group = caller < 16 ? caller % 4 : caller
                         let draft = FeedbackDraft(
-                            sessionID: "s\(number % 3) \(caller % 4)",
+                            sessionID: "s\(number % 3) \(group)",
                             requestID: "\(caller) \(number)"
                         )
                         // As clients do: again with the same request_id until it is stored.

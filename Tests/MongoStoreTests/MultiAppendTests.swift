@@ -157,6 +157,84 @@ struct MultiAppendTests {
         }
     }
 
+    @Test func what_is_beside_a_refused_update_gets_its_own_answer() throws {
+        let collection = try collection(with: names)
+        try sessions.update(names[0], ["$set": ["feedbacks": 5]])
+        let drafts =
+            names.map { FeedbackDraft(sessionID: $0, requestID: "second") }
+            + [
+                FeedbackDraft(sessionID: "new", requestID: "1"),
+                FeedbackDraft(sessionID: "new", requestID: "2"),
+                FeedbackDraft(sessionID: names[1], requestID: "first"),
+            ]
+        let results = collection.commit(drafts)
+        #expect(code(of: results[0]) == .failedPrecondition)
+        #expect(
+            try results.dropFirst().map { try $0.get().replayed } == [
+                Bool
+            ](repeating: false, count: 21) + [true]
+        )
+        #expect(try requestIDs(of: "new") == ["1", "2"])
+        for name in names[1...] { #expect(try requestIDs(of: name) == ["first", "second"]) }
+    }
+
+    @Test func a_removed_one_is_unknown_where_sessions_are_not_made() throws {
+        let collection = try collection(with: names)
+        try sessions.run([
+            "delete": "sessions", "deletes": [["q": ["_id": .string(names[3])], "limit": 1]],
+        ])
+        let drafts = names.map { FeedbackDraft(sessionID: $0, requestID: "second") }
+        for (number, result) in collection.commit(drafts, missingSession: .reject).enumerated() {
+            #expect(code(of: result) == (number == 3 ? .notFound : nil))
+        }
+        #expect(try sessions.document(names[3]) == nil)
+        #expect(try requestIDs(of: names[4]) == ["first", "second"])
+    }
+
+    @Test func whatever_a_program_wrote_instead_of_feedback_does_not_matter() throws {
+        let collection = try collection(with: names)
+        try sessions.update(names[0], ["$set": ["feedbacks": nil, "updated_at": "text"]])
+        try sessions.update(names[1], ["$unset": ["feedbacks": 1, "updated_at": 1]])
+        try sessions.update(names[2], ["$set": ["feedbacks": [1, ["request_id": 5], [[]]]]])
+        let drafts = names.map { FeedbackDraft(sessionID: $0, requestID: "second") }
+        updates.forget()
+        for result in collection.commit(drafts) { #expect(try !result.get().replayed) }
+        #expect(updates.seen == [Update(statements: 1, isOfMany: true)])
+        for name in names[..<3] { #expect(try requestIDs(of: name) == ["second"]) }
+        #expect(try sessions.document(names[2])?["feedbacks"]?.array?.count == 4)
+    }
+
+    @Test("49: a writeConcernError is an acknowledgement of none", arguments: [64, 91] as [Int32])
+    func failedWriteConcern(code: Int32) async throws {
+        let server = try await MultiAppendTests.server.value
+        let collection = try collection(with: names)
+        let drafts = names.map { FeedbackDraft(sessionID: $0, requestID: "second") }
+        try await server.failWriteConcern(code: code)
+        let results = collection.commit(drafts) { _ in
+            CallContext(deadline: .now + .milliseconds(500))
+        }
+        try await server.failWriteConcern(code: nil)
+        #expect(results.allSatisfy { MongoStoreTests.code(of: $0) == .unavailable })
+        #expect(updates.seen.first == Update(statements: 1, isOfMany: true))
+        // The writes themselves were done, as their repetition shows.
+        for result in collection.commit(drafts) { #expect(try result.get().replayed) }
+        for name in names { #expect(try requestIDs(of: name) == ["first", "second"]) }
+    }
+
+    @Test(arguments: ["collation", "clusteredIndex"])
+    func those_of_a_collection_whose_ids_are_not_plain_share_none(_ option: String) throws {
+        let value: BSON =
+            option == "collation"
+            ? ["locale": "en", "strength": 2] : ["key": ["_id": 1], "unique": true]
+        let creation = BSONDocument([("create", "sessions"), (option, value)])
+        try sessions.run(creation)
+        let collection = try collection(with: names)
+        let drafts = names.map { FeedbackDraft(sessionID: $0, requestID: "second") }
+        for result in collection.commit(drafts) { #expect(try !result.get().replayed) }
+        #expect(updates.seen == [Update(statements: 20, isOfMany: false)])
+        for name in names { #expect(try requestIDs(of: name) == ["first", "second"]) }
+    }
+
     @Test("47: cut after sending, before the reply: each is stored once", arguments: 1...3)
     func cut(times: Int) throws {
         let collection = try collection(with: names)

@@ -85,12 +85,15 @@ struct StatementTests {
             "updated_at": ["$max": ["$updated_at", "$$new.created_at"]],
         ]
         let changed: BSON = ["$mergeObjects": ["$$ROOT", changes]]
-        let isKnown: BSON = ["$in": ["$$new.request_id", stored]]
-        let new: BSON = ["$arrayElemAt": [["$literal": elements], place]]
+        let isKnown: BSON = [
+            "$or": [["$lt": ["$$place", 0]], ["$in": ["$$new.request_id", stored]]]
+        ]
+        let new: BSON = ["$arrayElemAt": [["$literal": elements], "$$place"]]
         let session: BSON = [
             "$let": ["vars": ["new": new], "in": ["$cond": [isKnown, "$$ROOT", changed]]]
         ]
-        return ["0": ["$replaceWith": session]]
+        let placed: BSON = ["$let": ["vars": ["place": place], "in": session]]
+        return ["0": ["$replaceWith": placed]]
     }
 
     private func expectBytes(of feedbacks: [Feedback], _ session: String) {

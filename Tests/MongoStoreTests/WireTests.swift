@@ -102,6 +102,10 @@ struct WireTests {
         #expect(relay.replyBytes - before < 32_000)
     }
 
+    private static func session(_ number: Int) -> String {
+        "\(number) " + String(repeating: "s", count: number % 7 * 35)
+    }
+
     @Test func no_bulk_write_is_longer_or_larger_than_its_limits() async throws {
         let limits = MongoStoreLimits(
             bulkBytesMax: 30_000,
@@ -112,7 +116,8 @@ struct WireTests {
             // Most are short, some fill a bulk, and some are larger than one.
             let length = number.isMultiple(of: 20) ? number * 5 : number % 100
             return FeedbackDraft(
-                sessionID: "\(number % 7) " + String(repeating: "s", count: number % 7 * 35),
+                // Those to the few share none of their updates, those to the many do.
+                sessionID: number < 1_000 ? Self.session(number % 7) : Self.session(number % 70),
                 comment: String(repeating: "\u{1F600}", count: length),
                 requestID: "\(number)",
                 tags: Array(repeating: "tag", count: number % 16),

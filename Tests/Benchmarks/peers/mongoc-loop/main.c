@@ -5,8 +5,9 @@
 // The sessions are made beforehand and taken in turn, enough of them that no document grows large.
 // The latency of an add is that of its bulk write. The collection is dropped at the beginning.
 //
-// Left out on purpose: the request id in the filter, which makes a write safe to repeat, making
-// missing sessions, and everything around the driver.
+// Left out on purpose: looking for the request id, which makes a write safe to repeat, making missing
+// sessions, and everything around the driver. Each add is an update of its own, as the driver's users
+// write it; the daemon joins adds to sessions that it knows in one.
 #include <mongoc/mongoc.h>
 
 #include "../load_report.h"
