@@ -169,11 +169,8 @@ struct MultiAppendTests {
             ]
         let results = collection.commit(drafts)
         #expect(code(of: results[0]) == .failedPrecondition)
-        #expect(
-            try results.dropFirst().map { try $0.get().replayed } == [
-                Bool
-            ](repeating: false, count: 21) + [true]
-        )
+        let replayed = try results.dropFirst().map { try $0.get().replayed }
+        #expect(replayed == Array(repeating: false, count: 21) + [true])
         #expect(try requestIDs(of: "new") == ["1", "2"])
         for name in names[1...] { #expect(try requestIDs(of: name) == ["first", "second"]) }
     }
@@ -286,15 +283,10 @@ private final class Updates: Sendable {
 
     func note(_ request: Data) {
         guard request.range(of: Data("\u{2}update\0".utf8)) != nil else { return }
-        let filter = Data("\u{3}q\0".utf8)
-        let many = Data("\u{8}multi\0\u{1}".utf8)
-        var count = 0
-        var rest = request[...]
-        while let found = rest.range(of: filter) {
-            count += 1
-            rest = rest[found.upperBound...]
-        }
-        let isOfMany = request.range(of: many) != nil
-        updates.withLock { $0.append(Update(statements: count, isOfMany: isOfMany)) }
+        let update = Update(
+            statements: request.count(of: "\u{3}q\0"),
+            isOfMany: request.count(of: "\u{8}multi\0\u{1}") > 0
+        )
+        updates.withLock { $0.append(update) }
     }
 }

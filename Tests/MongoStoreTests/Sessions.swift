@@ -1,5 +1,6 @@
 import FeedbackCore
 import FeedbackModel
+import Foundation
 
 @testable import MongoStore
 
@@ -100,5 +101,19 @@ extension Store {
             query.pageToken = page.nextPageToken
         } while !query.pageToken.isEmpty
         return feedbacks
+    }
+}
+
+extension Data {
+    /// How often the text's bytes occur, one behind the other.
+    func count(of text: String) -> Int {
+        let part = Data(text.utf8)
+        var count = 0
+        var rest = self[...]
+        while let found = rest.range(of: part) {
+            count += 1
+            rest = rest[found.upperBound...]
+        }
+        return count
     }
 }

@@ -153,13 +153,7 @@ private final class Bulks: Sendable {
 
     func note(_ request: Data) {
         guard request.range(of: Data("\u{2}update\0".utf8)) != nil else { return }
-        let key = Data("\u{2}feedback_id\0".utf8)
-        var count = 0
-        var rest = request[...]
-        while let found = rest.range(of: key) {
-            count += 1
-            rest = rest[found.upperBound...]
-        }
+        let count = request.count(of: "\u{2}feedback_id\0")
         bulks.withLock { $0.append(Bulk(bytes: request.count, feedbackCount: count)) }
     }
 }
