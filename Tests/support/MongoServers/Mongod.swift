@@ -43,7 +43,7 @@ public final class Mongod: Sendable {
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
         try process.run()
-        Leftovers.add(process.processIdentifier)
+        LeftBehind.add(process: process.processIdentifier)
         self.process.withLock { $0 = process }
     }
 
@@ -52,7 +52,7 @@ public final class Mongod: Sendable {
         guard let process = process.withLock({ $0.take() }) else { return }
         Foundation.kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
-        Leftovers.remove(process.processIdentifier)
+        LeftBehind.remove(process: process.processIdentifier)
     }
 
     /// Stops it where it is: its connections stay, and nobody answers on them.
@@ -80,26 +80,6 @@ private enum MongodProgram {
             )
         }
         return path
-    }
-}
-
-/// Processes that are ended when this one is.
-private enum Leftovers {
-    private static let processes = Mutex<Set<Int32>>([])
-
-    private static let atExit: Void = {
-        atexit {
-            for process in Leftovers.processes.withLock({ $0 }) { kill(process, SIGKILL) }
-        }
-    }()
-
-    static func add(_ process: Int32) {
-        atExit
-        processes.withLock { _ = $0.insert(process) }
-    }
-
-    static func remove(_ process: Int32) {
-        processes.withLock { _ = $0.remove(process) }
     }
 }
 
