@@ -10,13 +10,13 @@ import Testing
 
 @Suite("alerts in a file beside a store")
 struct AlertFileStoreTests {
-    private let directory: TemporaryDirectory
+    private let folder: TemporaryFolder
     private let inner = FailingStore()
 
-    init() throws { directory = try TemporaryDirectory() }
+    init() throws { folder = try TemporaryFolder() }
 
     private func open() throws -> AlertFileStore {
-        let path = directory.file("alerts.db")
+        let path = folder.file("alerts.db")
         let store = AlertFileStore(
             inner,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -96,7 +96,7 @@ struct AlertFileStoreTests {
         #expect(isQueued)
         #expect(store.undecidedCount == 0)
         await store.close()
-        let file = try SQLiteStore(path: directory.file("alerts.db"))
+        let file = try SQLiteStore(path: folder.file("alerts.db"))
         let rest = try await file.database.read { try AlertTable($0).count(.unconfirmed) }
         #expect(rest == 0)
         await file.close()
@@ -126,7 +126,7 @@ struct AlertFileStoreTests {
     }
 
     @Test func without_the_file_nothing_with_a_rule_is_stored() async throws {
-        let path = directory.path
+        let path = folder.path
         let store = AlertFileStore(inner, logger: Logger(label: "test")) { path }
         #expect(throws: FeedbackError.self) { try store.open() }
         await #expect(throws: FeedbackError.self) { try await add(store) }
@@ -136,7 +136,7 @@ struct AlertFileStoreTests {
     }
 
     @Test func a_database_of_the_first_version_gets_the_tables() async throws {
-        let path = directory.file("old.db")
+        let path = folder.file("old.db")
         let old = try SQLiteSchema.makeDatabase(at: path, ofVersion: "v1")
         try old.close()
         let store = try SQLiteStore(path: path)

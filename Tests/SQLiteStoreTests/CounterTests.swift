@@ -1,15 +1,16 @@
 import FeedbackCore
 import FeedbackModel
 import GRDB
+import TestSupport
 import Testing
 
 @testable import SQLiteStore
 
 struct CounterTests {
     @Test func counters_equal_a_recount_and_the_file_is_whole() async throws {
-        let directory = try TemporaryDirectory()
+        let folder = try TemporaryFolder()
         let limits = SQLiteStoreLimits(walPagesBeforeCheckpoint: 20)
-        let store = try SQLiteStore(path: directory.file(), limits: limits)
+        let store = try SQLiteStore(path: folder.file(), limits: limits)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for index in 0..<300 {
                 let draft = FeedbackDraft(

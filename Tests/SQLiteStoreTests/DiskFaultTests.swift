@@ -2,26 +2,27 @@ import FeedbackCore
 import FeedbackModel
 import Foundation
 import Logging
+import TestSupport
 import Testing
 
 @testable import SQLiteStore
 
 struct DiskFaultTests {
-    private let directory: TemporaryDirectory
+    private let folder: TemporaryFolder
     /// The stores say in the log what the tests do to them.
     private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     init() throws {
-        directory = try TemporaryDirectory()
+        folder = try TemporaryFolder()
         #expect(DiskFaults.isInstalled)
     }
 
     @Test(arguments: DiskFault.Call.allCases)
     func after_a_failed_commit_the_store_writes_no_more(_ call: DiskFault.Call) async throws {
-        let store = try SQLiteStore(path: directory.file(), logger: quiet)
+        let store = try SQLiteStore(path: folder.file(), logger: quiet)
         try await store.add(3)
         // The disk fails once only: a second attempt would seem to succeed.
-        let fault = DiskFault(path: directory.file("feedback.db-wal"), call: call, lasts: false)
+        let fault = DiskFault(path: folder.file("feedback.db-wal"), call: call, lasts: false)
         let error = await fault.inject { await feedbackError { try await store.add(1) } }
         #expect(error?.code == .unavailable)
         #expect(error?.message.contains("the disk failed") == true)
@@ -30,7 +31,7 @@ struct DiskFaultTests {
         #expect(try await store.total() == 3)
         await store.close()
 
-        let reopened = try SQLiteStore(path: directory.file())
+        let reopened = try SQLiteStore(path: folder.file())
         #expect(try await reopened.total() >= 3)
         try await reopened.verifyIntegrity()
         await reopened.close()
@@ -38,11 +39,11 @@ struct DiskFaultTests {
 
     @Test func after_a_failed_checkpoint_the_store_writes_no_more() async throws {
         let limits = SQLiteStoreLimits(walPagesBeforeCheckpoint: 1)
-        let store = try SQLiteStore(path: directory.file(), limits: limits, logger: quiet)
+        let store = try SQLiteStore(path: folder.file(), limits: limits, logger: quiet)
         try await store.add(3)
         // Behind the checkpoint of the last add.
         try store.database.write { _ in }
-        let fault = DiskFault(path: directory.file("feedback.db"), call: .sync)
+        let fault = DiskFault(path: folder.file("feedback.db"), call: .sync)
         // A commit syncs the log alone.
         let errors = await fault.inject {
             [
@@ -55,7 +56,7 @@ struct DiskFaultTests {
         #expect(try await store.total() == 4)
         await store.close()
 
-        let reopened = try SQLiteStore(path: directory.file())
+        let reopened = try SQLiteStore(path: folder.file())
         #expect(try await reopened.total() == 4)
         try await reopened.verifyIntegrity()
         await reopened.close()
@@ -63,9 +64,9 @@ struct DiskFaultTests {
 
     @Test(arguments: [ENOSPC, EDQUOT])
     func a_full_disk_is_RESOURCE_EXHAUSTED_and_passes(_ number: CInt) async throws {
-        let store = try SQLiteStore(path: directory.file(), logger: quiet)
+        let store = try SQLiteStore(path: folder.file(), logger: quiet)
         try await store.add(3)
-        let path = directory.file("feedback.db-wal")
+        let path = folder.file("feedback.db-wal")
         let fault = DiskFault(path: path, call: .write, error: number)
         let error = await fault.inject { await feedbackError { try await store.add(1) } }
         #expect(error?.code == .resourceExhausted)
@@ -86,13 +87,13 @@ struct DiskFaultTests {
         let limits = SQLiteStoreLimits(walPagesBeforeCheckpoint: 20)
         var sawFailure = false
         for first in 1...60 {
-            let directory = try TemporaryDirectory()
-            let fault = DiskFault(path: directory.path, call: call, first: first, lasts: lasts)
+            let folder = try TemporaryFolder()
+            let fault = DiskFault(path: folder.path, call: call, first: first, lasts: lasts)
             let acknowledged = await fault.inject {
                 var acknowledged: [String] = []
                 guard
                     let store = try? SQLiteStore(
-                        path: directory.file(),
+                        path: folder.file(),
                         limits: limits,
                         logger: quiet
                     )
@@ -111,7 +112,7 @@ struct DiskFaultTests {
             }
             if acknowledged.count < 12 { sawFailure = true }
 
-            let store = try SQLiteStore(path: directory.file())
+            let store = try SQLiteStore(path: folder.file())
             let stored = try await store.list(FeedbackQuery(pageSize: 1_000)).feedbacks
                 .map(\.draft.requestID)
             #expect(Set(stored).count == stored.count)

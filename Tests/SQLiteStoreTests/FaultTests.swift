@@ -5,20 +5,21 @@ import GRDB
 import Logging
 import StoreContract
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import SQLiteStore
 
 struct FaultTests {
-    private let directory: TemporaryDirectory
+    private let folder: TemporaryFolder
 
     init() throws {
-        directory = try TemporaryDirectory()
+        folder = try TemporaryFolder()
     }
 
     @Test func a_lock_held_beyond_the_timeout_is_UNAVAILABLE_and_passes() async throws {
         let limits = SQLiteStoreLimits(busyTimeout: .milliseconds(50))
-        let store = try SQLiteStore(path: directory.file(), limits: limits)
+        let store = try SQLiteStore(path: folder.file(), limits: limits)
         try await store.add(1)
         let other = try otherConnection()
         try other.inDatabase { try $0.execute(sql: "BEGIN IMMEDIATE") }
@@ -35,20 +36,20 @@ struct FaultTests {
 
     @Test func opening_a_locked_database_is_UNAVAILABLE() async throws {
         let limits = SQLiteStoreLimits(busyTimeout: .milliseconds(50))
-        let store = try SQLiteStore(path: directory.file())
+        let store = try SQLiteStore(path: folder.file())
         await store.close()
         let other = try otherConnection()
         try other.inDatabase { try $0.execute(sql: "BEGIN EXCLUSIVE") }
-        let error = await feedbackError { try SQLiteStore(path: directory.file(), limits: limits) }
+        let error = await feedbackError { try SQLiteStore(path: folder.file(), limits: limits) }
         #expect(error?.code == .unavailable)
-        #expect(error?.message.contains(directory.file()) == true)
+        #expect(error?.message.contains(folder.file()) == true)
         try other.inDatabase { try $0.execute(sql: "ROLLBACK") }
         try other.close()
     }
 
     @Test func two_stores_on_one_file_see_each_others_commits() async throws {
-        let first = try SQLiteStore(path: directory.file())
-        let second = try SQLiteStore(path: directory.file())
+        let first = try SQLiteStore(path: folder.file())
+        let second = try SQLiteStore(path: folder.file())
         try await withThrowingTaskGroup(of: Void.self) { group in
             for store in [first, second] {
                 group.addTask { try await store.add(30) }
@@ -64,7 +65,7 @@ struct FaultTests {
     }
 
     @Test func a_full_database_refuses_the_whole_batch_and_recovers() async throws {
-        let store = try SQLiteStore(path: directory.file())
+        let store = try SQLiteStore(path: folder.file())
         try await store.add(5)
         let before = try await store.total()
         // The database may not grow, which SQLite reports as it reports a full disk.
@@ -134,7 +135,7 @@ struct FaultTests {
         try await makeDatabase(damaging: "session_total")
         let lines = LogLines()
         let logger = Logger(label: "test") { _ in LineLog(lines: lines) }
-        let store = try SQLiteStore(path: directory.file(), logger: logger)
+        let store = try SQLiteStore(path: folder.file(), logger: logger)
         #expect(await store.health() == .serving)
         for _ in 0..<2 {
             let error = await feedbackError { try await store.total() }
@@ -149,7 +150,7 @@ struct FaultTests {
     @Test func damage_found_by_a_write_is_DATA_LOSS_and_stops_the_store() async throws {
         try await makeDatabase(damaging: "feedback_session")
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let store = try SQLiteStore(path: directory.file(), logger: logger)
+        let store = try SQLiteStore(path: folder.file(), logger: logger)
         #expect(await feedbackError { try await store.add(1) }?.code == .dataLoss)
         #expect(await store.health() != .serving)
         // What is whole can be read still.
@@ -159,7 +160,7 @@ struct FaultTests {
 
     /// Makes a database whose table or index of that name has a first page of garbage.
     private func makeDatabase(damaging name: String) async throws {
-        let store = try SQLiteStore(path: directory.file())
+        let store = try SQLiteStore(path: folder.file())
         try await store.add(500)
         let page = try await store.database.read {
             try Int.fetchOne(
@@ -170,13 +171,13 @@ struct FaultTests {
         }
         await store.close()
         let end = try #require(page) * 4_096
-        var bytes = try directory.bytes()
+        var bytes = try folder.bytes()
         bytes.replaceSubrange((end - 4_096)..<end, with: Data(repeating: 0xA5, count: 4_096))
-        try directory.write(bytes)
+        try folder.write(bytes)
     }
 
     @Test func an_error_names_no_statement_and_no_value() async throws {
-        let store = try SQLiteStore(path: directory.file())
+        let store = try SQLiteStore(path: folder.file())
         try store.database.write { try $0.execute(sql: "DROP TABLE session_total") }
         let secret = "a secret comment"
         let error = await feedbackError {
@@ -192,7 +193,7 @@ struct FaultTests {
     }
 
     @Test func a_refusal_leaves_its_neighbours_in_the_batch_alone() async throws {
-        let store = try SQLiteStore(path: directory.file())
+        let store = try SQLiteStore(path: folder.file())
         func append(_ session: String, _ policy: MissingSessionPolicy) -> StoreWrite {
             let draft = FeedbackDraft(sessionID: session, requestID: "r")
             let moment = Timestamp(millisecondsSinceEpoch: 0)
@@ -234,13 +235,13 @@ struct FaultTests {
     private func otherConnection() throws -> DatabaseQueue {
         var configuration = Configuration()
         configuration.allowsUnsafeTransactions = true
-        return try DatabaseQueue(path: directory.file(), configuration: configuration)
+        return try DatabaseQueue(path: folder.file(), configuration: configuration)
     }
 }
 
 /// A file system of that size.
 private final class SmallDisk {
-    let directory: TemporaryDirectory
+    let folder: TemporaryFolder
 
     /// Only root may mount, and not in every container.
     static let canBeMounted: Bool = {
@@ -249,17 +250,17 @@ private final class SmallDisk {
     }()
 
     init(kibibytes: Int) throws {
-        directory = try TemporaryDirectory()
+        folder = try TemporaryFolder()
         let options = "size=\(kibibytes)k"
-        guard mount("tmpfs", directory.path, "tmpfs", 0, options) == 0 else {
+        guard mount("tmpfs", folder.path, "tmpfs", 0, options) == 0 else {
             throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EPERM)
         }
     }
 
-    var path: String { directory.path }
+    var path: String { folder.path }
 
     deinit {
-        umount2(directory.path, CInt(MNT_DETACH))
+        umount2(folder.path, CInt(MNT_DETACH))
     }
 }
 

@@ -2,19 +2,20 @@ import FeedbackCore
 import FeedbackModel
 import Foundation
 import GRDB
+import TestSupport
 import Testing
 
 @testable import SQLiteStore
 
 struct OpeningTests {
-    private let directory: TemporaryDirectory
+    private let folder: TemporaryFolder
 
     init() throws {
-        directory = try TemporaryDirectory()
+        folder = try TemporaryFolder()
     }
 
     @Test func reopening_keeps_everything() async throws {
-        var store = try SQLiteStore(path: directory.file())
+        var store = try SQLiteStore(path: folder.file())
         let draft = FeedbackDraft(sessionID: "s", rating: .up, comment: "c", requestID: "r")
         let original = try await store.add(draft)
         _ = try await store.changeMetadata(
@@ -25,7 +26,7 @@ struct OpeningTests {
         )
         await store.close()
 
-        store = try SQLiteStore(path: directory.file())
+        store = try SQLiteStore(path: folder.file())
         let page = try await store.list(FeedbackQuery(pageSize: 10))
         #expect(page == FeedbackPage(feedbacks: [original.feedback], totalSize: 1))
         #expect(try await store.metadata(ofSession: "s") == ["k": .bool(true)])
@@ -37,7 +38,7 @@ struct OpeningTests {
     }
 
     @Test func what_was_acknowledged_while_closing_is_there_after_reopening() async throws {
-        let store = try SQLiteStore(path: directory.file())
+        let store = try SQLiteStore(path: folder.file())
         let errors = await withTaskGroup(of: FeedbackError?.self) { group in
             for number in 0..<200 {
                 let draft = FeedbackDraft(sessionID: "s", requestID: "\(number)")
@@ -47,25 +48,25 @@ struct OpeningTests {
             return await group.reduce(into: []) { $0.append($1) }
         }
         #expect(errors.allSatisfy { $0 == nil || $0?.code == .unavailable })
-        let reopened = try SQLiteStore(path: directory.file())
+        let reopened = try SQLiteStore(path: folder.file())
         #expect(try await reopened.total() == errors.filter { $0 == nil }.count)
         await reopened.close()
     }
 
     @Test func page_tokens_survive_reopening() async throws {
-        var store = try SQLiteStore(path: directory.file())
+        var store = try SQLiteStore(path: folder.file())
         try await store.add(3)
         var query = FeedbackQuery(sessionID: "s", pageSize: 2)
         query.pageToken = try await store.list(query).nextPageToken
         await store.close()
 
-        store = try SQLiteStore(path: directory.file())
+        store = try SQLiteStore(path: folder.file())
         #expect(try await store.list(query).feedbacks.map(\.comment) == ["2"])
         await store.close()
     }
 
     @Test func a_closed_database_is_whole_in_one_file_that_only_its_owner_may_read() async throws {
-        let path = directory.file("new/directory/feedback.db")
+        let path = folder.file("new/folder/feedback.db")
         let store = try SQLiteStore(path: path)
         try await store.add(1)
         #expect(try await store.total() == 1)
@@ -74,7 +75,7 @@ struct OpeningTests {
             #expect(attributes[.posixPermissions] as? Int == 0o600)
         }
         await store.close()
-        let parent = directory.file("new/directory")
+        let parent = folder.file("new/folder")
         let attributes = try FileManager.default.attributesOfItem(atPath: parent)
         #expect(attributes[.posixPermissions] as? Int == 0o700)
         let wal = try? FileManager.default.attributesOfItem(atPath: path + "-wal")
@@ -82,14 +83,14 @@ struct OpeningTests {
     }
 
     @Test func an_empty_file_becomes_a_database() async throws {
-        try directory.write(Data())
-        let store = try SQLiteStore(path: directory.file())
+        try folder.write(Data())
+        let store = try SQLiteStore(path: folder.file())
         try await store.add(1)
         await store.close()
     }
 
     @Test func every_commit_is_synced() async throws {
-        let store = try SQLiteStore(path: directory.file())
+        let store = try SQLiteStore(path: folder.file())
         let (synchronous, journal, id) = try store.database.write { db in
             (
                 try Int.fetchOne(db, sql: "PRAGMA synchronous"),
@@ -105,20 +106,20 @@ struct OpeningTests {
 
     @Test func a_text_file_is_refused_untouched() async throws {
         for text in ["short", String(repeating: "not a database\n", count: 1_000)] {
-            try directory.write(Data(text.utf8))
+            try folder.write(Data(text.utf8))
             try refusal(.failedPrecondition, "is not an SQLite database")
         }
     }
 
     @Test func another_programs_database_is_refused_untouched() async throws {
-        let other = try DatabaseQueue(path: directory.file())
+        let other = try DatabaseQueue(path: folder.file())
         try await other.write { try $0.execute(sql: "CREATE TABLE song (title TEXT)") }
         try other.close()
         try refusal(.failedPrecondition, "is the database of another program")
     }
 
     @Test func another_programs_database_in_WAL_mode_is_refused_untouched() async throws {
-        let other = try DatabasePool(path: directory.file())
+        let other = try DatabasePool(path: folder.file())
         try await other.write {
             try $0.execute(sql: "CREATE TABLE song (title TEXT)")
             try $0.execute(sql: "PRAGMA application_id = 7")
@@ -128,7 +129,7 @@ struct OpeningTests {
     }
 
     @Test func a_newer_database_is_refused_untouched() async throws {
-        let store = try SQLiteStore(path: directory.file())
+        let store = try SQLiteStore(path: folder.file())
         try store.database.write {
             try $0.execute(sql: "INSERT INTO grdb_migrations VALUES ('v999')")
         }
@@ -137,7 +138,7 @@ struct OpeningTests {
     }
 
     @Test func a_database_with_the_former_keys_gets_the_present_ones() async throws {
-        let path = directory.file()
+        let path = folder.file()
         let old = try SQLiteSchema.makeDatabase(at: path, ofVersion: "v2")
         try await old.write { db in
             try db.execute(
@@ -173,7 +174,7 @@ struct OpeningTests {
 
     @Test func alerts_of_a_former_version_keep_their_ids_which_are_never_given_again() async throws
     {
-        let path = directory.file()
+        let path = folder.file()
         let old = try SQLiteSchema.makeDatabase(at: path, ofVersion: "v3")
         try await old.write { db in
             for _ in 0..<3 {
@@ -214,25 +215,25 @@ struct OpeningTests {
     }
 
     @Test func a_truncated_database_is_refused_untouched() async throws {
-        let store = try SQLiteStore(path: directory.file())
+        let store = try SQLiteStore(path: folder.file())
         try await store.add(200)
         await store.close()
-        let whole = try directory.bytes()
-        try directory.write(whole.prefix(whole.count / 2))
+        let whole = try folder.bytes()
+        try folder.write(whole.prefix(whole.count / 2))
         try refusal(.dataLoss, "damaged")
     }
 
-    @Test func a_directory_is_refused() throws {
+    @Test func a_folder_is_refused() throws {
         #expect {
-            try SQLiteStore(path: directory.path)
+            try SQLiteStore(path: folder.path)
         } throws: {
-            ($0 as? FeedbackError)?.message.contains(directory.path) == true
+            ($0 as? FeedbackError)?.message.contains(folder.path) == true
         }
     }
 
     @Test func a_start_that_was_interrupted_is_taken_up() async throws {
         // The header is written, the tables are not.
-        let unfinished = try DatabasePool(path: directory.file())
+        let unfinished = try DatabasePool(path: folder.file())
         try await unfinished.writeWithoutTransaction {
             try $0.execute(sql: "PRAGMA application_id = \(SQLiteSchema.applicationID)")
             try $0.execute(
@@ -240,19 +241,19 @@ struct OpeningTests {
             )
         }
         try unfinished.close()
-        let store = try SQLiteStore(path: directory.file())
+        let store = try SQLiteStore(path: folder.file())
         try await store.add(1)
         await store.close()
     }
 
     @Test func a_process_that_was_killed_leaves_what_it_committed() async throws {
-        let store = try SQLiteStore(path: directory.file())
+        let store = try SQLiteStore(path: folder.file())
         try await store.add(50)
         // What SIGKILL leaves behind: the files as they are, without a close.
-        let copy = try TemporaryDirectory()
+        let copy = try TemporaryFolder()
         for name in ["feedback.db", "feedback.db-wal"] {
             try FileManager.default.copyItem(
-                atPath: directory.file(name),
+                atPath: folder.file(name),
                 toPath: copy.file(name)
             )
         }
@@ -268,14 +269,14 @@ struct OpeningTests {
         _ fault: String,
         sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
-        let before = try directory.bytes()
+        let before = try folder.bytes()
         #expect(sourceLocation: sourceLocation) {
-            _ = try SQLiteStore(path: directory.file())
+            _ = try SQLiteStore(path: folder.file())
         } throws: { error in
             guard let error = error as? FeedbackError else { return false }
-            return error.code == code && error.message.contains(directory.file())
+            return error.code == code && error.message.contains(folder.file())
                 && error.message.contains(fault)
         }
-        #expect(try directory.bytes() == before, sourceLocation: sourceLocation)
+        #expect(try folder.bytes() == before, sourceLocation: sourceLocation)
     }
 }

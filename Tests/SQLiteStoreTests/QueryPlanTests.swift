@@ -1,6 +1,7 @@
 import FeedbackCore
 import FeedbackModel
 import GRDB
+import TestSupport
 import Testing
 
 @testable import SQLiteStore
@@ -8,8 +9,8 @@ import Testing
 struct QueryPlanTests {
     @Test(arguments: [false, true])
     func a_page_is_found_by_an_index_in_order(_ newestFirst: Bool) async throws {
-        let directory = try TemporaryDirectory()
-        let store = try SQLiteStore(path: directory.file())
+        let folder = try TemporaryFolder()
+        let store = try SQLiteStore(path: folder.file())
         try await store.add(3)
         let range = TimeRange(from: Timestamp(millisecondsSinceEpoch: 0))
         let cases: [(FeedbackQuery, String)] = [
@@ -49,8 +50,8 @@ struct QueryPlanTests {
     }
 
     @Test func the_lookups_of_an_add_use_indexes() async throws {
-        let directory = try TemporaryDirectory()
-        let store = try SQLiteStore(path: directory.file())
+        let folder = try TemporaryFolder()
+        let store = try SQLiteStore(path: folder.file())
         let plans = try await store.database.read { db in
             try [
                 "SELECT id FROM session WHERE session_id = ?",
@@ -63,8 +64,8 @@ struct QueryPlanTests {
     }
 
     @Test func untried_alerts_are_found_in_the_order_of_their_ids() async throws {
-        let directory = try TemporaryDirectory()
-        let store = try SQLiteStore(path: directory.file())
+        let folder = try TemporaryFolder()
+        let store = try SQLiteStore(path: folder.file())
         let plans = try await store.database.read { db in
             try [UntriedAlerts.firstOfAll, UntriedAlerts.firstOfRule].map { try plan($0, db) }
         }
@@ -81,8 +82,8 @@ struct QueryPlanTests {
     }
 
     @Test func the_hours_of_a_session_are_found_by_those_that_there_are() async throws {
-        let directory = try TemporaryDirectory()
-        let store = try SQLiteStore(path: directory.file())
+        let folder = try TemporaryFolder()
+        let store = try SQLiteStore(path: folder.file())
         let steps = try await store.database.read { db in
             try plan("SELECT hour_total.hour \(CounterTables.fromHours)", db)
         }

@@ -2,29 +2,13 @@ import FeedbackCore
 import FeedbackModel
 import Foundation
 import GRDB
+import TestSupport
 
 @testable import SQLiteStore
 
-/// A directory that goes away with the test.
-final class TemporaryDirectory: Sendable {
-    let path: String
-
-    init() throws {
-        path =
-            FileManager.default.temporaryDirectory
-            .appendingPathComponent("feedbackd-\(UUID().uuidString)").path
-        try FileManager.default.createDirectory(
-            atPath: path,
-            withIntermediateDirectories: false
-        )
-    }
-
-    deinit {
-        try? FileManager.default.removeItem(atPath: path)
-    }
-
-    /// The path of a file in the directory.
-    func file(_ name: String = "feedback.db") -> String { "\(path)/\(name)" }
+extension TemporaryFolder {
+    /// The path of a file in it.
+    func file(_ name: String = "feedback.db") -> String { path(name) }
 
     /// The bytes of a file that no connection has open.
     func bytes(_ name: String = "feedback.db") throws -> Data {
