@@ -22,7 +22,7 @@ final class SQLiteDatabase: Sendable {
     private let pool: DatabasePool
     private let logWrites: LogWriteBuffer
     private let walLength = WALLength()
-    private let walPagesBeforeCheckpoint: Int
+    private let walBytesBeforeCheckpoint: Int
     private let readQueueLengthMax: Int
     /// The reads that run or wait.
     private let readCount = Atomic(0)
@@ -44,7 +44,7 @@ final class SQLiteDatabase: Sendable {
         self.path = path
         self.logger = logger
         self.onStop = onStop
-        self.walPagesBeforeCheckpoint = limits.walPagesBeforeCheckpoint
+        self.walBytesBeforeCheckpoint = limits.walBytesBeforeCheckpoint
         self.readQueueLengthMax = limits.readQueueLengthMax
         do {
             try SQLiteFile.prepare(path, busyTimeout: limits.busyTimeout)
@@ -130,7 +130,7 @@ final class SQLiteDatabase: Sendable {
             }
         }
         // Not before the callers have their answers: they need not wait for a checkpoint.
-        if walLength.claimCheckpoint(from: walPagesBeforeCheckpoint) {
+        if walLength.claimCheckpoint(from: walBytesBeforeCheckpoint) {
             pool.asyncWriteWithoutTransaction { [self] db in checkpoint(db) }
         }
         return try result.get()
@@ -220,7 +220,7 @@ final class SQLiteDatabase: Sendable {
         else {
             throw FeedbackError(.internal, "SQLite does not keep the log that durability needs")
         }
-        walLength.watch(db)
+        try walLength.watch(db)
     }
 }
 
@@ -237,6 +237,8 @@ extension Configuration {
             // DatabasePool gives readers ten seconds.
             try db.execute(sql: "PRAGMA busy_timeout = \(busyMilliseconds)")
             try db.execute(sql: "PRAGMA temp_store = MEMORY")
+            // Of a file that is made now; any other keeps its own.
+            try db.execute(sql: "PRAGMA page_size = \(SQLiteSchema.pageBytes)")
         }
         return configuration
     }
@@ -244,11 +246,13 @@ extension Configuration {
 
 /// How long the write-ahead log is, as SQLite reports it after each commit.
 private final class WALLength: Sendable {
-    private let pages = Atomic(0)
+    private let bytes = Atomic(0)
+    private let pageBytes = Atomic(0)
     private let checkpointIsDue = Atomic(false)
 
     /// Takes the place of SQLite's automatic checkpoint on the connection.
-    func watch(_ db: Database) {
+    func watch(_ db: Database) throws {
+        pageBytes.store(try Int.fetchOne(db, sql: "PRAGMA page_size") ?? 0, ordering: .relaxed)
         // Unretained: the hook goes with the connection, which the owner of both closes first.
         let context = Unmanaged.passUnretained(self).toOpaque()
         sqlite3_wal_hook(
@@ -256,7 +260,8 @@ private final class WALLength: Sendable {
             { context, _, _, pages in
                 guard let context else { return SQLITE_OK }
                 let length = Unmanaged<WALLength>.fromOpaque(context).takeUnretainedValue()
-                length.pages.store(Int(pages), ordering: .relaxed)
+                let pageBytes = length.pageBytes.load(ordering: .relaxed)
+                length.bytes.store(Int(pages) * pageBytes, ordering: .relaxed)
                 return SQLITE_OK
             },
             context
@@ -265,13 +270,13 @@ private final class WALLength: Sendable {
 
     /// True for the one who should start a checkpoint.
     func claimCheckpoint(from limit: Int) -> Bool {
-        pages.load(ordering: .relaxed) >= limit
+        bytes.load(ordering: .relaxed) >= limit
             && !checkpointIsDue.exchange(true, ordering: .acquiringAndReleasing)
     }
 
     func releaseCheckpoint() {
         // The next commit reports the length that it finds then.
-        pages.store(0, ordering: .relaxed)
+        bytes.store(0, ordering: .relaxed)
         checkpointIsDue.store(false, ordering: .releasing)
     }
 }

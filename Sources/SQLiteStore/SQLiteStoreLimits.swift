@@ -8,11 +8,11 @@ public struct SQLiteStoreLimits: Sendable {
     public var readersMax: Int
     /// How many reads may run and wait; one more is refused.
     public var readQueueLengthMax: Int
-    /// How many pages of 4 KiB the write-ahead log collects before they are copied into the
+    /// How many bytes of pages the write-ahead log collects before they are copied into the
     /// database.
     ///
     /// With a long read under way it grows beyond that.
-    public var walPagesBeforeCheckpoint: Int
+    public var walBytesBeforeCheckpoint: Int
     /// Of the write queue and of one transaction.
     public var writes: GroupCommitLimits
 
@@ -21,13 +21,13 @@ public struct SQLiteStoreLimits: Sendable {
         busyTimeout: Duration = .seconds(2),
         readersMax: Int = 4,
         readQueueLengthMax: Int = 4_096,
-        walPagesBeforeCheckpoint: Int = 1_000,
+        walBytesBeforeCheckpoint: Int = 4 << 20,
         writes: GroupCommitLimits = GroupCommitLimits()
     ) {
         self.busyTimeout = busyTimeout
         self.readersMax = readersMax
         self.readQueueLengthMax = readQueueLengthMax
-        self.walPagesBeforeCheckpoint = walPagesBeforeCheckpoint
+        self.walBytesBeforeCheckpoint = walBytesBeforeCheckpoint
         self.writes = writes
     }
 }

@@ -38,7 +38,7 @@ struct DiskFaultTests {
     }
 
     @Test func after_a_failed_checkpoint_the_store_writes_no_more() async throws {
-        let limits = SQLiteStoreLimits(walPagesBeforeCheckpoint: 1)
+        let limits = SQLiteStoreLimits(walBytesBeforeCheckpoint: 1)
         let store = try SQLiteStore(path: folder.file(), limits: limits, logger: quiet)
         try await store.add(3)
         // Behind the checkpoint of the last add.
@@ -84,7 +84,7 @@ struct DiskFaultTests {
         _ call: DiskFault.Call,
         _ lasts: Bool
     ) async throws {
-        let limits = SQLiteStoreLimits(walPagesBeforeCheckpoint: 20)
+        let limits = SQLiteStoreLimits(walBytesBeforeCheckpoint: 80 << 10)
         var sawFailure = false
         for first in 1...60 {
             let folder = try TemporaryFolder()

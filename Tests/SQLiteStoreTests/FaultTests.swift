@@ -107,7 +107,7 @@ struct FaultTests {
     @Test(.enabled(if: SmallDisk.canBeMounted, "mounting a tmpfs needs root"))
     func a_full_disk_refuses_writes_serves_reads_and_recovers() async throws {
         let disk = try SmallDisk(kibibytes: 1_024)
-        let limits = SQLiteStoreLimits(walPagesBeforeCheckpoint: 50)
+        let limits = SQLiteStoreLimits(walBytesBeforeCheckpoint: 200 << 10)
         let store = try SQLiteStore(path: "\(disk.path)/feedback.db", limits: limits)
         let filler = disk.path + "/filler"
         try Data(count: 300 * 1_024).write(to: URL(fileURLWithPath: filler))
@@ -170,9 +170,10 @@ struct FaultTests {
             )
         }
         await store.close()
-        let end = try #require(page) * 4_096
+        let size = SQLiteSchema.pageBytes
+        let end = try #require(page) * size
         var bytes = try folder.bytes()
-        bytes.replaceSubrange((end - 4_096)..<end, with: Data(repeating: 0xA5, count: 4_096))
+        bytes.replaceSubrange((end - size)..<end, with: Data(repeating: 0xA5, count: size))
         try folder.write(bytes)
     }
 

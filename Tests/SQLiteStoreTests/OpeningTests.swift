@@ -53,6 +53,24 @@ struct OpeningTests {
         await reopened.close()
     }
 
+    @Test func a_file_keeps_the_size_of_pages_that_it_was_made_with() async throws {
+        var store = try SQLiteStore(path: folder.file())
+        #expect(try await store.bytesPerPage() == SQLiteSchema.pageBytes)
+        await store.close()
+
+        let path = folder.file("older.db")
+        try SQLiteSchema.makeDatabase(at: path, ofVersion: "v1").close()
+        store = try SQLiteStore(
+            path: path,
+            limits: SQLiteStoreLimits(walBytesBeforeCheckpoint: 80 << 10)
+        )
+        try await store.add(100)
+        #expect(try await store.bytesPerPage() == 4_096)
+        #expect(try await store.total() == 100)
+        try await store.verifyIntegrity()
+        await store.close()
+    }
+
     @Test func page_tokens_survive_reopening() async throws {
         var store = try SQLiteStore(path: folder.file())
         try await store.add(3)
@@ -278,5 +296,11 @@ struct OpeningTests {
                 && error.message.contains(fault)
         }
         #expect(try folder.bytes() == before, sourceLocation: sourceLocation)
+    }
+}
+
+extension SQLiteStore {
+    fileprivate func bytesPerPage() async throws -> Int? {
+        try await database.read { try Int.fetchOne($0, sql: "PRAGMA page_size") }
     }
 }

@@ -17,7 +17,7 @@ struct SQLiteStoreContractTests {
         _ behaviour: StoreBehaviour
     ) async throws {
         let folder = try TemporaryFolder()
-        let limits = SQLiteStoreLimits(readersMax: 1, walPagesBeforeCheckpoint: 1)
+        let limits = SQLiteStoreLimits(readersMax: 1, walBytesBeforeCheckpoint: 1)
         try await behaviour.verify { try SQLiteStore(path: folder.file(), limits: limits) }
     }
 

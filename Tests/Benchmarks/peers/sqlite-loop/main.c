@@ -260,7 +260,7 @@ int main(int argc, char **argv) {
     struct option options[COUNT] = {
         [DATABASE] = {"--database", NULL}, [TEMPLATE] = {"--template", NULL},
         [BATCH] = {"--batch", "1"},        [SESSIONS] = {"--sessions", "1000"},
-        [CHECKPOINT] = {"--wal-pages-before-checkpoint", "1000"},
+        [CHECKPOINT] = {"--wal-pages-before-checkpoint", "2048"},
         [WARMUP] = {"--warmup", "0.5"},    [SECONDS] = {"--seconds", "3"},
         [JSON] = {"--json", NULL}};
     read_options(argc, argv, options, COUNT);
