@@ -14,7 +14,8 @@ public enum LeftBehind {
     private static let things: Mutex<Things> = {
         atexit {
             let things = LeftBehind.things.withLock { $0 }
-            for process in things.processes {
+            // What is no child any more has ended, and its number may be another's.
+            for process in things.processes where waitpid(process, nil, WNOHANG) == 0 {
                 kill(process, SIGKILL)
                 waitpid(process, nil, 0)
             }
