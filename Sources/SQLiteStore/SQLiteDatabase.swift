@@ -21,7 +21,7 @@ final class SQLiteDatabase: Sendable {
     private let path: String
     private let pool: DatabasePool
     private let logWrites: LogWriteBuffer
-    private let walLength = WALLength()
+    private let walLength: WALLength
     private let walBytesBeforeCheckpoint: Int
     private let readQueueLengthMax: Int
     /// The reads that run or wait.
@@ -49,12 +49,14 @@ final class SQLiteDatabase: Sendable {
         do {
             try SQLiteFile.prepare(path, busyTimeout: limits.busyTimeout)
             self.pool = try DatabasePool(path: path, configuration: .connections(limits))
-            let walLength = self.walLength
             try SQLiteSchema.migrate(pool)
-            (self.pageTokenKey, self.logWrites) = try pool.writeWithoutTransaction { db in
-                try Self.setUpWriter(db, walLength)
-                return (try SQLiteSchema.pageTokenKey(db), try LogWriteBuffer(db))
-            }
+            (self.walLength, self.pageTokenKey, self.logWrites) =
+                try pool.writeWithoutTransaction { db in
+                    try Self.setUpWriter(db)
+                    return (
+                        try WALLength(db), try SQLiteSchema.pageTokenKey(db), try LogWriteBuffer(db)
+                    )
+                }
         } catch {
             throw SQLiteFailure.opening(path, error)
         }
@@ -212,7 +214,7 @@ final class SQLiteDatabase: Sendable {
         return error
     }
 
-    private static func setUpWriter(_ db: Database, _ walLength: WALLength) throws {
+    private static func setUpWriter(_ db: Database) throws {
         // DatabasePool has set NORMAL, which would lose the last commits at a power failure.
         try db.execute(sql: "PRAGMA synchronous = FULL")
         guard try Int.fetchOne(db, sql: "PRAGMA synchronous") == 2,
@@ -220,7 +222,6 @@ final class SQLiteDatabase: Sendable {
         else {
             throw FeedbackError(.internal, "SQLite does not keep the log that durability needs")
         }
-        try walLength.watch(db)
     }
 }
 
@@ -247,12 +248,12 @@ extension Configuration {
 /// How long the write-ahead log is, as SQLite reports it after each commit.
 private final class WALLength: Sendable {
     private let bytes = Atomic(0)
-    private let pageBytes = Atomic(0)
+    private let bytesPerPage: Int
     private let checkpointIsDue = Atomic(false)
 
     /// Takes the place of SQLite's automatic checkpoint on the connection.
-    func watch(_ db: Database) throws {
-        pageBytes.store(try Int.fetchOne(db, sql: "PRAGMA page_size") ?? 0, ordering: .relaxed)
+    init(_ db: Database) throws {
+        bytesPerPage = try Int.fetchOne(db, sql: "PRAGMA page_size") ?? 0
         // Unretained: the hook goes with the connection, which the owner of both closes first.
         let context = Unmanaged.passUnretained(self).toOpaque()
         sqlite3_wal_hook(
@@ -260,8 +261,7 @@ private final class WALLength: Sendable {
             { context, _, _, pages in
                 guard let context else { return SQLITE_OK }
                 let length = Unmanaged<WALLength>.fromOpaque(context).takeUnretainedValue()
-                let pageBytes = length.pageBytes.load(ordering: .relaxed)
-                length.bytes.store(Int(pages) * pageBytes, ordering: .relaxed)
+                length.bytes.store(Int(pages) * length.bytesPerPage, ordering: .relaxed)
                 return SQLITE_OK
             },
             context
