@@ -16,7 +16,7 @@ struct AlertFileStoreTests {
     init() throws { folder = try TemporaryFolder() }
 
     private func open() throws -> AlertFileStore {
-        let path = folder.file("alerts.db")
+        let path = folder.path("alerts.db")
         let store = AlertFileStore(
             inner,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -96,7 +96,7 @@ struct AlertFileStoreTests {
         #expect(isQueued)
         #expect(store.undecidedCount == 0)
         await store.close()
-        let file = try SQLiteStore(path: folder.file("alerts.db"))
+        let file = try SQLiteStore(path: folder.path("alerts.db"))
         let rest = try await file.database.read { try AlertTable($0).count(.unconfirmed) }
         #expect(rest == 0)
         await file.close()
@@ -136,7 +136,7 @@ struct AlertFileStoreTests {
     }
 
     @Test func a_database_of_the_first_version_gets_the_tables() async throws {
-        let path = folder.file("old.db")
+        let path = folder.path("old.db")
         let old = try SQLiteSchema.makeDatabase(at: path, ofVersion: "v1")
         try old.close()
         let store = try SQLiteStore(path: path)

@@ -10,7 +10,7 @@ struct CounterTests {
     @Test func counters_equal_a_recount_and_the_file_is_whole() async throws {
         let folder = try TemporaryFolder()
         let limits = SQLiteStoreLimits(walBytesBeforeCheckpoint: 80 << 10)
-        let store = try SQLiteStore(path: folder.file(), limits: limits)
+        let store = try SQLiteStore(path: folder.databasePath, limits: limits)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for index in 0..<300 {
                 let draft = FeedbackDraft(

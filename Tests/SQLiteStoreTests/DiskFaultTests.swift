@@ -19,10 +19,10 @@ struct DiskFaultTests {
 
     @Test(arguments: DiskFault.Call.allCases)
     func after_a_failed_commit_the_store_writes_no_more(_ call: DiskFault.Call) async throws {
-        let store = try SQLiteStore(path: folder.file(), logger: quiet)
+        let store = try SQLiteStore(path: folder.databasePath, logger: quiet)
         try await store.add(3)
         // The disk fails once only: a second attempt would seem to succeed.
-        let fault = DiskFault(path: folder.file("feedback.db-wal"), call: call, lasts: false)
+        let fault = DiskFault(path: folder.path("feedback.db-wal"), call: call, lasts: false)
         let error = await fault.inject { await feedbackError { try await store.add(1) } }
         #expect(error?.code == .unavailable)
         #expect(error?.message.contains("the disk failed") == true)
@@ -31,7 +31,7 @@ struct DiskFaultTests {
         #expect(try await store.total() == 3)
         await store.close()
 
-        let reopened = try SQLiteStore(path: folder.file())
+        let reopened = try SQLiteStore(path: folder.databasePath)
         #expect(try await reopened.total() >= 3)
         try await reopened.verifyIntegrity()
         await reopened.close()
@@ -39,11 +39,11 @@ struct DiskFaultTests {
 
     @Test func after_a_failed_checkpoint_the_store_writes_no_more() async throws {
         let limits = SQLiteStoreLimits(walBytesBeforeCheckpoint: 1)
-        let store = try SQLiteStore(path: folder.file(), limits: limits, logger: quiet)
+        let store = try SQLiteStore(path: folder.databasePath, limits: limits, logger: quiet)
         try await store.add(3)
         // Behind the checkpoint of the last add.
         try store.database.write { _ in }
-        let fault = DiskFault(path: folder.file("feedback.db"), call: .sync)
+        let fault = DiskFault(path: folder.path("feedback.db"), call: .sync)
         // A commit syncs the log alone.
         let errors = await fault.inject {
             [
@@ -56,7 +56,7 @@ struct DiskFaultTests {
         #expect(try await store.total() == 4)
         await store.close()
 
-        let reopened = try SQLiteStore(path: folder.file())
+        let reopened = try SQLiteStore(path: folder.databasePath)
         #expect(try await reopened.total() == 4)
         try await reopened.verifyIntegrity()
         await reopened.close()
@@ -64,9 +64,9 @@ struct DiskFaultTests {
 
     @Test(arguments: [ENOSPC, EDQUOT])
     func a_full_disk_is_RESOURCE_EXHAUSTED_and_passes(_ number: CInt) async throws {
-        let store = try SQLiteStore(path: folder.file(), logger: quiet)
+        let store = try SQLiteStore(path: folder.databasePath, logger: quiet)
         try await store.add(3)
-        let path = folder.file("feedback.db-wal")
+        let path = folder.path("feedback.db-wal")
         let fault = DiskFault(path: path, call: .write, error: number)
         let error = await fault.inject { await feedbackError { try await store.add(1) } }
         #expect(error?.code == .resourceExhausted)
@@ -93,7 +93,7 @@ struct DiskFaultTests {
                 var acknowledged: [String] = []
                 guard
                     let store = try? SQLiteStore(
-                        path: folder.file(),
+                        path: folder.databasePath,
                         limits: limits,
                         logger: quiet
                     )
@@ -112,7 +112,7 @@ struct DiskFaultTests {
             }
             if acknowledged.count < 12 { sawFailure = true }
 
-            let store = try SQLiteStore(path: folder.file())
+            let store = try SQLiteStore(path: folder.databasePath)
             let stored = try await store.list(FeedbackQuery(pageSize: 1_000)).feedbacks
                 .map(\.draft.requestID)
             #expect(Set(stored).count == stored.count)

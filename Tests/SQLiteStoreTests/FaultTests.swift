@@ -19,7 +19,7 @@ struct FaultTests {
 
     @Test func a_lock_held_beyond_the_timeout_is_UNAVAILABLE_and_passes() async throws {
         let limits = SQLiteStoreLimits(busyTimeout: .milliseconds(50))
-        let store = try SQLiteStore(path: folder.file(), limits: limits)
+        let store = try SQLiteStore(path: folder.databasePath, limits: limits)
         try await store.add(1)
         let other = try otherConnection()
         try other.inDatabase { try $0.execute(sql: "BEGIN IMMEDIATE") }
@@ -36,20 +36,22 @@ struct FaultTests {
 
     @Test func opening_a_locked_database_is_UNAVAILABLE() async throws {
         let limits = SQLiteStoreLimits(busyTimeout: .milliseconds(50))
-        let store = try SQLiteStore(path: folder.file())
+        let store = try SQLiteStore(path: folder.databasePath)
         await store.close()
         let other = try otherConnection()
         try other.inDatabase { try $0.execute(sql: "BEGIN EXCLUSIVE") }
-        let error = await feedbackError { try SQLiteStore(path: folder.file(), limits: limits) }
+        let error = await feedbackError {
+            try SQLiteStore(path: folder.databasePath, limits: limits)
+        }
         #expect(error?.code == .unavailable)
-        #expect(error?.message.contains(folder.file()) == true)
+        #expect(error?.message.contains(folder.databasePath) == true)
         try other.inDatabase { try $0.execute(sql: "ROLLBACK") }
         try other.close()
     }
 
     @Test func two_stores_on_one_file_see_each_others_commits() async throws {
-        let first = try SQLiteStore(path: folder.file())
-        let second = try SQLiteStore(path: folder.file())
+        let first = try SQLiteStore(path: folder.databasePath)
+        let second = try SQLiteStore(path: folder.databasePath)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for store in [first, second] {
                 group.addTask { try await store.add(30) }
@@ -65,7 +67,7 @@ struct FaultTests {
     }
 
     @Test func a_full_database_refuses_the_whole_batch_and_recovers() async throws {
-        let store = try SQLiteStore(path: folder.file())
+        let store = try SQLiteStore(path: folder.databasePath)
         try await store.add(5)
         let before = try await store.total()
         // The database may not grow, which SQLite reports as it reports a full disk.
@@ -135,7 +137,7 @@ struct FaultTests {
         try await makeDatabase(damaging: "session_total")
         let lines = LogLines()
         let logger = Logger(label: "test") { _ in LineLog(lines: lines) }
-        let store = try SQLiteStore(path: folder.file(), logger: logger)
+        let store = try SQLiteStore(path: folder.databasePath, logger: logger)
         #expect(await store.health() == .serving)
         for _ in 0..<2 {
             let error = await feedbackError { try await store.total() }
@@ -150,7 +152,7 @@ struct FaultTests {
     @Test func damage_found_by_a_write_is_DATA_LOSS_and_stops_the_store() async throws {
         try await makeDatabase(damaging: "feedback_session")
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let store = try SQLiteStore(path: folder.file(), logger: logger)
+        let store = try SQLiteStore(path: folder.databasePath, logger: logger)
         #expect(await feedbackError { try await store.add(1) }?.code == .dataLoss)
         #expect(await store.health() != .serving)
         // What is whole can be read still.
@@ -160,7 +162,7 @@ struct FaultTests {
 
     /// Makes a database whose table or index of that name has a first page of garbage.
     private func makeDatabase(damaging name: String) async throws {
-        let store = try SQLiteStore(path: folder.file())
+        let store = try SQLiteStore(path: folder.databasePath)
         try await store.add(500)
         let page = try await store.database.read {
             try Int.fetchOne(
@@ -178,7 +180,7 @@ struct FaultTests {
     }
 
     @Test func an_error_names_no_statement_and_no_value() async throws {
-        let store = try SQLiteStore(path: folder.file())
+        let store = try SQLiteStore(path: folder.databasePath)
         try store.database.write { try $0.execute(sql: "DROP TABLE session_total") }
         let secret = "a secret comment"
         let error = await feedbackError {
@@ -194,7 +196,7 @@ struct FaultTests {
     }
 
     @Test func a_refusal_leaves_its_neighbours_in_the_batch_alone() async throws {
-        let store = try SQLiteStore(path: folder.file())
+        let store = try SQLiteStore(path: folder.databasePath)
         func append(_ session: String, _ policy: MissingSessionPolicy) -> StoreWrite {
             let draft = FeedbackDraft(sessionID: session, requestID: "r")
             let moment = Timestamp(millisecondsSinceEpoch: 0)
@@ -236,7 +238,7 @@ struct FaultTests {
     private func otherConnection() throws -> DatabaseQueue {
         var configuration = Configuration()
         configuration.allowsUnsafeTransactions = true
-        return try DatabaseQueue(path: folder.file(), configuration: configuration)
+        return try DatabaseQueue(path: folder.databasePath, configuration: configuration)
     }
 }
 

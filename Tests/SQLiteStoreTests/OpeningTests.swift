@@ -15,7 +15,7 @@ struct OpeningTests {
     }
 
     @Test func reopening_keeps_everything() async throws {
-        var store = try SQLiteStore(path: folder.file())
+        var store = try SQLiteStore(path: folder.databasePath)
         let draft = FeedbackDraft(sessionID: "s", rating: .up, comment: "c", requestID: "r")
         let original = try await store.add(draft)
         _ = try await store.changeMetadata(
@@ -26,7 +26,7 @@ struct OpeningTests {
         )
         await store.close()
 
-        store = try SQLiteStore(path: folder.file())
+        store = try SQLiteStore(path: folder.databasePath)
         let page = try await store.list(FeedbackQuery(pageSize: 10))
         #expect(page == FeedbackPage(feedbacks: [original.feedback], totalSize: 1))
         #expect(try await store.metadata(ofSession: "s") == ["k": .bool(true)])
@@ -38,7 +38,7 @@ struct OpeningTests {
     }
 
     @Test func what_was_acknowledged_while_closing_is_there_after_reopening() async throws {
-        let store = try SQLiteStore(path: folder.file())
+        let store = try SQLiteStore(path: folder.databasePath)
         let errors = await withTaskGroup(of: FeedbackError?.self) { group in
             for number in 0..<200 {
                 let draft = FeedbackDraft(sessionID: "s", requestID: "\(number)")
@@ -48,17 +48,17 @@ struct OpeningTests {
             return await group.reduce(into: []) { $0.append($1) }
         }
         #expect(errors.allSatisfy { $0 == nil || $0?.code == .unavailable })
-        let reopened = try SQLiteStore(path: folder.file())
+        let reopened = try SQLiteStore(path: folder.databasePath)
         #expect(try await reopened.total() == errors.filter { $0 == nil }.count)
         await reopened.close()
     }
 
     @Test func a_file_keeps_the_size_of_pages_that_it_was_made_with() async throws {
-        var store = try SQLiteStore(path: folder.file())
+        var store = try SQLiteStore(path: folder.databasePath)
         #expect(try await store.bytesPerPage() == SQLiteSchema.pageBytes)
         await store.close()
 
-        let path = folder.file("older.db")
+        let path = folder.path("older.db")
         try SQLiteSchema.makeDatabase(at: path, ofVersion: "v1").close()
         store = try SQLiteStore(
             path: path,
@@ -72,19 +72,19 @@ struct OpeningTests {
     }
 
     @Test func page_tokens_survive_reopening() async throws {
-        var store = try SQLiteStore(path: folder.file())
+        var store = try SQLiteStore(path: folder.databasePath)
         try await store.add(3)
         var query = FeedbackQuery(sessionID: "s", pageSize: 2)
         query.pageToken = try await store.list(query).nextPageToken
         await store.close()
 
-        store = try SQLiteStore(path: folder.file())
+        store = try SQLiteStore(path: folder.databasePath)
         #expect(try await store.list(query).feedbacks.map(\.comment) == ["2"])
         await store.close()
     }
 
     @Test func a_closed_database_is_whole_in_one_file_that_only_its_owner_may_read() async throws {
-        let path = folder.file("new/folder/feedback.db")
+        let path = folder.path("new/directory/feedback.db")
         let store = try SQLiteStore(path: path)
         try await store.add(1)
         #expect(try await store.total() == 1)
@@ -93,7 +93,7 @@ struct OpeningTests {
             #expect(attributes[.posixPermissions] as? Int == 0o600)
         }
         await store.close()
-        let parent = folder.file("new/folder")
+        let parent = folder.path("new/directory")
         let attributes = try FileManager.default.attributesOfItem(atPath: parent)
         #expect(attributes[.posixPermissions] as? Int == 0o700)
         let wal = try? FileManager.default.attributesOfItem(atPath: path + "-wal")
@@ -102,13 +102,13 @@ struct OpeningTests {
 
     @Test func an_empty_file_becomes_a_database() async throws {
         try folder.write(Data())
-        let store = try SQLiteStore(path: folder.file())
+        let store = try SQLiteStore(path: folder.databasePath)
         try await store.add(1)
         await store.close()
     }
 
     @Test func every_commit_is_synced() async throws {
-        let store = try SQLiteStore(path: folder.file())
+        let store = try SQLiteStore(path: folder.databasePath)
         let (synchronous, journal, id) = try store.database.write { db in
             (
                 try Int.fetchOne(db, sql: "PRAGMA synchronous"),
@@ -130,14 +130,14 @@ struct OpeningTests {
     }
 
     @Test func another_programs_database_is_refused_untouched() async throws {
-        let other = try DatabaseQueue(path: folder.file())
+        let other = try DatabaseQueue(path: folder.databasePath)
         try await other.write { try $0.execute(sql: "CREATE TABLE song (title TEXT)") }
         try other.close()
         try refusal(.failedPrecondition, "is the database of another program")
     }
 
     @Test func another_programs_database_in_WAL_mode_is_refused_untouched() async throws {
-        let other = try DatabasePool(path: folder.file())
+        let other = try DatabasePool(path: folder.databasePath)
         try await other.write {
             try $0.execute(sql: "CREATE TABLE song (title TEXT)")
             try $0.execute(sql: "PRAGMA application_id = 7")
@@ -147,7 +147,7 @@ struct OpeningTests {
     }
 
     @Test func a_newer_database_is_refused_untouched() async throws {
-        let store = try SQLiteStore(path: folder.file())
+        let store = try SQLiteStore(path: folder.databasePath)
         try store.database.write {
             try $0.execute(sql: "INSERT INTO grdb_migrations VALUES ('v999')")
         }
@@ -156,7 +156,7 @@ struct OpeningTests {
     }
 
     @Test func a_database_with_the_former_keys_gets_the_present_ones() async throws {
-        let path = folder.file()
+        let path = folder.databasePath
         let old = try SQLiteSchema.makeDatabase(at: path, ofVersion: "v2")
         try await old.write { db in
             try db.execute(
@@ -192,7 +192,7 @@ struct OpeningTests {
 
     @Test func alerts_of_a_former_version_keep_their_ids_which_are_never_given_again() async throws
     {
-        let path = folder.file()
+        let path = folder.databasePath
         let old = try SQLiteSchema.makeDatabase(at: path, ofVersion: "v3")
         try await old.write { db in
             for _ in 0..<3 {
@@ -233,7 +233,7 @@ struct OpeningTests {
     }
 
     @Test func a_truncated_database_is_refused_untouched() async throws {
-        let store = try SQLiteStore(path: folder.file())
+        let store = try SQLiteStore(path: folder.databasePath)
         try await store.add(200)
         await store.close()
         let whole = try folder.bytes()
@@ -241,7 +241,7 @@ struct OpeningTests {
         try refusal(.dataLoss, "damaged")
     }
 
-    @Test func a_folder_is_refused() throws {
+    @Test func a_directory_is_refused() throws {
         #expect {
             try SQLiteStore(path: folder.path)
         } throws: {
@@ -251,7 +251,7 @@ struct OpeningTests {
 
     @Test func a_start_that_was_interrupted_is_taken_up() async throws {
         // The header is written, the tables are not.
-        let unfinished = try DatabasePool(path: folder.file())
+        let unfinished = try DatabasePool(path: folder.databasePath)
         try await unfinished.writeWithoutTransaction {
             try $0.execute(sql: "PRAGMA application_id = \(SQLiteSchema.applicationID)")
             try $0.execute(
@@ -259,24 +259,24 @@ struct OpeningTests {
             )
         }
         try unfinished.close()
-        let store = try SQLiteStore(path: folder.file())
+        let store = try SQLiteStore(path: folder.databasePath)
         try await store.add(1)
         await store.close()
     }
 
     @Test func a_process_that_was_killed_leaves_what_it_committed() async throws {
-        let store = try SQLiteStore(path: folder.file())
+        let store = try SQLiteStore(path: folder.databasePath)
         try await store.add(50)
         // What SIGKILL leaves behind: the files as they are, without a close.
         let copy = try TemporaryFolder()
         for name in ["feedback.db", "feedback.db-wal"] {
             try FileManager.default.copyItem(
-                atPath: folder.file(name),
-                toPath: copy.file(name)
+                atPath: folder.path(name),
+                toPath: copy.path(name)
             )
         }
         await store.close()
-        let reopened = try SQLiteStore(path: copy.file())
+        let reopened = try SQLiteStore(path: copy.databasePath)
         #expect(try await reopened.total() == 50)
         await reopened.close()
     }
@@ -289,10 +289,10 @@ struct OpeningTests {
     ) throws {
         let before = try folder.bytes()
         #expect(sourceLocation: sourceLocation) {
-            _ = try SQLiteStore(path: folder.file())
+            _ = try SQLiteStore(path: folder.databasePath)
         } throws: { error in
             guard let error = error as? FeedbackError else { return false }
-            return error.code == code && error.message.contains(folder.file())
+            return error.code == code && error.message.contains(folder.databasePath)
                 && error.message.contains(fault)
         }
         #expect(try folder.bytes() == before, sourceLocation: sourceLocation)

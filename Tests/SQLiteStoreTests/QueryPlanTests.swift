@@ -10,7 +10,7 @@ struct QueryPlanTests {
     @Test(arguments: [false, true])
     func a_page_is_found_by_an_index_in_order(_ newestFirst: Bool) async throws {
         let folder = try TemporaryFolder()
-        let store = try SQLiteStore(path: folder.file())
+        let store = try SQLiteStore(path: folder.databasePath)
         try await store.add(3)
         let range = TimeRange(from: Timestamp(millisecondsSinceEpoch: 0))
         let cases: [(FeedbackQuery, String)] = [
@@ -51,7 +51,7 @@ struct QueryPlanTests {
 
     @Test func the_lookups_of_an_add_use_indexes() async throws {
         let folder = try TemporaryFolder()
-        let store = try SQLiteStore(path: folder.file())
+        let store = try SQLiteStore(path: folder.databasePath)
         let plans = try await store.database.read { db in
             try [
                 "SELECT id FROM session WHERE session_id = ?",
@@ -65,7 +65,7 @@ struct QueryPlanTests {
 
     @Test func untried_alerts_are_found_in_the_order_of_their_ids() async throws {
         let folder = try TemporaryFolder()
-        let store = try SQLiteStore(path: folder.file())
+        let store = try SQLiteStore(path: folder.databasePath)
         let plans = try await store.database.read { db in
             try [UntriedAlerts.firstOfAll, UntriedAlerts.firstOfRule].map { try plan($0, db) }
         }
@@ -83,7 +83,7 @@ struct QueryPlanTests {
 
     @Test func the_hours_of_a_session_are_found_by_those_that_there_are() async throws {
         let folder = try TemporaryFolder()
-        let store = try SQLiteStore(path: folder.file())
+        let store = try SQLiteStore(path: folder.databasePath)
         let steps = try await store.database.read { db in
             try plan("SELECT hour_total.hour \(CounterTables.fromHours)", db)
         }

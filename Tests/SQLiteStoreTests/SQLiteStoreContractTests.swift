@@ -9,7 +9,7 @@ struct SQLiteStoreContractTests {
     @Test(arguments: StoreContract.behaviours + StoreContract.alerting)
     func keeps_the_contract(_ behaviour: StoreBehaviour) async throws {
         let folder = try TemporaryFolder()
-        try await behaviour.verify { try SQLiteStore(path: folder.file()) }
+        try await behaviour.verify { try SQLiteStore(path: folder.databasePath) }
     }
 
     @Test(arguments: StoreContract.behaviours + StoreContract.alerting)
@@ -18,7 +18,7 @@ struct SQLiteStoreContractTests {
     ) async throws {
         let folder = try TemporaryFolder()
         let limits = SQLiteStoreLimits(readersMax: 1, walBytesBeforeCheckpoint: 1)
-        try await behaviour.verify { try SQLiteStore(path: folder.file(), limits: limits) }
+        try await behaviour.verify { try SQLiteStore(path: folder.databasePath, limits: limits) }
     }
 
     @Test(arguments: StoreContract.behaviours + StoreContract.alerting)
@@ -30,7 +30,7 @@ struct SQLiteStoreContractTests {
             let store = AlertFileStore(
                 MemoryStore(),
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-            ) { folder.file("alerts.db") }
+            ) { folder.path("alerts.db") }
             try store.open()
             return store
         }

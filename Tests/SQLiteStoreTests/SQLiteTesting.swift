@@ -7,16 +7,13 @@ import TestSupport
 @testable import SQLiteStore
 
 extension TemporaryFolder {
-    /// The path of a file in it.
-    func file(_ name: String = "feedback.db") -> String { path(name) }
+    var databasePath: String { path("feedback.db") }
 
-    /// The bytes of a file that no connection has open.
-    func bytes(_ name: String = "feedback.db") throws -> Data {
-        try Data(contentsOf: URL(fileURLWithPath: file(name)))
-    }
+    /// The bytes of the database, which no connection may have open.
+    func bytes() throws -> Data { try Data(contentsOf: URL(fileURLWithPath: databasePath)) }
 
-    func write(_ bytes: Data, to name: String = "feedback.db") throws {
-        try bytes.write(to: URL(fileURLWithPath: file(name)))
+    func write(_ bytes: Data) throws {
+        try bytes.write(to: URL(fileURLWithPath: databasePath))
     }
 }
 

@@ -260,6 +260,7 @@ int main(int argc, char **argv) {
     struct option options[COUNT] = {
         [DATABASE] = {"--database", NULL}, [TEMPLATE] = {"--template", NULL},
         [BATCH] = {"--batch", "1"},        [SESSIONS] = {"--sessions", "1000"},
+        // As many bytes as the daemon's log may have, 4 MiB, in the pages of its files.
         [CHECKPOINT] = {"--wal-pages-before-checkpoint", "2048"},
         [WARMUP] = {"--warmup", "0.5"},    [SECONDS] = {"--seconds", "3"},
         [JSON] = {"--json", NULL}};
