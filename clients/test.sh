@@ -11,6 +11,8 @@ for test in */test.sh; do
     language=${test%/test.sh}
     echo "== $language"
     "$test" || failed+=("$language")
+    # Each folder is a package of its own, and is given away as one.
+    cmp ../LICENSE "$language/LICENSE" || failed+=("$language's LICENSE")
 done
 if [ ${#failed[@]} -gt 0 ]; then
     echo "clients/test.sh: failed: ${failed[*]}" >&2

@@ -115,9 +115,29 @@ func (c *Client) AddFeedback(
 	return reply, nil
 }
 
-// ListPage returns one page of feedback; the next one is that of the request with its
-// NextPageToken. A session that nobody knows has an empty page.
+// ListPage returns one page of a session's feedback; the next one is that of the request with its
+// NextPageToken. A session that nobody knows has an empty page. It fails with codes.InvalidArgument
+// for an empty SessionId, which to the server means all sessions: see ListPageOfAllSessions.
 func (c *Client) ListPage(
+	ctx context.Context, request *feedbackv1.ListFeedbacksRequest,
+) (*feedbackv1.ListFeedbacksResponse, error) {
+	if err := oneSession(request.SessionId); err != nil {
+		return nil, err
+	}
+	return c.listPage(ctx, request)
+}
+
+// ListPageOfAllSessions returns one page of everybody's feedback; the request has no SessionId.
+func (c *Client) ListPageOfAllSessions(
+	ctx context.Context, request *feedbackv1.ListFeedbacksRequest,
+) (*feedbackv1.ListFeedbacksResponse, error) {
+	if err := allSessions(request.SessionId); err != nil {
+		return nil, err
+	}
+	return c.listPage(ctx, request)
+}
+
+func (c *Client) listPage(
 	ctx context.Context, request *feedbackv1.ListFeedbacksRequest,
 ) (*feedbackv1.ListFeedbacksResponse, error) {
 	reply := &feedbackv1.ListFeedbacksResponse{}
@@ -127,8 +147,29 @@ func (c *Client) ListPage(
 	return reply, nil
 }
 
-// GetMetrics returns exact counts and rates. A session that nobody knows has zeros.
+// GetMetrics returns a session's exact counts and rates. A session that nobody knows has zeros. It
+// fails with codes.InvalidArgument for an empty SessionId, which to the server means all sessions:
+// see GetMetricsOfAllSessions.
 func (c *Client) GetMetrics(
+	ctx context.Context, request *feedbackv1.GetMetricsRequest,
+) (*feedbackv1.GetMetricsResponse, error) {
+	if err := oneSession(request.SessionId); err != nil {
+		return nil, err
+	}
+	return c.getMetrics(ctx, request)
+}
+
+// GetMetricsOfAllSessions returns everybody's exact counts and rates; the request has no SessionId.
+func (c *Client) GetMetricsOfAllSessions(
+	ctx context.Context, request *feedbackv1.GetMetricsRequest,
+) (*feedbackv1.GetMetricsResponse, error) {
+	if err := allSessions(request.SessionId); err != nil {
+		return nil, err
+	}
+	return c.getMetrics(ctx, request)
+}
+
+func (c *Client) getMetrics(
 	ctx context.Context, request *feedbackv1.GetMetricsRequest,
 ) (*feedbackv1.GetMetricsResponse, error) {
 	reply := &feedbackv1.GetMetricsResponse{}
@@ -312,6 +353,23 @@ func (c *Client) withDeadline(ctx context.Context) (context.Context, context.Can
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeout(ctx, c.Timeout)
+}
+
+// oneSession refuses an empty session id, so that a variable that happens to be empty never shows
+// one person the feedback of all others.
+func oneSession(sessionID string) error {
+	if sessionID == "" {
+		return invalid("session_id", "must be 1 to 255 bytes, is empty")
+	}
+	return nil
+}
+
+// allSessions refuses a session id, which would be left unheard.
+func allSessions(sessionID string) error {
+	if sessionID != "" {
+		return invalid("session_id", "must be empty where all sessions are meant")
+	}
+	return nil
 }
 
 // shortened cuts a pause, so that clients that failed together do not come back together.

@@ -150,7 +150,7 @@ func TestListingGoesThroughAllPages(t *testing.T) {
 		expect(t, "after the last", true, !list.Next() && list.Feedback() == nil)
 		expect(t, "the caller's request", "", request.PageToken)
 	}
-	page, err := client.ListPage(ctx, &feedbackv1.ListFeedbacksRequest{PageSize: 10})
+	page, err := client.ListPageOfAllSessions(ctx, &feedbackv1.ListFeedbacksRequest{PageSize: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestListingGoesThroughAllPages(t *testing.T) {
 
 func TestListingEndsWithTheFirstError(t *testing.T) {
 	client := startDaemon(t).client()
-	list := client.ListFeedbacks(ctx, &feedbackv1.ListFeedbacksRequest{PageSize: -1})
+	list := client.ListFeedbacksOfAllSessions(ctx, &feedbackv1.ListFeedbacksRequest{PageSize: -1})
 	expect(t, "next", false, list.Next())
 	expect(t, "field", "page_size", expectCode(t, codes.InvalidArgument, list.Err()).
 		Violations[0].Field)
@@ -178,7 +178,7 @@ func TestMetrics(t *testing.T) {
 			SessionId: session, Rating: rating, Comment: "1234",
 		}))
 	}
-	got, err := client.GetMetrics(ctx, &feedbackv1.GetMetricsRequest{
+	got, err := client.GetMetricsOfAllSessions(ctx, &feedbackv1.GetMetricsRequest{
 		GroupBy: feedbackv1.GroupBy_GROUP_BY_SESSION,
 	})
 	if err != nil {
@@ -199,6 +199,47 @@ func TestMetrics(t *testing.T) {
 			}},
 		},
 	}, got)
+}
+
+func TestAnEmptySessionIDIsNobodys(t *testing.T) {
+	client := startDaemon(t).client()
+	mustAdd(t)(client.AddFeedback(ctx, &feedbackv1.AddFeedbackRequest{SessionId: "somebody"}))
+	list := client.ListFeedbacks(ctx, &feedbackv1.ListFeedbacksRequest{})
+	expect(t, "next", false, list.Next())
+	failures := map[string]error{"ListFeedbacks": list.Err()}
+	_, failures["ListPage"] = client.ListPage(ctx, &feedbackv1.ListFeedbacksRequest{})
+	_, failures["GetMetrics"] = client.GetMetrics(ctx, &feedbackv1.GetMetricsRequest{})
+	_, failures["AddFeedback"] = client.AddFeedback(ctx, &feedbackv1.AddFeedbackRequest{})
+	_, failures["UpdateMetadata"] = client.UpdateMetadata(ctx, "", nil)
+	_, failures["GetMetadata"] = client.GetMetadata(ctx, "")
+	_, failures["DeleteMetadata"] = client.DeleteMetadata(ctx, "", "key")
+	for call, err := range failures {
+		expect(t, call, []FieldViolation{{"session_id", "must be 1 to 255 bytes, is empty"}},
+			expectCode(t, codes.InvalidArgument, err).Violations)
+	}
+}
+
+func TestAllSessionsAreAskedForByName(t *testing.T) {
+	client := startDaemon(t).client()
+	for _, session := range []string{"a", "b"} {
+		mustAdd(t)(client.AddFeedback(ctx, &feedbackv1.AddFeedbackRequest{SessionId: session}))
+	}
+	all := client.ListFeedbacksOfAllSessions(ctx, &feedbackv1.ListFeedbacksRequest{})
+	var got []string
+	for all.Next() {
+		got = append(got, all.Feedback().SessionId)
+	}
+	expect(t, "sessions", []string{"a", "b"}, got)
+	expect(t, "error", nil, all.Err())
+
+	list := &feedbackv1.ListFeedbacksRequest{SessionId: "a"}
+	one := client.ListFeedbacksOfAllSessions(ctx, list)
+	expect(t, "next", false, one.Next())
+	expectCode(t, codes.InvalidArgument, one.Err())
+	_, err := client.ListPageOfAllSessions(ctx, list)
+	expectCode(t, codes.InvalidArgument, err)
+	_, err = client.GetMetricsOfAllSessions(ctx, &feedbackv1.GetMetricsRequest{SessionId: "a"})
+	expectCode(t, codes.InvalidArgument, err)
 }
 
 func TestMetadata(t *testing.T) {
@@ -345,7 +386,7 @@ func TestManyCallsShareOneConnection(t *testing.T) {
 		}(fmt.Sprint("session-", caller))
 	}
 	callers.Wait()
-	page, err := client.ListPage(ctx, &feedbackv1.ListFeedbacksRequest{PageSize: 1})
+	page, err := client.ListPageOfAllSessions(ctx, &feedbackv1.ListFeedbacksRequest{PageSize: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -361,7 +402,7 @@ func TestALostReplyIsAskedForAgainAndNothingIsStoredTwice(t *testing.T) {
 	added := mustAdd(t)(client.AddFeedback(ctx, &feedbackv1.AddFeedbackRequest{SessionId: "s"}))
 	expect(t, "replayed", true, added.Replayed)
 	expect(t, "connections", int32(3), r.connections.Load())
-	page, err := client.ListPage(ctx, &feedbackv1.ListFeedbacksRequest{})
+	page, err := client.ListPageOfAllSessions(ctx, &feedbackv1.ListFeedbacksRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -415,7 +456,7 @@ func TestTheDaemonMayStartLaterAndAgain(t *testing.T) {
 	d.stop()
 	d.start()
 	mustAdd(t)(client.AddFeedback(ctx, &feedbackv1.AddFeedbackRequest{SessionId: "s"}))
-	page, err := client.ListPage(ctx, &feedbackv1.ListFeedbacksRequest{})
+	page, err := client.ListPageOfAllSessions(ctx, &feedbackv1.ListFeedbacksRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -425,17 +466,17 @@ func TestTheDaemonMayStartLaterAndAgain(t *testing.T) {
 func TestWithoutADaemonCallsAreUnavailable(t *testing.T) {
 	client := newTestClient(t, "/nonexistent/socket")
 	within(t, 5*time.Second, "a call without a daemon", func() {
-		_, err := client.GetMetrics(ctx, &feedbackv1.GetMetricsRequest{})
+		_, err := client.GetMetricsOfAllSessions(ctx, &feedbackv1.GetMetricsRequest{})
 		expectCode(t, codes.Unavailable, err)
 	})
 	// The reason counts, not that it was tried until the deadline.
 	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 	defer cancel()
-	_, err := client.GetMetrics(short, &feedbackv1.GetMetricsRequest{})
+	_, err := client.GetMetricsOfAllSessions(short, &feedbackv1.GetMetricsRequest{})
 	expectCode(t, codes.Unavailable, err)
 
 	client = newTestClient(t, "/tmp/"+strings.Repeat("x", 200))
-	_, err = client.GetMetrics(ctx, &feedbackv1.GetMetricsRequest{})
+	_, err = client.GetMetricsOfAllSessions(ctx, &feedbackv1.GetMetricsRequest{})
 	expectCode(t, codes.InvalidArgument, err)
 }
 
@@ -444,13 +485,13 @@ func TestDeadlines(t *testing.T) {
 	client := d.client()
 	past, cancel := context.WithDeadline(ctx, time.Now().Add(-time.Hour))
 	defer cancel()
-	_, err := client.GetMetrics(past, &feedbackv1.GetMetricsRequest{})
+	_, err := client.GetMetricsOfAllSessions(past, &feedbackv1.GetMetricsRequest{})
 	expectCode(t, codes.DeadlineExceeded, err)
 	expect(t, "as the context's", true, errors.Is(err, context.DeadlineExceeded))
 
 	cancelled, cancelNow := context.WithCancel(ctx)
 	cancelNow()
-	_, err = client.GetMetrics(cancelled, &feedbackv1.GetMetricsRequest{})
+	_, err = client.GetMetricsOfAllSessions(cancelled, &feedbackv1.GetMetricsRequest{})
 	expectCode(t, codes.Canceled, err)
 	expect(t, "as the context's", true, errors.Is(err, context.Canceled))
 
@@ -462,22 +503,22 @@ func TestDeadlines(t *testing.T) {
 	client = newTestClient(t, silent)
 	client.Timeout = 50 * time.Millisecond
 	within(t, 5*time.Second, "a call that nobody answers", func() {
-		_, err := client.GetMetrics(ctx, &feedbackv1.GetMetricsRequest{})
+		_, err := client.GetMetricsOfAllSessions(ctx, &feedbackv1.GetMetricsRequest{})
 		expectCode(t, codes.DeadlineExceeded, err)
 	})
 	later, cancelLater := context.WithCancel(ctx)
 	time.AfterFunc(20*time.Millisecond, cancelLater)
 	client.Timeout = time.Hour
 	within(t, 5*time.Second, "a call that is cancelled", func() {
-		_, err := client.GetMetrics(later, &feedbackv1.GetMetricsRequest{})
+		_, err := client.GetMetricsOfAllSessions(later, &feedbackv1.GetMetricsRequest{})
 		expectCode(t, codes.Canceled, err)
 	})
 	time.AfterFunc(20*time.Millisecond, client.Close)
 	within(t, 5*time.Second, "a call of a client that is closed", func() {
-		_, err := client.GetMetrics(ctx, &feedbackv1.GetMetricsRequest{})
+		_, err := client.GetMetricsOfAllSessions(ctx, &feedbackv1.GetMetricsRequest{})
 		expectCode(t, codes.Canceled, err)
 	})
-	_, err = client.GetMetrics(ctx, &feedbackv1.GetMetricsRequest{})
+	_, err = client.GetMetricsOfAllSessions(ctx, &feedbackv1.GetMetricsRequest{})
 	expectCode(t, codes.Canceled, err)
 }
 
@@ -518,7 +559,7 @@ func TestRepliesThatNoServerSendsAreErrors(t *testing.T) {
 			client := newTestClient(t, socket)
 			client.AttemptsMax = 1
 			within(t, 10*time.Second, "the call", func() {
-				_, err := client.GetMetrics(ctx, &feedbackv1.GetMetricsRequest{})
+				_, err := client.GetMetricsOfAllSessions(ctx, &feedbackv1.GetMetricsRequest{})
 				expectCode(t, answer.code, err)
 			})
 		})

@@ -16,21 +16,30 @@ import (
 //
 // It is for one goroutine at a time, and needs no closing.
 type FeedbackIterator struct {
-	client  *Client
 	ctx     context.Context
 	request feedbackv1.ListFeedbacksRequest
+	fetch   func(
+		context.Context, *feedbackv1.ListFeedbacksRequest,
+	) (*feedbackv1.ListFeedbacksResponse, error)
 	page    []*feedbackv1.Feedback
 	current *feedbackv1.Feedback
 	isLast  bool
 	err     error
 }
 
-// ListFeedbacks begins a list at the request's page. Nothing is fetched before the first Next; each
-// page is a call of its own.
+// ListFeedbacks begins a list of a session's feedback at the request's page. Nothing is fetched before
+// the first Next; each page is a call of its own. An empty SessionId is refused, as by ListPage.
 func (c *Client) ListFeedbacks(
 	ctx context.Context, request *feedbackv1.ListFeedbacksRequest,
 ) *FeedbackIterator {
-	return &FeedbackIterator{client: c, ctx: ctx, request: *request}
+	return &FeedbackIterator{ctx: ctx, request: *request, fetch: c.ListPage}
+}
+
+// ListFeedbacksOfAllSessions begins a list of everybody's feedback; the request has no SessionId.
+func (c *Client) ListFeedbacksOfAllSessions(
+	ctx context.Context, request *feedbackv1.ListFeedbacksRequest,
+) *FeedbackIterator {
+	return &FeedbackIterator{ctx: ctx, request: *request, fetch: c.ListPageOfAllSessions}
 }
 
 // Next goes on to the next feedback. It returns false at the end and after an error.
@@ -41,7 +50,7 @@ func (i *FeedbackIterator) Next() bool {
 			return false
 		}
 		var reply *feedbackv1.ListFeedbacksResponse
-		if reply, i.err = i.client.ListPage(i.ctx, &i.request); i.err != nil {
+		if reply, i.err = i.fetch(i.ctx, &i.request); i.err != nil {
 			continue
 		}
 		i.page = reply.Feedbacks

@@ -31,5 +31,5 @@ trap 'rm -rf "$wheels"' EXIT
 
 cd "$here"
 "$python" -m mypy
-"$python" -m mypy --strict samples
+"$python" -m mypy --strict samples tests/typed.py
 "$python" -m pytest -p no:cacheprovider "$@"

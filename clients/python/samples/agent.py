@@ -16,7 +16,7 @@ THUMBS = {"+": "up", "-": "down", "": None}
 
 
 def answer(question: str) -> str:
-    """What the agent has to say."""
+    """Returns the agent's answer."""
     text = question.lower()
     if "weather" in text:
         return "Take an umbrella, to be safe."

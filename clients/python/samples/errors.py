@@ -1,4 +1,4 @@
-"""What goes wrong, and how a program tells.
+"""The errors of calls, and how a program tells them apart.
 
     python errors.py [SOCKET]
 """

@@ -113,7 +113,7 @@ def test_a_cancelled_task_gives_up_its_call_only(daemon):
                 await given_up
             daemon.thaw()
             assert (await other).feedback.comment == "other"
-            assert not client._connection._pending
+            assert not client._connection.streams.pending
             assert daemon.connections() == 1
 
     asyncio.run(main())

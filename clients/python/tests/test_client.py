@@ -22,7 +22,7 @@ from feedbackd import (
     Rating,
     ResourceExhaustedError,
     UnavailableError,
-    _messages,
+    _calls,
 )
 from feedbackd._proto import feedback_pb2
 from feedbackd._request_ids import new_request_id
@@ -97,12 +97,9 @@ def test_text_travels_unchanged(client, text):
     ids=str,
 )
 def test_requests_are_what_protobuf_makes_of_them(rating, size, further):
-    names = ["message_id", "agent_id", "author", "tags", "attributes"]
     values = {"message_id": "", "agent_id": "", "author": None, "tags": (), "attributes": None}
     values |= further
-    written = _messages.add_request(
-        "ß" * 20, rating, "c" * size, "r", *(values[name] for name in names)
-    )
+    written = _calls.add_feedback("ß" * 20, rating, "c" * size, request_id="r", **values).payload
     if author := values["author"]:
         values["author"] = feedback_pb2.Author(source=author.source, id=author.id)
     assert feedback_pb2.AddFeedbackRequest.FromString(
@@ -138,7 +135,7 @@ def test_each_call_has_a_request_id_of_its_own(client):
 
 def test_request_ids_are_uuids_that_begin_with_the_time():
     before = time.time_ns() // 1_000_000
-    made = [new_request_id() for _ in range(10_000)]
+    made = [new_request_id().decode() for _ in range(10_000)]
     after = time.time_ns() // 1_000_000
     for text in made:
         parsed = uuid.UUID(text)
@@ -154,12 +151,12 @@ def test_request_ids_of_a_child_are_not_its_parents(monkeypatch):
     reading, writing = os.pipe()
     random.seed(1)
     if os.fork() == 0:
-        os.write(writing, new_request_id().encode())
+        os.write(writing, new_request_id())
         os._exit(0)
     os.wait()
     with open(reading, "rb") as childs:
         os.close(writing)
-        seen = {childs.read().decode(), new_request_id()}
+        seen = {childs.read(), new_request_id()}
     random.seed(1)
     seen.add(new_request_id())
     assert len(seen) == 3

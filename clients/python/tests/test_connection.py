@@ -18,6 +18,7 @@ from feedbackd import (
     DeadlineExceededError,
     FeedbackClient,
     UnavailableError,
+    _calls,
 )
 from feedbackd._connection import Connection
 
@@ -109,7 +110,7 @@ def test_calls_of_many_threads_are_in_flight_at_once(daemon, client):
     calls = 32
     with ThreadPoolExecutor(calls) as pool:
         answers = [pool.submit(client.add_feedback, "s", "up", str(i)) for i in range(calls)]
-        pending = client._connection._pending
+        pending = client._connection.streams.pending
         eventually(lambda: len(pending) == calls)
         daemon.thaw()
         comments = {answer.result().feedback.comment for answer in answers}
@@ -138,9 +139,9 @@ def test_a_thread_that_gives_up_hands_over_reading(daemon, client):
     connection = client._connection
     with ThreadPoolExecutor(4) as pool:
         impatient = pool.submit(client.health, timeout=0.5)
-        eventually(lambda: connection._pending or impatient.done())
+        eventually(lambda: connection.streams.pending or impatient.done())
         patient = [pool.submit(client.add_feedback, "s", "up") for _ in range(3)]
-        eventually(lambda: len(connection._pending) >= 3)
+        eventually(lambda: len(connection.streams.pending) >= 3)
         with pytest.raises(DeadlineExceededError):
             impatient.result()
         daemon.thaw()
@@ -229,10 +230,12 @@ def test_a_deadline_in_a_later_attempt_says_why_the_one_before_failed(folder):
 
 def test_what_does_not_speak_ttrpc_is_unavailable():
     ours, theirs = socket.socketpair()
+    call = _calls.health()
+    call.start(60, time.monotonic())
     with theirs:
         theirs.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         with pytest.raises(UnavailableError, match="does not speak ttrpc"):
-            Connection(ours).call(b"", 60, time.monotonic() + 60)
+            Connection(ours).exchange(call)
 
 
 def test_closing_ends_the_calls_that_wait(daemon):
@@ -241,7 +244,7 @@ def test_closing_ends_the_calls_that_wait(daemon):
     daemon.freeze()
     with ThreadPoolExecutor(3) as pool:
         waiting = [pool.submit(client.add_feedback, "s", "up", timeout=60) for _ in range(3)]
-        eventually(lambda: len(client._connection._pending) == 3)
+        eventually(lambda: len(client._connection.streams.pending) == 3)
         client.close()
         for call in waiting:
             with pytest.raises(CallCancelledError):
@@ -295,7 +298,7 @@ def test_an_interrupted_call_leaves_the_client_usable(daemon, client):
 def test_stream_ids_that_are_used_up_get_a_new_connection(daemon, client):
     client.health()
     first = client._connection
-    first._next_id = 0x7FFF_FFFF
+    first.streams._next_id = 0x7FFF_FFFF
     client.add_feedback("s", "up")
     assert client._connection is first
     client.add_feedback("s", "up")

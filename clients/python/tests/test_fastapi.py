@@ -89,10 +89,56 @@ def test_a_session_id_that_is_too_long_is_400(http):
     assert http.get(f"/api/sessions/{long}/feedback").status_code == 400
 
 
+@pytest.mark.parametrize("session_id", ["", "%00"])
+def test_a_path_without_a_session_shows_nobodys_feedback(http, session_id):
+    http.post(URL, json={"comment": "private"})
+    url = f"/api/sessions/{session_id}/feedback"
+    for answer in (http.get(url), http.post(url, json={"rating": "up"})):
+        assert answer.status_code in (400, 404)
+        assert "private" not in answer.text
+    assert http.get("/api/metrics/feedback").json()["total"] == 1
+
+
 @pytest.mark.parametrize("body", [{"rating": 5}, {"comment": ["a"]}, [], "up"])
 def test_another_shape_is_422(http, body):
     assert http.post(URL, json=body).status_code == 422
     assert http.get(URL, params={"limit": 0}).status_code == 422
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
+def test_numbers_that_json_has_not_are_422(address, number):
+    with TestClient(application(address), raise_server_exceptions=False) as http:
+        for body in (
+            '{"rating": %s}',
+            '{"comment": %s}',
+            '{"comment": [%s]}',
+            "%s",
+            "[%s]",
+            '{"rating": %s, "comment": "c"}',
+        ):
+            answer = http.post(
+                URL, content=body % number, headers={"Content-Type": "application/json"}
+            )
+            assert answer.status_code == 422, body
+            assert answer.json()["detail"][0]["loc"][0] == "body"
+        assert http.get(URL).json()["total"] == 0
+
+
+def test_a_key_without_a_meaning_has_a_value_of_json_too(http):
+    headers = {"Content-Type": "application/json"}
+    answer = http.post(URL, content='{"rating": "up", "other": NaN}', headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["type"] == "json_invalid"
+    assert http.post(URL, json={"rating": "up", "other": 1.5}).status_code == 200
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe", b'{"comment": "\xff"}', b"{", b'"\\ud800"'])
+@pytest.mark.parametrize("kind", ["application/json", "text/plain"])
+def test_what_is_no_json_is_the_callers_fault(address, kind, body):
+    with TestClient(application(address), raise_server_exceptions=False) as http:
+        answer = http.post(URL, content=body, headers={"Content-Type": kind})
+        # FastAPI itself says 400 where the bytes are no UTF-8.
+        assert answer.status_code in (400, 422)
 
 
 def test_a_page_token_that_is_none_is_400(http):

@@ -5,6 +5,8 @@ import pty
 import re
 import subprocess
 import sys
+import tarfile
+import zipfile
 
 import pytest
 from conftest import CLIENT, ROOT
@@ -146,6 +148,18 @@ def fresh_environment(tmp_path_factory):
     pip = [folder / "bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
     run([*pip, "install", "./clients/python"], cwd=ROOT)
     return folder / "bin"
+
+
+def test_the_wheel_and_the_source_distribution_have_the_license(tmp_path):
+    run([sys.executable, "-m", "hatchling", "build", "-d", tmp_path], cwd=CLIENT)
+    (wheel,) = tmp_path.glob("*.whl")
+    (source,) = tmp_path.glob("*.tar.gz")
+    license = (ROOT / "LICENSE").read_bytes()
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith("licenses/LICENSE")]
+        assert archive.read(name) == license
+    with tarfile.open(source) as archive:
+        assert archive.extractfile(f"{source.name[:-7]}/LICENSE").read() == license
 
 
 def test_it_depends_on_protobuf_alone(fresh_environment):

@@ -3,10 +3,16 @@
 import struct
 
 import pytest
-from feedbackd import _messages, _ttrpc, errors
-from feedbackd._proto import feedback_pb2, ttrpc_pb2
+from feedbackd import _ttrpc, errors
+from feedbackd._proto import feedback_pb2, replies_pb2, ttrpc_pb2
 
-METHOD = _messages.ADD_FEEDBACK
+#: Its results are the messages themselves.
+METHOD = _ttrpc.Method(
+    "feedback.v1.FeedbackService",
+    "AddFeedback",
+    replies_pb2.AddFeedbackReply,
+    lambda message: message,
+)
 
 
 def reply_frame(stream_id, data, kind=2):
@@ -58,7 +64,7 @@ def test_every_status_has_an_error(code):
     response.status.code = code
     response.status.message = "why"
     with pytest.raises(errors.FeedbackError, match="why") as caught:
-        _ttrpc.payload_of(METHOD, response.SerializeToString())
+        METHOD.read(response.SerializeToString())
     assert caught.value.code == (code if code < 17 else errors.Code.UNKNOWN)
 
 
@@ -68,22 +74,22 @@ def test_details_of_other_kinds_and_broken_ones_are_passed_over():
     response.status.details.add(type_url="type.googleapis.com/google.rpc.DebugInfo", value=b"\xff")
     response.status.details.add(type_url="type.googleapis.com/google.rpc.BadRequest", value=b"\xff")
     with pytest.raises(errors.InvalidArgumentError) as caught:
-        _ttrpc.payload_of(METHOD, response.SerializeToString())
+        METHOD.read(response.SerializeToString())
     assert caught.value.violations == ()
 
 
 def test_an_answer_that_cannot_be_decoded_is_an_internal_error():
     with pytest.raises(errors.InternalError):
-        _ttrpc.payload_of(METHOD, b"\xff")
+        METHOD.read(b"\xff")
     with pytest.raises(errors.InternalError):
-        _ttrpc.payload_of(METHOD, ttrpc_pb2.Response(payload=b"\xff").SerializeToString())
+        METHOD.read(ttrpc_pb2.Response(payload=b"\xff").SerializeToString())
 
 
 def test_a_status_of_ok_is_no_error():
     payload = feedback_pb2.AddFeedbackResponse(replayed=True)
     response = ttrpc_pb2.Response(payload=payload.SerializeToString())
     response.status.SetInParent()
-    assert _ttrpc.payload_of(METHOD, response.SerializeToString()) == payload
+    assert METHOD.read(response.SerializeToString()) == payload
 
 
 def test_messages_are_registered_under_names_of_their_own():

@@ -5,7 +5,7 @@ from datetime import timezone
 
 import pytest
 from conftest import ROOT
-from feedbackd import FeedbackError, _alerts, _messages, _ttrpc
+from feedbackd import AddedFeedback, FeedbackError, _ttrpc
 from feedbackd._proto import (
     alert_pb2,
     error_details_pb2,
@@ -35,17 +35,22 @@ CLASSES = {
     for name, message in module.DESCRIPTOR.message_types_by_name.items()
 }
 #: By the type of the answer.
-METHODS = {
-    "feedback.v1.AddFeedbackResponse": _messages.ADD_FEEDBACK,
-    "feedback.v1.ListFeedbacksResponse": _messages.LIST_FEEDBACKS,
-    "feedback.v1.GetMetricsResponse": _messages.GET_METRICS,
-    "feedback.v1.UpdateMetadataResponse": _messages.UPDATE_METADATA,
-    "feedback.v1.GetMetadataResponse": _messages.GET_METADATA,
-    "feedback.v1.DeleteMetadataResponse": _messages.DELETE_METADATA,
-    "feedback.v1.ListAlertsResponse": _alerts.LIST_ALERTS,
-    "feedback.v1.RetryAlertsResponse": _alerts.RETRY_ALERTS,
-    "grpc.health.v1.HealthCheckResponse": _messages.CHECK_HEALTH,
+REPLIES = {
+    "feedback.v1.AddFeedbackResponse": replies_pb2.AddFeedbackReply,
+    "feedback.v1.ListFeedbacksResponse": replies_pb2.ListFeedbacksReply,
+    "feedback.v1.GetMetricsResponse": replies_pb2.GetMetricsReply,
+    "feedback.v1.UpdateMetadataResponse": replies_pb2.UpdateMetadataReply,
+    "feedback.v1.GetMetadataResponse": replies_pb2.GetMetadataReply,
+    "feedback.v1.DeleteMetadataResponse": replies_pb2.DeleteMetadataReply,
+    "feedback.v1.ListAlertsResponse": replies_pb2.ListAlertsReply,
+    "feedback.v1.RetryAlertsResponse": replies_pb2.RetryAlertsReply,
+    "grpc.health.v1.HealthCheckResponse": replies_pb2.CheckReply,
 }
+
+
+def read(data, payload_type="feedback.v1.AddFeedbackResponse"):
+    """The message in a reply's data."""
+    return _ttrpc.Method("", "", REPLIES[payload_type], lambda message: message).read(data)
 
 
 def vectors(kind, **wanted):
@@ -91,10 +96,10 @@ def test_statuses_become_errors(vector):
 
 def check_error(data, status):
     if not status.get("code"):
-        _ttrpc.payload_of(_messages.ADD_FEEDBACK, data)
+        read(data)
         return
     with pytest.raises(FeedbackError) as caught:
-        _ttrpc.payload_of(_messages.ADD_FEEDBACK, data)
+        read(data)
     assert caught.value.code == status["code"]
     assert str(caught.value) == status.get("message", "")
     violations = [
@@ -116,7 +121,7 @@ def test_request_frames(vector):
     # This client sends no metadata, but a deadline always, and says that nothing follows.
     if meaning["metadata"] or meaning["timeout_nano"] < 0 or meaning["flags"] != 1:
         return
-    method = _ttrpc.Method(meaning["service"], meaning["method"], replies_pb2.CheckReply)
+    method = _ttrpc.Method(meaning["service"], meaning["method"], replies_pb2.CheckReply, bool)
     written = _ttrpc.request_data(method, request.payload, 10.0)
     assert _ttrpc.frame(meaning["stream_id"], written)[4:10] == data[4:10]
     ours = ttrpc_pb2.Request.FromString(written)
@@ -135,7 +140,7 @@ def test_response_frames(vector):
     if status.get("code"):
         check_error(data, status)
         return
-    message = _ttrpc.payload_of(METHODS[meaning["payload_type"]], data)
+    message = read(data, meaning["payload_type"])
     assert json_format.MessageToDict(message) == meaning["payload"]
     assert message.SerializeToString(deterministic=True).hex() == meaning["payload_hex"]
 
@@ -150,7 +155,7 @@ def test_feedback_is_read_as_it_is_meant():
     assert responses
     for vector in responses:
         message = feedback_pb2.AddFeedbackResponse.FromString(bytes.fromhex(vector["hex"]))
-        added, meaning = _messages.added(message), vector["meaning"]
+        added, meaning = AddedFeedback(message), vector["meaning"]
         stored = meaning.get("feedback", {})
         assert added.replayed == meaning.get("replayed", False)
         assert added.feedback.comment == stored.get("comment", "")

@@ -34,7 +34,7 @@ fn main() {
     // A clone with another timeout uses the same connection.
     let mut hasty = client.clone();
     hasty.timeout = Duration::from_nanos(1);
-    match hasty.get_metrics(&GetMetricsRequest::new()) {
+    match hasty.get_metrics_of_all_sessions(&GetMetricsRequest::new()) {
         Err(error) if error.code == Code::DEADLINE_EXCEEDED => println!("too late"),
         other => println!("{other:?}"),
     }

@@ -92,21 +92,58 @@ impl Client {
         Ok(reply)
     }
 
-    /// All feedback that matches, page by page as it is consumed.
+    /// All feedback of a session that matches, page by page as it is consumed. An empty session_id is
+    /// refused, as by `list_page`.
     pub fn list_feedbacks(&self, request: &ListFeedbacksRequest) -> Feedbacks {
-        Feedbacks::new(self.clone(), request.clone())
+        Feedbacks::new(self.clone(), request.clone(), Client::list_page)
     }
 
-    /// One page of feedback; the next one is that of the request with its next_page_token.
+    /// All feedback of everybody that matches; the request has no session_id.
+    pub fn list_feedbacks_of_all_sessions(&self, request: &ListFeedbacksRequest) -> Feedbacks {
+        Feedbacks::new(
+            self.clone(),
+            request.clone(),
+            Client::list_page_of_all_sessions,
+        )
+    }
+
+    /// One page of a session's feedback; the next one is that of the request with its
+    /// next_page_token. `INVALID_ARGUMENT` for an empty session_id, which to the server means all
+    /// sessions: see `list_page_of_all_sessions`.
     pub fn list_page(
         &self,
         request: &ListFeedbacksRequest,
     ) -> Result<ListFeedbacksResponse, Error> {
+        one_session(&request.session_id)?;
         self.call(FEEDBACK, "ListFeedbacks", request)
     }
 
-    /// Exact counts and rates.
+    /// One page of everybody's feedback; the request has no session_id.
+    pub fn list_page_of_all_sessions(
+        &self,
+        request: &ListFeedbacksRequest,
+    ) -> Result<ListFeedbacksResponse, Error> {
+        all_sessions(&request.session_id)?;
+        self.call(FEEDBACK, "ListFeedbacks", request)
+    }
+
+    /// A session's exact counts and rates. `INVALID_ARGUMENT` for an empty session_id, which to the
+    /// server means all sessions: see `get_metrics_of_all_sessions`.
     pub fn get_metrics(&self, request: &GetMetricsRequest) -> Result<GetMetricsResponse, Error> {
+        one_session(&request.session_id)?;
+        self.metrics(request)
+    }
+
+    /// Everybody's exact counts and rates; the request has no session_id.
+    pub fn get_metrics_of_all_sessions(
+        &self,
+        request: &GetMetricsRequest,
+    ) -> Result<GetMetricsResponse, Error> {
+        all_sessions(&request.session_id)?;
+        self.metrics(request)
+    }
+
+    fn metrics(&self, request: &GetMetricsRequest) -> Result<GetMetricsResponse, Error> {
         let reply: GetMetricsResponse = self.call(FEEDBACK, "GetMetrics", request)?;
         if !reply.has_metrics() {
             return Err(Error::new(
@@ -250,6 +287,29 @@ impl Client {
             connection.client = None;
         }
     }
+}
+
+/// Refuses an empty session_id, so that a variable that happens to be empty never shows one person the
+/// feedback of all others.
+fn one_session(session_id: &str) -> Result<(), Error> {
+    if session_id.is_empty() {
+        return Err(Error::invalid(
+            "session_id",
+            "must be 1 to 255 bytes, is empty",
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses a session_id, which would be left unheard.
+fn all_sessions(session_id: &str) -> Result<(), Error> {
+    if !session_id.is_empty() {
+        return Err(Error::invalid(
+            "session_id",
+            "must be empty where all sessions are meant",
+        ));
+    }
+    Ok(())
 }
 
 fn encode(message: &impl Message) -> Result<Vec<u8>, Error> {

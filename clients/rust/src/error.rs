@@ -27,6 +27,17 @@ impl Error {
         }
     }
 
+    /// `INVALID_ARGUMENT` that names the field at fault, as the server would.
+    pub(crate) fn invalid(field: &str, description: &str) -> Error {
+        let mut error = Error::new(Code::INVALID_ARGUMENT, format!("{field}: {description}"));
+        error.violations.push(FieldViolation {
+            field: field.into(),
+            description: description.into(),
+            ..Default::default()
+        });
+        error
+    }
+
     /// What a server answered.
     pub(crate) fn answered(status: &Status) -> Error {
         let mut error = Error::new(status.code, status.message.clone());

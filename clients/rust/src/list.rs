@@ -1,21 +1,26 @@
 use std::vec;
 
-use crate::{Client, Error, Feedback, ListFeedbacksRequest};
+use crate::{Client, Error, Feedback, ListFeedbacksRequest, ListFeedbacksResponse};
+
+/// How a page is fetched.
+type Fetch = fn(&Client, &ListFeedbacksRequest) -> Result<ListFeedbacksResponse, Error>;
 
 /// All feedback that matches a request. Each page is a call of its own; after an error there is
 /// nothing more.
 pub struct Feedbacks {
     client: Client,
     request: ListFeedbacksRequest,
+    fetch: Fetch,
     page: vec::IntoIter<Feedback>,
     is_last_page: bool,
 }
 
 impl Feedbacks {
-    pub(crate) fn new(client: Client, request: ListFeedbacksRequest) -> Feedbacks {
+    pub(crate) fn new(client: Client, request: ListFeedbacksRequest, fetch: Fetch) -> Feedbacks {
         Feedbacks {
             client,
             request,
+            fetch,
             page: Vec::new().into_iter(),
             is_last_page: false,
         }
@@ -33,7 +38,7 @@ impl Iterator for Feedbacks {
             if self.is_last_page {
                 return None;
             }
-            match self.client.list_page(&self.request) {
+            match (self.fetch)(&self.client, &self.request) {
                 Ok(reply) => {
                     self.is_last_page = reply.next_page_token.is_empty();
                     self.request.page_token = reply.next_page_token;

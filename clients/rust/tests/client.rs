@@ -110,7 +110,7 @@ fn session(session_id: &str) -> AddFeedbackRequest {
 
 fn stored(client: &Client) -> i64 {
     client
-        .list_page(&ListFeedbacksRequest::new())
+        .list_page_of_all_sessions(&ListFeedbacksRequest::new())
         .unwrap()
         .total_size
 }
@@ -177,12 +177,13 @@ fn listing_goes_through_all_pages() {
             page_size,
             ..Default::default()
         };
-        let listed: Result<Vec<Feedback>, Error> = client.list_feedbacks(&request).collect();
+        let listed: Result<Vec<Feedback>, Error> =
+            client.list_feedbacks_of_all_sessions(&request).collect();
         let listed: Vec<String> = listed.unwrap().into_iter().map(|one| one.comment).collect();
         assert_eq!(listed, comments);
     }
     assert_eq!(stored(&client), 25);
-    let mut bad = client.list_feedbacks(&ListFeedbacksRequest {
+    let mut bad = client.list_feedbacks_of_all_sessions(&ListFeedbacksRequest {
         page_size: -1,
         ..Default::default()
     });
@@ -207,7 +208,7 @@ fn metrics_are_split_by_session() {
         group_by: GroupBy::GROUP_BY_SESSION,
         ..Default::default()
     };
-    let report = client.get_metrics(&request).unwrap();
+    let report = client.get_metrics_of_all_sessions(&request).unwrap();
     let all = report.get_metrics();
     assert_eq!(
         (all.total, all.positive, all.negative, all.neutral),
@@ -229,6 +230,62 @@ fn metrics_are_split_by_session() {
         })
         .collect();
     assert_eq!(groups, [("a", 1, 100.0), ("b", 1, 0.0)]);
+}
+
+#[test]
+fn an_empty_session_id_is_nobodys() {
+    let daemon = Daemon::started();
+    let client = daemon.client();
+    client.add_feedback(&session("somebody")).unwrap();
+    let list = ListFeedbacksRequest::new();
+    let failures = [
+        client.list_feedbacks(&list).next().unwrap().map(|_| ()),
+        client.list_page(&list).map(|_| ()),
+        client.get_metrics(&GetMetricsRequest::new()).map(|_| ()),
+        client.add_feedback(&session("")).map(|_| ()),
+        client.update_metadata("", &Struct::new()).map(|_| ()),
+        client.get_metadata("").map(|_| ()),
+        client.delete_metadata("", &["key"]).map(|_| ()),
+    ];
+    for failure in failures {
+        let error = failure.unwrap_err();
+        assert_eq!(error.code, Code::INVALID_ARGUMENT);
+        assert_eq!(error.violations.len(), 1);
+        assert_eq!(error.violations[0].field, "session_id");
+    }
+}
+
+#[test]
+fn all_sessions_are_asked_for_by_name() {
+    let daemon = Daemon::started();
+    let client = daemon.client();
+    for name in ["a", "b"] {
+        client.add_feedback(&session(name)).unwrap();
+    }
+    let all = ListFeedbacksRequest::new();
+    assert_eq!(client.list_feedbacks_of_all_sessions(&all).count(), 2);
+
+    let one = ListFeedbacksRequest {
+        session_id: "a".into(),
+        ..Default::default()
+    };
+    let measure = GetMetricsRequest {
+        session_id: "a".into(),
+        ..Default::default()
+    };
+    let failures = [
+        client
+            .list_feedbacks_of_all_sessions(&one)
+            .next()
+            .unwrap()
+            .map(|_| ()),
+        client.list_page_of_all_sessions(&one).map(|_| ()),
+        client.get_metrics_of_all_sessions(&measure).map(|_| ()),
+    ];
+    for failure in failures {
+        assert_eq!(code(failure), Code::INVALID_ARGUMENT);
+    }
+    assert_eq!(client.list_feedbacks(&one).count(), 1);
 }
 
 #[test]
@@ -373,7 +430,7 @@ fn calls_end_at_their_deadline() {
     client.timeout = Duration::from_millis(50);
     let begin = Instant::now();
     assert_eq!(
-        code(client.get_metrics(&GetMetricsRequest::new())),
+        code(client.get_metrics_of_all_sessions(&GetMetricsRequest::new())),
         Code::DEADLINE_EXCEEDED
     );
     assert!(begin.elapsed() < Duration::from_secs(5));

@@ -49,7 +49,7 @@ func main() {
 	// The context's deadline counts, whoever notices first that it has passed.
 	short, cancel := context.WithTimeout(ctx, time.Nanosecond)
 	defer cancel()
-	_, err = client.GetMetrics(short, &feedbackv1.GetMetricsRequest{})
+	_, err = client.GetMetricsOfAllSessions(short, &feedbackv1.GetMetricsRequest{})
 	if errors.Is(err, context.DeadlineExceeded) {
 		fmt.Println("too late")
 	}

@@ -33,9 +33,11 @@ from .sessions import (
     initialize_global_factory,
 )
 from .values import (
+    ALL_SESSIONS,
     AddedFeedback,
     Alert,
     AlertState,
+    AllSessions,
     Author,
     AuthorSource,
     Feedback,
@@ -48,9 +50,11 @@ from .values import (
 )
 
 __all__ = [
+    "ALL_SESSIONS",
     "AddedFeedback",
     "Alert",
     "AlertState",
+    "AllSessions",
     "AsyncFeedbackClient",
     "Author",
     "AuthorSource",

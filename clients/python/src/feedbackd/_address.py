@@ -1,18 +1,19 @@
-"""Where the daemon listens, and connecting to it."""
+"""The path of the daemon's socket, and connecting to it."""
 
 from __future__ import annotations
 
 import os
 import socket
 
-from .errors import FeedbackError, PermissionDeniedError, UnavailableError, invalid
+from ._arguments import wrong_type
+from .errors import FeedbackError, PermissionDeniedError, UnavailableError, invalid_argument
 
-#: What ``sun_path`` holds besides the final NUL (unix(7)).
+#: The length of ``sun_path`` without the final NUL (unix(7)).
 PATH_BYTES_MAX = 107
 
 
 def default_path() -> str:
-    """Where the daemon listens if nobody says otherwise.
+    """Returns the path that the daemon listens at by default.
 
     ``FEEDBACKD_SOCKET``, else ``$XDG_RUNTIME_DIR/feedbackd/feedbackd.sock``, else that below
     ``/run`` for root, else below ``/tmp/feedbackd-UID``.
@@ -27,36 +28,43 @@ def default_path() -> str:
 
 
 def checked_path(path: str | os.PathLike[str] | None) -> str:
-    """The socket's path; raises INVALID_ARGUMENT for what cannot be one."""
-    text = default_path() if path is None else os.fspath(path)
+    """Returns the socket's path; raises INVALID_ARGUMENT for a text that cannot be one."""
+    if not (path is None or isinstance(path, (str, os.PathLike))):
+        raise wrong_type("socket", "a path", path)
+    text = default_path() if path is None else os.fsdecode(path)
     text = text.removeprefix("unix://").removeprefix("unix:")
-    size = len(os.fsencode(text))
-    if not text or "\0" in text:
-        raise invalid("socket", "must be a path")
+    try:
+        size = len(os.fsencode(text))
+    except UnicodeEncodeError:
+        size = 0
+    if not size or "\0" in text:
+        raise invalid_argument("socket", "must be a path")
     if size > PATH_BYTES_MAX:
-        raise invalid("socket", f"must be at most {PATH_BYTES_MAX} bytes, has {size}")
+        raise invalid_argument("socket", f"must be at most {PATH_BYTES_MAX} bytes, has {size}")
     return text
 
 
 def path_of(connection_string: str | None) -> str:
-    """The path in the ``unix:PATH`` that programs of the guide give; None is the default."""
+    """Returns the path of a connection string ``unix:PATH``; None stands for the default path."""
     if connection_string is None:
         return checked_path(None)
+    if not isinstance(connection_string, str):
+        raise wrong_type("connection_string", "a str", connection_string)
     if connection_string.startswith(("mongodb:", "mongodb+srv:")):
-        # The string may hold a password, so it is not repeated.
-        raise invalid(
+        # The message does not repeat the string, which may hold a password.
+        raise invalid_argument(
             "connection_string",
             "must be unix:PATH, the socket of feedbackd. A MongoDB address belongs to the daemon: "
             'start it with `feedbackd --store "mongodb://…"`, and leave connection_string out '
             "here if it listens at its usual place",
         )
     if not connection_string.startswith("unix:"):
-        raise invalid("connection_string", "must be unix:PATH, the socket of feedbackd")
+        raise invalid_argument("connection_string", "must be unix:PATH, the socket of feedbackd")
     return checked_path(connection_string)
 
 
 def unavailable(path: str, error: OSError) -> FeedbackError:
-    """What a failed connect means."""
+    """Returns the error for a failed connect."""
     reason = error.strerror or "it did not answer in time"
     message = f"cannot connect to feedbackd at {path}: {reason}"
     if isinstance(error, PermissionError):
@@ -65,7 +73,7 @@ def unavailable(path: str, error: OSError) -> FeedbackError:
 
 
 def connect(path: str, timeout: float) -> socket.socket:
-    """A connected socket; its calls block.
+    """Returns a connected socket, in blocking mode.
 
     Raises UNAVAILABLE, or PERMISSION_DENIED if the socket's mode keeps this process out.
     """

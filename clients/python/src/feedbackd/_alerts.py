@@ -1,40 +1,61 @@
-"""Alerts to values and back, for both clients."""
+"""The calls about alerts, as `_calls` has the others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from ._messages import RATINGS, datetime_of, items_of
+from ._arguments import checked_list, clamped_int32
+from ._core import Call
+from ._messages import RATINGS, Values, decode_timestamp
 from ._proto import alert_pb2, replies_pb2
 from ._ttrpc import Method
 from .values import Alert, AlertState, Rating
 
-_SERVICE = "feedback.v1.AlertService"
-LIST_ALERTS = Method(_SERVICE, "ListAlerts", replies_pb2.ListAlertsReply)
-RETRY_ALERTS = Method(_SERVICE, "RetryAlerts", replies_pb2.RetryAlertsReply)
+
+def list_alerts(
+    state: AlertState = AlertState.DEAD,
+    *,
+    page_size: int = 0,
+    timeout: float | None = None,
+) -> Call[Values[Alert]]:
+    """Lists the dead letters of notification hooks, or the alerts that are pending, page by page.
+
+    They come in the order of queueing. The timeout is for each page.
+    """
+    request = alert_pb2.ListAlertsRequest(
+        state=clamped_int32("state", state), page_size=clamped_int32("page_size", page_size)
+    )
+    return Call(LIST_ALERTS, request.SerializeToString(), timeout)
 
 
-def list_request(state: AlertState, page_size: int, page_token: str) -> bytes:
-    return alert_pb2.ListAlertsRequest(
-        state=int(state),  # type: ignore[arg-type]
-        page_size=page_size,
-        page_token=page_token,
-    ).SerializeToString()
+def retry_alerts(
+    alert_ids: Iterable[int] | None = None, *, timeout: float | None = None
+) -> Call[int]:
+    """Makes dead letters pending again, due at once, and returns how many: all, or these.
 
-
-def retry_request(alert_ids: Iterable[int]) -> bytes:
-    ids = items_of("alert_ids", alert_ids)
+    Alerts that are gone, or pending, are passed over. At most 1,000 may be named.
+    """
+    ids = [] if alert_ids is None else checked_list("alert_ids", alert_ids)
+    if alert_ids is not None and not ids:
+        # To the server, no ids mean all alerts. No alert has the id 0.
+        ids = [0]
     try:
-        return alert_pb2.RetryAlertsRequest(alert_ids=ids).SerializeToString()
+        request = alert_pb2.RetryAlertsRequest(alert_ids=ids)
     except (TypeError, ValueError):
-        raise TypeError("alert_ids must be a list of int") from None
+        raise TypeError("alert_ids must be int, of 64 bits each") from None
+    return Call(RETRY_ALERTS, request.SerializeToString(), timeout)
 
 
-def alerts(response: alert_pb2.ListAlertsResponse) -> Iterator[Alert]:
-    return map(_alert, response.alerts)
+def _decode_alerts(response: alert_pb2.ListAlertsResponse) -> Values[Alert]:
+    following = alert_pb2.ListAlertsRequest(page_token=response.next_page_token)
+    return map(_decode_alert, response.alerts), following.SerializeToString()
 
 
-def _alert(message: alert_pb2.Alert) -> Alert:
+def _decode_retried(response: alert_pb2.RetryAlertsResponse) -> int:
+    return response.retried
+
+
+def _decode_alert(message: alert_pb2.Alert) -> Alert:
     is_pending = message.state == alert_pb2.ALERT_STATE_PENDING
     return Alert(
         alert_id=message.alert_id,
@@ -44,11 +65,16 @@ def _alert(message: alert_pb2.Alert) -> Alert:
         session_id=message.session_id,
         rating=RATINGS.get(message.rating, Rating.NONE),
         comment=message.comment,
-        created_at=datetime_of(message.created_at),
+        created_at=decode_timestamp(message.created_at),
         session_count=message.session_count,
         total_count=message.total_count,
-        queued_at=datetime_of(message.queued_at),
+        queued_at=decode_timestamp(message.queued_at),
         attempts=message.attempts,
-        next_attempt_at=datetime_of(message.next_attempt_at) if is_pending else None,
+        next_attempt_at=decode_timestamp(message.next_attempt_at) if is_pending else None,
         last_error=message.last_error,
     )
+
+
+_SERVICE = "feedback.v1.AlertService"
+LIST_ALERTS = Method(_SERVICE, "ListAlerts", replies_pb2.ListAlertsReply, _decode_alerts)
+RETRY_ALERTS = Method(_SERVICE, "RetryAlerts", replies_pb2.RetryAlertsReply, _decode_retried)

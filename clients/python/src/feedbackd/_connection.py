@@ -2,209 +2,209 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import threading
-from queue import Empty, SimpleQueue
 from time import monotonic
+from typing import Any
 
-from ._ttrpc import STREAM_ID_MAX, FrameDecoder, ProtocolError, frame
-from .errors import FeedbackError, UnavailableError, closed, lost, too_late
+from ._core import Call, Streams
+from .errors import (
+    DeadlineExceededError,
+    FeedbackError,
+    UnavailableError,
+    client_closed,
+    connection_lost,
+    deadline_exceeded,
+)
 
 _RECEIVE_BYTES = 65_536
 #: The kernel's ``struct timeval``.
 _TIMEVAL = struct.Struct("@ll")
 _TIMEVAL_SECONDS_MIN, _TIMEVAL_SECONDS_MAX = 0.001, 1e9
+#: Raised by a send or a receive that timed out: in the kernel, or in Python.
+_TIMED_OUT = (BlockingIOError, TimeoutError)
 
 
-class _Call:
-    """A call that waits for its reply."""
+class _Waiter:
+    """The thread that waits for a call's reply."""
 
     stream_id = 0
     reply: bytes | None = None
-    #: Whatever is put here makes the call look at what has changed. None while it does not wait.
-    waiter: SimpleQueue[None] | None = None
+    #: A held lock, which `wake` releases. None until the thread waits for another one's reading.
+    wakeup: threading.Lock | None = None
+
+    def wake(self) -> bool:
+        """Makes the thread look at its reply and the read lock again; False if it does not wait."""
+        if self.wakeup is None:
+            return False
+        try:
+            self.wakeup.release()
+        except RuntimeError:
+            # Released already: the thread is about to look.
+            pass
+        return True
 
 
 class Connection:
-    """Sends requests and hands out replies, whatever order they come in.
+    """Sends requests and gives each caller its reply, in whatever order they come.
 
-    There is no thread of its own: one of the callers that wait reads for all of them (who holds the
-    read lock), and wakes up another when its own reply is there. So a caller that is alone sends
-    and receives by itself, without a change of threads.
+    There is no thread for reading. One of the waiting callers reads for all of them, the one that
+    holds the read lock, and wakes another one to go on when it has its own reply (leader and
+    followers). A caller that is alone sends and receives in its own thread, without a switch.
 
-    What else is shared changes by steps that need no lock, since Python makes each of them whole:
-    a key of `_pending` is set or removed, an attribute is set. Who is about to wait says so first
-    and looks at everything once more, and who changes something wakes up afterwards. So either the
-    one sees the change, or the other the waiter.
+    The rest of the shared state needs no lock (see `Streams`). A caller that is going to wait
+    publishes its wakeup first and then checks the state once more; a thread that changes the state
+    wakes the waiters afterwards. So no change is missed.
 
-    The descriptor of a connection that has ended is closed by the last who uses it: closing it
-    under a thread that reads could make that thread read from somebody else's file.
+    The last thread to use a connection that has ended closes its descriptor: closed under a thread
+    that reads, the number could be another file's by the time of its next read.
     """
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
+        # False for the sockets of gevent and eventlet, which never block in the kernel: its
+        # timeouts have no effect on them.
+        self._kernel_waits = os.get_blocking(connected.fileno())
         self._send_bytes, self._receive = connected.sendall, connected.recv
-        self._decoder = FrameDecoder()
+        self.streams: Streams[_Waiter] = Streams()
         self._send_lock = threading.Lock()
         self._read_lock = threading.Lock()
-        #: By stream id.
-        self._pending: dict[int, _Call] = {}
-        self._next_id = 1
-        #: Whether further calls may use it.
-        self.is_usable = True
-        #: Why it is of no use any more.
-        self._failure: FeedbackError | None = None
-        #: How long the kernel lets a send or a receive wait now.
+        #: The socket's current timeouts.
         self._send_timeout = self._receive_timeout = 0.0
 
     def __del__(self) -> None:
         self._socket.close()
 
-    def call(self, data: bytes, timeout: float, deadline: float) -> bytes:
-        """Sends a request's data and returns its reply's.
+    def exchange(self, call: Call[Any]) -> bytes:
+        """Sends a call's request and returns the data of its reply.
 
-        The timeout is what is left, in seconds, until the deadline of ``time.monotonic()``.
+        The call's deadline is a time of ``time.monotonic()``.
 
         Raises UNAVAILABLE if the connection breaks, CANCELLED if it is closed, DEADLINE_EXCEEDED.
         """
-        call = _Call()
+        waiter, streams = _Waiter(), self.streams
         try:
-            self._send(call, data, timeout)
-            while call.reply is None and self._failure is None:
-                # Not before the request is sent: while the server reads no more, somebody has to
-                # read its replies.
+            self._send(waiter, call)
+            while waiter.reply is None and streams.failure is None:
+                # The read lock is free while a request is sent: a server that waits for its replies
+                # to be read may read no requests.
                 if self._read_lock.acquire(False):
                     try:
-                        self._read(call, timeout, deadline)
+                        self._read(waiter, call)
                     finally:
                         self._read_lock.release()
-                        if self._pending:
+                        if streams.pending:
                             self._wake_another()
                 else:
-                    self._wait(call, deadline)
+                    self._wait(waiter, call.deadline)
         finally:
-            if call.reply is None:
-                self._leave(call)
-        if call.reply is None:
-            raise self._error()
-        return call.reply
+            if waiter.reply is None:
+                self._leave(waiter)
+        if waiter.reply is None:
+            raise streams.error()
+        return waiter.reply
 
     def close(self) -> None:
         """Ends the calls that wait with CANCELLED."""
-        self._fail(closed())
+        self._fail(client_closed())
 
     def abandon(self) -> None:
-        """Lets go of the descriptor without a word to the server.
+        """Closes the descriptor without shutting the connection down.
 
-        For a child process, in which no other thread goes on: the connection is its parent's.
+        For a forked child, which has no other thread: the connection is its parent's.
         """
         self._socket.close()
 
-    def _send(self, call: _Call, data: bytes, timeout: float) -> None:
-        # Without a timeout first, which costs less and is nearly always enough.
+    def _send(self, waiter: _Waiter, call: Call[Any]) -> None:
+        timeout = call.timeout
+        # Trying without a timeout first costs less, and nearly always succeeds.
         if not (self._send_lock.acquire(False) or self._send_lock.acquire(True, timeout)):
-            raise too_late()
+            raise deadline_exceeded()
         try:
-            if not self.is_usable:
-                raise self._error()
-            stream_id = call.stream_id = self._next_id
-            self._next_id = stream_id + 2
-            if stream_id >= STREAM_ID_MAX:
-                self.is_usable = False
-            self._pending[stream_id] = call
-            if timeout != self._send_timeout:
+            waiter.stream_id, frame = self.streams.open(call, waiter)
+            if timeout != self._send_timeout or not self._kernel_waits:
                 self._limit(socket.SO_SNDTIMEO, timeout)
                 self._send_timeout = timeout
-            self._send_bytes(frame(stream_id, data))
+            self._send_bytes(frame)
         except FeedbackError:
             raise
-        except BlockingIOError:
+        except _TIMED_OUT:
             self._fail(UnavailableError("feedbackd read nothing until a deadline"))
-            raise too_late() from None
+            raise deadline_exceeded() from None
         except OSError as error:
-            # A part may have been sent, after which nothing else would be understood.
-            self._fail(lost(error))
+            # After a part of a frame, the server would understand no other.
+            self._fail(connection_lost(error))
         except BaseException:
-            self._fail(_given_up())
+            self._fail(_interrupted())
             raise
         finally:
             self._send_lock.release()
 
-    def _read(self, call: _Call, timeout: float, deadline: float) -> None:
-        """Reads until the call's own reply is there, and hands out those of others."""
+    def _read(self, waiter: _Waiter, call: Call[Any]) -> None:
+        """Reads until the caller has its own reply, and gives the others theirs."""
+        timeout, deadline = call.timeout, call.deadline
         try:
-            while call.reply is None:
+            while waiter.reply is None:
                 left = deadline - monotonic()
                 if left <= 0:
-                    raise too_late()
-                # A hundredth more does no harm, and spares nearly every call a system call.
+                    raise deadline_exceeded()
+                # Keeping a timeout that is up to a hundredth too long saves nearly every call a
+                # system call.
                 limit = timeout if left > 0.99 * timeout else left
-                if limit != self._receive_timeout:
+                if limit != self._receive_timeout or not self._kernel_waits:
                     self._limit(socket.SO_RCVTIMEO, limit)
                     self._receive_timeout = limit
                 try:
                     received = self._receive(_RECEIVE_BYTES)
-                except BlockingIOError:
+                except _TIMED_OUT:
                     continue
-                if not received:
-                    self._fail(UnavailableError("feedbackd closed the connection"))
-                    return
-                for stream_id, data in self._decoder.decode(received):
-                    answered = self._pending.pop(stream_id, None)
-                    # Its caller may have given up.
-                    if answered is not None:
-                        answered.reply = data
-                        if answered.waiter is not None:
-                            answered.waiter.put(None)
-        except FeedbackError:
+                for answered, reply in self.streams.received(received):
+                    answered.reply = reply
+                    if answered is not waiter:
+                        answered.wake()
+        except DeadlineExceededError:
             raise
+        except UnavailableError as error:
+            self._fail(error)
         except OSError as error:
-            self._fail(lost(error))
-        except ProtocolError as error:
-            self._fail(UnavailableError(f"what listens there does not speak ttrpc: {error}"))
+            self._fail(connection_lost(error))
         except BaseException:
-            # Bytes may have been taken from the socket and lost.
-            self._fail(_given_up())
+            # An interrupted read may have lost bytes.
+            self._fail(_interrupted())
             raise
 
-    def _wait(self, call: _Call, deadline: float) -> None:
-        """Waits until something has changed for the call."""
-        if call.waiter is None:
-            # The caller looks once more, since nobody has woken it up for what changed before.
-            call.waiter = SimpleQueue()
-            return
-        try:
-            call.waiter.get(True, max(0.0, deadline - monotonic()))
-        except Empty:
-            raise too_late() from None
+    def _wait(self, waiter: _Waiter, deadline: float) -> None:
+        """Waits for a wakeup; the first time, publishes one, and the caller checks once more."""
+        if waiter.wakeup is None:
+            wakeup = threading.Lock()
+            wakeup.acquire()
+            waiter.wakeup = wakeup
+        elif not waiter.wakeup.acquire(True, max(0.0, deadline - monotonic())):
+            raise deadline_exceeded()
 
-    def _leave(self, call: _Call) -> None:
-        """Forgets a call that ends without a reply."""
-        self._pending.pop(call.stream_id, None)
-        # It may have been woken up to read.
+    def _leave(self, waiter: _Waiter) -> None:
+        """Removes a waiter whose call ends without a reply."""
+        self.streams.pending.pop(waiter.stream_id, None)
+        # The wakeup to go on reading may have been for this thread.
         self._wake_another()
-        if self._failure is not None:
+        if self.streams.failure is not None:
             self._close_if_unused()
 
     def _wake_another(self) -> None:
-        """Lets a call that waits read, if nobody does."""
+        """Wakes a waiter to read, unless another thread reads."""
         if self._read_lock.locked():
             return
-        for call in list(self._pending.values()):
-            # Those that do not wait will see for themselves that nobody reads.
-            if call.waiter is not None:
-                call.waiter.put(None)
+        for waiter in list(self.streams.pending.values()):
+            # Threads that do not wait yet will find the read lock free.
+            if waiter.wake():
                 return
 
     def _fail(self, error: FeedbackError) -> None:
-        """Ends all calls, and wakes up whoever reads or writes."""
-        if self._failure is None:
-            self._failure = error
-        self.is_usable = False
-        for call in list(self._pending.values()):
-            if call.waiter is not None:
-                call.waiter.put(None)
+        """Ends all calls with the error, and interrupts the threads that read or write."""
+        for waiter in self.streams.fail(error):
+            waiter.wake()
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -212,24 +212,23 @@ class Connection:
         self._close_if_unused()
 
     def _close_if_unused(self) -> None:
-        # Nobody begins to send or to read any more, so it is enough that nobody does now.
+        # After a failure no thread starts to send or read, so it is enough that none does now.
         if self._read_lock.acquire(False):
             if self._send_lock.acquire(False):
                 self._socket.close()
                 self._send_lock.release()
             self._read_lock.release()
 
-    def _error(self) -> FeedbackError:
-        failure = self._failure or UnavailableError("the connection is used up")
-        # Anew for each caller: what is raised gets a traceback.
-        return type(failure)(failure.message)
-
     def _limit(self, option: int, timeout: float) -> None:
-        """Lets the kernel end a wait, which is one system call less than asking before."""
+        """Sets the socket's timeout for sends or for receives."""
+        if not self._kernel_waits:
+            self._socket.settimeout(timeout)
+            return
+        # A timeout in the kernel saves the poll that Python makes before each call otherwise.
         seconds = min(max(timeout, _TIMEVAL_SECONDS_MIN), _TIMEVAL_SECONDS_MAX)
         value = _TIMEVAL.pack(int(seconds), int(seconds % 1 * 1e6))
         self._socket.setsockopt(socket.SOL_SOCKET, option, value)
 
 
-def _given_up() -> UnavailableError:
+def _interrupted() -> UnavailableError:
     return UnavailableError("another caller of this connection was interrupted")

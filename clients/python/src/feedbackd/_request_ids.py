@@ -1,4 +1,4 @@
-"""The request_ids of calls that were given none."""
+"""Makes the request_ids of adds that are given none."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import os
 import random
 from time import time_ns
 
-# Its own, since programs seed that of the module to get the same numbers again. It asks the system
-# for its seed only, where os.urandom would ask for every number.
+# A generator of its own, since programs seed the module's to repeat their numbers. It asks the
+# system for a seed once, where os.urandom would for every number.
 _random = random.Random()
 _random_bits = _random.getrandbits
-# A child would go on with its parent's numbers.
+# Without this, a forked child would make the same numbers as its parent.
 os.register_at_fork(after_in_child=_random.seed)
 
 
-def new_request_id() -> str:
-    """A UUID of version 7 (RFC 9562): the time in milliseconds, then random bits.
+def new_request_id() -> bytes:
+    """Makes a UUID of version 7 (RFC 9562), as text: the time in milliseconds, then random bits.
 
-    Ids that ascend with time lie together in the index of a store.
+    Ids that ascend with time are next to each other in the index of a store.
     """
-    milliseconds = time_ns() // 1_000_000
-    return "%08x-%04x-%04x-%04x-%012x" % (
-        milliseconds >> 16,
-        milliseconds & 0xFFFF,
+    milliseconds = b"%012x" % (time_ns() // 1_000_000)
+    return b"%s-%s-%x-%x-%012x" % (
+        milliseconds[:8],
+        milliseconds[8:],
         0x7000 | _random_bits(12),
         0x8000 | _random_bits(14),
         _random_bits(48),

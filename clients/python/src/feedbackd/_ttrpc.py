@@ -6,8 +6,9 @@ A frame is a header of 10 bytes and its data; see containerd's PROTOCOL.md of tt
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import DecodeError
 
@@ -19,44 +20,57 @@ _HEADER = struct.Struct(">IIBB")
 HEADER_BYTES = _HEADER.size
 _REQUEST, _RESPONSE = 1, 2
 _REMOTE_CLOSED = 1
-#: A frame's data, in both directions.
+#: The limit of a frame's data, in both directions.
 DATA_BYTES_MAX = 4 << 20
-#: The last id that a connection uses; the next calls get a new connection.
+#: The last id that a connection uses; later calls get a new connection.
 STREAM_ID_MAX = 0x7FFF_FFFF
-#: Violations and details of one error that are looked at.
+#: The limit of details that are read of one error, and of violations in each.
 _DETAILS_MAX = 32
 
 _PAYLOAD_TAG = b"\x1a"
 _TIMEOUT_TAG = b"\x20"
 _TIMEOUT_NANO_MAX = (1 << 63) - 1
 
+_Result = TypeVar("_Result")
+
 
 class ProtocolError(Exception):
-    """The peer does not speak ttrpc, or breaks its rules: the connection is of no use any more."""
+    """The peer does not speak ttrpc: the connection cannot be used any more."""
 
 
-class Method:
-    """A method's name, with the beginning of all its requests."""
+class Method(Generic[_Result]):
+    """A method of the server: encodes the start of its requests, and reads its replies."""
 
-    __slots__ = ("decode", "prefix")
+    __slots__ = ("_decode", "_result", "prefix")
 
-    def __init__(self, service: str, name: str, reply: Any) -> None:
-        """The reply is a class of replies.proto."""
+    def __init__(
+        self, service: str, name: str, reply: Any, result: Callable[[Any], _Result]
+    ) -> None:
+        """``reply`` is a class of replies.proto, and ``result`` converts the payload in it."""
         request = ttrpc_pb2.Request(service=service, method=name)
         self.prefix = request.SerializeToString() + _PAYLOAD_TAG
-        self.decode = reply.FromString
+        self._decode = reply.FromString
+        self._result = result
+
+    def read(self, data: bytes) -> _Result:
+        """Returns the result in a reply's data; raises the error of its status."""
+        try:
+            reply = self._decode(data)
+        except DecodeError:
+            raise errors.InternalError("the answer cannot be decoded") from None
+        if reply.HasField("status") and reply.status.code != 0:
+            raise _error_of(reply.status)
+        return self._result(reply.payload)
 
 
-def request_data(method: Method, payload: bytes, timeout_seconds: float) -> bytes:
-    """The data of a request's frame.
+def request_data(method: Method[Any], payload: bytes, timeout_seconds: float) -> bytes:
+    """Encodes a request's envelope, which is the data of its frame.
 
-    Written out, since a message object of the envelope would cost as much as the payload's.
+    It is written out here, since protobuf would take as long for it as for the payload.
 
     Raises RESOURCE_EXHAUSTED if it is too large for the server.
     """
-    data = b"".join(
-        (method.prefix, varint(len(payload)), payload, _timeout(timeout_seconds))
-    )
+    data = b"".join((method.prefix, VARINTS[len(payload)], payload, _timeout(timeout_seconds)))
     if len(data) > DATA_BYTES_MAX:
         raise errors.ResourceExhaustedError(
             f"the message has {len(data)} bytes, at most {DATA_BYTES_MAX} are accepted"
@@ -65,19 +79,8 @@ def request_data(method: Method, payload: bytes, timeout_seconds: float) -> byte
 
 
 def frame(stream_id: int, data: bytes) -> bytes:
-    """The frame of a unary call's request."""
+    """Encodes the frame of a unary call's request."""
     return _HEADER.pack(len(data), stream_id, _REQUEST, _REMOTE_CLOSED) + data
-
-
-def payload_of(method: Method, data: bytes) -> Any:
-    """The message in a reply's data; raises what the status says."""
-    try:
-        reply = method.decode(data)
-    except DecodeError:
-        raise errors.InternalError("the answer cannot be decoded") from None
-    if reply.HasField("status") and reply.status.code != 0:
-        raise _error_of(reply.status)
-    return reply.payload
 
 
 def _error_of(status: status_pb2.Status) -> errors.FeedbackError:
@@ -97,50 +100,48 @@ def _error_of(status: status_pb2.Status) -> errors.FeedbackError:
                     retry_after = delay.seconds + delay.nanos / 1e9
         except DecodeError:
             continue
-    return errors.error_of(status.code, status.message, violations, retry_after)
+    return errors.error_of_status(status.code, status.message, violations, retry_after)
 
 
 @lru_cache(maxsize=64)
 def _timeout(seconds: float) -> bytes:
-    """The field timeout_nano. Nearly all calls have the same."""
-    return _TIMEOUT_TAG + varint(min(max(int(seconds * 1e9), 1), _TIMEOUT_NANO_MAX))
+    """Encodes the field timeout_nano; cached, since nearly all calls have the same."""
+    return _TIMEOUT_TAG + VARINTS[min(max(int(seconds * 1e9), 1), _TIMEOUT_NANO_MAX)]
 
 
-def varint(value: int) -> bytes:
-    """A number of protobuf."""
-    return _VARINTS[value] if value < _VARINTS_COUNT else _new_varint(value)
+class _Varints(dict[int, bytes]):
+    """Protobuf's varints by value; the ones that it holds are looked up without a call."""
+
+    def __missing__(self, value: int) -> bytes:
+        digits = bytearray()
+        while value > 0x7F:
+            digits.append(value & 0x7F | 0x80)
+            value >>= 7
+        digits.append(value)
+        return bytes(digits)
 
 
-def _new_varint(value: int) -> bytes:
-    digits = bytearray()
-    while value > 0x7F:
-        digits.append(value & 0x7F | 0x80)
-        value >>= 7
-    digits.append(value)
-    return bytes(digits)
-
-
+VARINTS = _Varints()
 #: The lengths of nearly all texts and payloads.
-_VARINTS_COUNT = 1024
-_VARINTS = [_new_varint(value) for value in range(_VARINTS_COUNT)]
+VARINTS.update((length, VARINTS[length]) for length in range(1024))
 
 
 class FrameDecoder:
-    """Cuts a stream of bytes into replies."""
+    """Splits a stream of bytes into replies."""
 
     __slots__ = ("_rest",)
 
     def __init__(self) -> None:
-        #: The beginning of a frame whose end has not arrived.
+        #: The received part of an incomplete frame.
         self._rest = bytearray()
 
     def decode(self, received: bytes) -> list[tuple[int, bytes]]:
-        """The stream ids and data of the replies that are complete with these bytes.
+        """Returns the stream ids and the data of the replies that these bytes complete.
 
         Raises ProtocolError for a frame that no server sends.
         """
         if not self._rest and len(received) >= HEADER_BYTES:
-            # Nearly always: one whole reply.
+            # Nearly always, one whole reply has been received.
             length, stream_id, kind, _ = _HEADER.unpack_from(received)
             if length + HEADER_BYTES == len(received) and kind == _RESPONSE:
                 return [(stream_id, received[HEADER_BYTES:])]
@@ -156,7 +157,7 @@ class FrameDecoder:
                 end = position + HEADER_BYTES + length
                 if end > len(rest):
                     break
-                # Other kinds are parts of streams, and nobody here has asked for one.
+                # Frames of other types belong to streaming calls, which this client never makes.
                 if kind == _RESPONSE:
                     replies.append((stream_id, bytes(rest[position + HEADER_BYTES : end])))
                 position = end

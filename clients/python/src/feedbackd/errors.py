@@ -1,4 +1,4 @@
-"""What goes wrong, with gRPC's status codes."""
+"""The errors of calls, with gRPC's status codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 class Code(enum.IntEnum):
-    """gRPC's status codes but OK."""
+    """gRPC's status codes, without OK."""
 
     CANCELLED = 1
     UNKNOWN = 2
@@ -34,14 +34,14 @@ class FieldViolation:
 
     #: A path of field names, like ``author.id``.
     field: str
-    #: Which rule is broken and what would be accepted; never the field's content.
+    #: The rule that is broken, and values that would be accepted; never the field's content.
     description: str
 
 
 class FeedbackError(Exception):
     """An operating error; each code in use has a subclass.
 
-    ``str(error)`` is for people and holds no comment and no secret.
+    ``str(error)`` is for people, and never contains a comment or a secret.
     """
 
     #: The code of a subclass's errors.
@@ -55,13 +55,13 @@ class FeedbackError(Exception):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
-        #: What kind of error.
+        #: The kind of error.
         self.code = self._code if code is None else code
         self.message = message
         #: The fields at fault, with INVALID_ARGUMENT.
         self.violations = tuple(violations)
-        #: After how many seconds to try again, if the server says so (RESOURCE_EXHAUSTED of a rate
-        #: limit).
+        #: The seconds to wait before another try, if the server says so (RESOURCE_EXHAUSTED of a
+        #: rate limit).
         self.retry_after = retry_after
 
     def __str__(self) -> str:
@@ -90,7 +90,7 @@ class PermissionDeniedError(FeedbackError, PermissionError):
 
 
 class ResourceExhaustedError(FeedbackError):
-    """A limit is reached: a message's, a queue's, a session's, the disk's."""
+    """A limit is reached: of a message, a queue, a session, or the disk."""
 
     _code = Code.RESOURCE_EXHAUSTED
 
@@ -136,37 +136,39 @@ _CLASSES: dict[int, type[FeedbackError]] = {
 }
 
 
-def error_of(
+def error_of_status(
     code: int,
     message: str,
     violations: Sequence[FieldViolation] = (),
     retry_after: float | None = None,
 ) -> FeedbackError:
-    """The error of a status; a code that gRPC does not have is UNKNOWN."""
+    """Returns the error for a status; a code that gRPC does not have becomes UNKNOWN."""
     if code in _CLASSES:
         return _CLASSES[code](message, violations, retry_after=retry_after)
     known = Code(code) if code in Code._value2member_map_ else Code.UNKNOWN
     return FeedbackError(message, violations, known, retry_after)
 
 
-def invalid(field: str, description: str) -> InvalidArgumentError:
-    """INVALID_ARGUMENT that names the field at fault, as the server would."""
+def invalid_argument(field: str, description: str) -> InvalidArgumentError:
+    """Returns INVALID_ARGUMENT that names the field at fault, as the server does."""
     return InvalidArgumentError(f"{field}: {description}", [FieldViolation(field, description)])
 
 
-def too_late() -> DeadlineExceededError:
+def deadline_exceeded() -> DeadlineExceededError:
     return DeadlineExceededError("no answer came before the deadline")
 
 
-def too_late_after(before: UnavailableError, error: DeadlineExceededError) -> DeadlineExceededError:
-    """The error of an attempt, which also says why the one before has failed."""
+def deadline_exceeded_after(
+    before: UnavailableError, error: DeadlineExceededError
+) -> DeadlineExceededError:
+    """Returns an attempt's error with the error of the attempt before."""
     return DeadlineExceededError(f"{error}; the attempt before: {before}")
 
 
-def closed() -> CallCancelledError:
+def client_closed() -> CallCancelledError:
     return CallCancelledError("the client is closed")
 
 
-def lost(error: OSError) -> UnavailableError:
+def connection_lost(error: OSError) -> UnavailableError:
     reason = error.strerror or "no reason known"
     return UnavailableError(f"the connection to feedbackd was lost: {reason}")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from fastapi import APIRouter, FastAPI, HTTPException, Query
+from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 
 from ._address import path_of
@@ -21,18 +24,18 @@ from .errors import (
     ResourceExhaustedError,
     UnavailableError,
 )
-from .sessions import FeedbackHook, MongoDBSessionManager, to_dict
+from .sessions import FeedbackHook, MongoDBSessionManager, checked_hook, to_dict
 
-#: Shorter than the client's own: somebody waits for the page.
+#: In seconds; shorter than the client's own, since a person waits for the answer.
 DEFAULT_TIMEOUT = 5.0
-#: Feedbacks in one answer; further ones are had by ``page_token``.
+#: The limit of feedbacks in one answer; ``page_token`` gets the following ones.
 PAGE_SIZE_MAX = 1000
 
-Answer = TypeVar("Answer")
+_Result = TypeVar("_Result")
 
 
 class FeedbackBody(BaseModel):
-    """What is posted."""
+    """The body of a post."""
 
     rating: str | None = None
     comment: str = ""
@@ -46,7 +49,7 @@ class Recorded(BaseModel):
 
 
 class StoredFeedback(BaseModel):
-    """A feedback; has further keys when they are not empty."""
+    """A feedback; it has those further keys that are not empty."""
 
     model_config = ConfigDict(extra="allow")
     rating: str | None
@@ -59,9 +62,9 @@ class FeedbackList(BaseModel):
 
     session_id: str
     feedbacks: list[StoredFeedback]
-    #: All that the session has.
+    #: The number of all feedback of the session.
     total: int
-    #: Gets the next part; there only if one answer does not hold all.
+    #: The ``page_token`` of the next part; left out with the last one.
     next_page_token: str | None = None
 
 
@@ -77,6 +80,34 @@ class FeedbackMetrics(BaseModel):
     approval_rate: float
 
 
+class _JSONRequest(Request):
+    """A request with a body of strict JSON, without the NaN and Infinity that Python parses."""
+
+    async def json(self) -> Any:
+        return json.loads(await self.body(), parse_constant=_refuse_constant)
+
+
+class _FeedbackRoute(APIRoute):
+    """A route whose 422 leaves the input out, which JSON may not be able to express (1e999)."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_json(request: Request) -> Response:
+            try:
+                return await handle(_JSONRequest(request.scope, request.receive))
+            except RequestValidationError as error:
+                for fault in error.errors():
+                    fault.pop("input", None)
+                raise
+
+        return handle_json
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise json.JSONDecodeError(f"{name} is not JSON", name, 0)
+
+
 def feedback_router(
     connection_string: str | None = None,
     *,
@@ -84,43 +115,48 @@ def feedback_router(
     prefix: str = "/api",
     timeout: float = DEFAULT_TIMEOUT,
 ) -> APIRouter:
-    """Routes to add and list a session's feedback, and to get the metrics of all sessions.
+    """Makes routes to add and list a session's feedback, and to get the metrics of all sessions.
 
         app.include_router(feedback_router())
 
     The connection string is ``unix:PATH``, by default the daemon's usual socket. No handler blocks
     the event loop; a hook, which is called as `MongoDBSessionManager` does, runs in a thread.
 
-    What breaks a rule, and what the hook refuses with a ValueError, is answered with 400 and its
-    message; a hook's PermissionError with 403; a body of another shape with 422; 503 means that the
-    daemon, or its store, is away, 504 that it took longer than ``timeout`` seconds. Other errors
-    are 500, without any detail.
+    Feedback that breaks a rule, or that the hook refuses with a ValueError, is answered with 400
+    and the message; a hook's PermissionError with 403; a body of another shape, or that is not
+    JSON, with 422. 503 means that the daemon, or its store, is away, 504 that it took longer than
+    ``timeout`` seconds. Other errors are 500, without any detail.
     """
+    checked_hook("feedback_hook", feedback_hook)
     path = path_of(connection_string)
     client = AsyncFeedbackClient(path, timeout=timeout)
     blocking = FeedbackClient(path, timeout=timeout)
 
     @asynccontextmanager
-    async def close_at_end(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         nonlocal client, blocking
         yield
         client.close()
         blocking.close()
-        # The same application may be started again.
+        # An application may be started again after its end.
         client = AsyncFeedbackClient(path, timeout=timeout)
         blocking = FeedbackClient(path, timeout=timeout)
 
-    router = APIRouter(prefix=prefix, tags=["feedback"], lifespan=close_at_end)
+    router = APIRouter(
+        prefix=prefix, tags=["feedback"], lifespan=lifespan, route_class=_FeedbackRoute
+    )
 
     @router.post("/sessions/{session_id}/feedback")
     async def add_feedback(session_id: str, feedback: FeedbackBody) -> Recorded:
         if feedback_hook is None:
-            await _answered(client.add_feedback(session_id, feedback.rating, feedback.comment))
+            await _with_http_errors(
+                client.add_feedback(session_id, feedback.rating, feedback.comment)
+            )
         else:
             manager = MongoDBSessionManager(
                 session_id, client=blocking, feedback_hook=feedback_hook
             )
-            await _answered(run_in_threadpool(manager.add_feedback, feedback.model_dump()))
+            await _with_http_errors(run_in_threadpool(manager.add_feedback, feedback.model_dump()))
         return Recorded()
 
     @router.get("/sessions/{session_id}/feedback", response_model_exclude_unset=True)
@@ -129,7 +165,9 @@ def feedback_router(
         limit: int = Query(PAGE_SIZE_MAX, ge=1, le=PAGE_SIZE_MAX),
         page_token: str = "",
     ) -> FeedbackList:
-        page = await _answered(client.list_page(session_id, page_size=limit, page_token=page_token))
+        page = await _with_http_errors(
+            client.list_page(session_id, page_size=limit, page_token=page_token)
+        )
         answer = FeedbackList(
             session_id=session_id,
             feedbacks=[StoredFeedback(**to_dict(feedback)) for feedback in page.feedbacks],
@@ -141,7 +179,7 @@ def feedback_router(
 
     @router.get("/metrics/feedback")
     async def get_feedback_metrics() -> FeedbackMetrics:
-        metrics = (await _answered(client.get_metrics())).metrics
+        metrics = (await _with_http_errors(client.get_metrics())).metrics
         return FeedbackMetrics(
             total=metrics.total,
             positive=metrics.positive,
@@ -155,8 +193,8 @@ def feedback_router(
     return router
 
 
-async def _answered(call: Awaitable[Answer]) -> Answer:
-    """The call's result; its errors as HTTP's, without what is none of the caller's business."""
+async def _with_http_errors(call: Awaitable[_Result]) -> _Result:
+    """Returns the call's result; raises its errors as HTTP's, without details of the inside."""
     try:
         return await call
     except InvalidArgumentError as error:
@@ -172,5 +210,5 @@ async def _answered(call: Awaitable[Answer]) -> Answer:
     except FeedbackError:
         raise HTTPException(500, "internal error") from None
     except ValueError as error:
-        # Only a hook's: those of the client itself are INVALID_ARGUMENT.
+        # The client's own are INVALID_ARGUMENT, so this is the hook's.
         raise HTTPException(400, str(error)) from None

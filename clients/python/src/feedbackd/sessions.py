@@ -1,6 +1,7 @@
 """The API of the Python package mongodb-session-manager, as far as it is about feedback.
 
-Names, arguments and hooks are that package's, so that its programs run with another import line.
+Names, arguments and hooks are the same, so that programs for that package only change their import
+line and their connection string.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ._address import path_of
+from ._arguments import checked_texts, wrong_type
+from ._messages import checked_session_id
 from .client import FeedbackClient
-from .errors import NotFoundError, invalid
+from .errors import NotFoundError, invalid_argument
 from .values import AddedFeedback, Author, AuthorSource, Feedback, Metadata
 
 #: Called as ``hook(original_func, action, session_id, feedback=…, session_manager=…)``; stores by
@@ -25,8 +28,8 @@ _KEYS = ("rating", "comment", *_TEXT_KEYS, "author", "tags", "attributes")
 class MongoDBSessionManager:
     """One session's feedback and metadata.
 
-    It may be used from many threads. Managers without a `client` of their own share one connection
-    per socket; nothing is connected, and no session is made, before the first call.
+    A manager may be used from many threads. Managers without a `client` of their own share one
+    connection per socket; nothing is connected, and no session is made, before the first call.
     """
 
     def __init__(
@@ -40,17 +43,20 @@ class MongoDBSessionManager:
         feedback_hook: FeedbackHook | None = None,
         feedbackHook: FeedbackHook | None = None,
     ) -> None:
-        """Names a session; connection_string is ``unix:PATH``, by default the daemon's own.
+        """Makes a manager of a session.
 
-        The names of the database and the collection are the daemon's affair and ignored here. The
-        hook may be given under either name. Raises INVALID_ARGUMENT, which is also a ValueError,
-        for any other connection string, such as ``mongodb://…``.
+        The connection_string is ``unix:PATH``, by default the daemon's usual socket. The names of
+        the database and the collection are ignored: they belong to the daemon's settings. The hook
+        may be given under either name. Raises INVALID_ARGUMENT, which is also a ValueError, for an
+        empty session_id, and for any other connection string, such as ``mongodb://…``.
         """
         if feedback_hook is not None and feedbackHook is not None:
             raise TypeError("feedback_hook and feedbackHook are the same: give one of them")
-        self.session_id = session_id
-        self._client = client or _shared_client(path_of(connection_string))
-        self._hook = feedback_hook or feedbackHook
+        self.session_id = checked_session_id(session_id)
+        self._client = _checked_client(client) or _shared_client(path_of(connection_string))
+        self._hook = checked_hook("feedback_hook", feedback_hook) or checked_hook(
+            "feedbackHook", feedbackHook
+        )
 
     def add_feedback(self, feedback: Mapping[str, Any]) -> Any:
         """Stores a feedback, through the hook if there is one.
@@ -64,7 +70,7 @@ class MongoDBSessionManager:
         Returns what the hook returns; without one the `AddedFeedback`.
         """
         if not isinstance(feedback, Mapping):
-            raise TypeError(f"feedback must be a dict, not {type(feedback).__name__}")
+            raise wrong_type("feedback", "a dict", feedback)
         if self._hook is None:
             return self._store(feedback)
         return self._hook(
@@ -72,7 +78,7 @@ class MongoDBSessionManager:
         )
 
     def get_feedbacks(self) -> list[dict[str, Any]]:
-        """All feedback of the session, in the order of insertion; an unknown session has none.
+        """Returns all feedback of the session, in the order of insertion; an unknown one has none.
 
         The keys are "rating" ("up", "down" or None), "comment", "created_at" (an aware datetime),
         "feedback_id", whatever else is not empty, and the attributes that begin with "_".
@@ -84,16 +90,17 @@ class MongoDBSessionManager:
         self._client.update_metadata(self.session_id, metadata)
 
     def get_metadata(self) -> Metadata:
-        """The session's metadata; a session that nothing was written to yet has none."""
+        """Returns the session's metadata, which is empty before anything is written."""
         try:
             return self._client.get_metadata(self.session_id)
         except NotFoundError:
             return {}
 
     def delete_metadata(self, metadata_keys: Iterable[str]) -> None:
-        """Removes top-level keys; those that are not there are passed over."""
+        """Removes top-level keys; keys that the session does not have are passed over."""
+        keys = checked_texts("metadata_keys", metadata_keys)
         try:
-            self._client.delete_metadata(self.session_id, metadata_keys)
+            self._client.delete_metadata(self.session_id, keys)
         except NotFoundError:
             pass
 
@@ -114,7 +121,7 @@ def create_mongodb_session_manager(
     feedback_hook: FeedbackHook | None = None,
     feedbackHook: FeedbackHook | None = None,
 ) -> MongoDBSessionManager:
-    """Makes a `MongoDBSessionManager`; the arguments are its own."""
+    """Makes a `MongoDBSessionManager`, with the same arguments."""
     return MongoDBSessionManager(
         session_id,
         connection_string,
@@ -136,9 +143,9 @@ class MongoDBSessionManagerFactory:
         collection_name: str | None = None,
         client: FeedbackClient | None = None,
     ) -> None:
-        """Takes the arguments of `MongoDBSessionManager` that all its managers have in common."""
+        """Takes the arguments of `MongoDBSessionManager` that all managers share."""
         self._owns_client = client is None
-        self._client = client or FeedbackClient(path_of(connection_string))
+        self._client = _checked_client(client) or FeedbackClient(path_of(connection_string))
 
     def create_session_manager(
         self,
@@ -147,7 +154,7 @@ class MongoDBSessionManagerFactory:
         feedback_hook: FeedbackHook | None = None,
         feedbackHook: FeedbackHook | None = None,
     ) -> MongoDBSessionManager:
-        """A manager of that session."""
+        """Makes a manager of the session."""
         return MongoDBSessionManager(
             session_id,
             client=self._client,
@@ -156,7 +163,7 @@ class MongoDBSessionManagerFactory:
         )
 
     def close(self) -> None:
-        """Closes the connection, unless the client was given."""
+        """Closes the connection, unless it belongs to a client that was given."""
         if self._owns_client:
             self._client.close()
 
@@ -170,7 +177,7 @@ def initialize_global_factory(
     collection_name: str | None = None,
     client: FeedbackClient | None = None,
 ) -> MongoDBSessionManagerFactory:
-    """Makes the factory that `get_global_factory` returns; closes the one before it."""
+    """Makes the factory that `get_global_factory` returns; closes the former one."""
     global _factory
     factory = MongoDBSessionManagerFactory(
         connection_string, database_name, collection_name, client
@@ -181,7 +188,7 @@ def initialize_global_factory(
 
 
 def get_global_factory() -> MongoDBSessionManagerFactory:
-    """The factory of `initialize_global_factory`; raises RuntimeError if there is none."""
+    """Returns the factory of `initialize_global_factory`; raises RuntimeError if there is none."""
     if _factory is None:
         raise RuntimeError("there is no global factory: call initialize_global_factory() first")
     return _factory
@@ -196,7 +203,9 @@ def close_global_factory() -> None:
 
 
 def create_combined_hook(*hooks: FeedbackHook) -> FeedbackHook:
-    """One hook of many: the first is outermost, and all of them get all keyword arguments."""
+    """Combines hooks to one: the first is outermost, and each gets all keyword arguments."""
+    if not all(map(callable, hooks)):
+        raise TypeError("hooks must be callable")
 
     def combined(
         original_func: Callable[[Mapping[str, Any]], Any],
@@ -226,32 +235,34 @@ def _around(
 
 
 def arguments_of(feedback: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of `FeedbackClient.add_feedback` for a feedback as a dict."""
+    """Converts a feedback's dict to the arguments of `FeedbackClient.add_feedback`."""
     unknown = sorted(
         str(key)
         for key in feedback
         if not (isinstance(key, str) and (key in _KEYS or key.startswith("_")))
     )
     if unknown:
-        raise invalid(
+        raise invalid_argument(
             "feedback",
             f"has unknown keys; known are {', '.join(_KEYS)}, and those that begin with _",
         )
     comment = feedback.get("comment")
     arguments = {"rating": feedback.get("rating"), "comment": "" if comment is None else comment}
-    arguments |= {key: feedback[key] for key in _TEXT_KEYS if feedback.get(key)}
-    if feedback.get("tags"):
-        arguments["tags"] = feedback["tags"]
+    arguments |= {key: feedback[key] for key in (*_TEXT_KEYS, "tags") if key in feedback}
     if feedback.get("author") is not None:
         arguments["author"] = _author(feedback["author"])
-    attributes = dict(feedback.get("attributes") or {})
+    attributes: dict[str, Any] = {}
+    if feedback.get("attributes") is not None:
+        if not isinstance(feedback["attributes"], Mapping):
+            raise wrong_type("attributes", "a dict", feedback["attributes"])
+        attributes |= feedback["attributes"]
     attributes |= {key: value for key, value in feedback.items() if key.startswith("_")}
     arguments["attributes"] = {key: _attribute(value) for key, value in attributes.items()}
     return arguments
 
 
 def to_dict(feedback: Feedback) -> dict[str, Any]:
-    """A feedback as `MongoDBSessionManager.get_feedbacks` has it."""
+    """Converts a feedback to the dict that `MongoDBSessionManager.get_feedbacks` returns."""
     result: dict[str, Any] = {
         "rating": feedback.rating.value,
         "comment": feedback.comment,
@@ -278,10 +289,12 @@ def to_dict(feedback: Feedback) -> dict[str, Any]:
 def _author(value: Author | Mapping[str, Any]) -> Author:
     if isinstance(value, Author):
         return value
+    if not isinstance(value, Mapping):
+        raise wrong_type("author", "a dict", value)
     try:
         source = AuthorSource[str(value.get("source", "unspecified")).upper()]
     except KeyError:
-        raise invalid("author.source", 'must be "human", "model" or "code"') from None
+        raise invalid_argument("author.source", 'must be "human", "model" or "code"') from None
     return Author(source, value.get("id", ""))
 
 
@@ -291,13 +304,25 @@ def _attribute(value: Any) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, default=str)
     except (TypeError, ValueError):
-        raise invalid("attributes.value", "must be a string or a JSON value") from None
+        raise invalid_argument("attributes.value", "must be a string or a JSON value") from None
+
+
+def checked_hook(argument: str, hook: FeedbackHook | None) -> FeedbackHook | None:
+    if not (hook is None or callable(hook)):
+        raise wrong_type(argument, "callable", hook)
+    return hook
+
+
+def _checked_client(client: FeedbackClient | None) -> FeedbackClient | None:
+    if not (client is None or isinstance(client, FeedbackClient)):
+        raise wrong_type("client", "a FeedbackClient", client)
+    return client
 
 
 _clients: dict[str, FeedbackClient] = {}
 
 
 def _shared_client(path: str) -> FeedbackClient:
-    """The client of that socket. It is never closed: its connection ends with the process."""
-    # Without a lock, which a forked child might find held: a client too many connects nothing.
+    """Returns the socket's client. It is never closed: its connection ends with the process."""
+    # There is no lock, which a forked child might find held: a client too many connects nothing.
     return _clients.get(path) or _clients.setdefault(path, FeedbackClient(path))

@@ -1,16 +1,16 @@
-"""The values that go in and come out. Rules and limits stand in Proto/feedback/v1."""
+"""Arguments and results of calls. Proto/feedback/v1 has the rules and limits of their fields."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 
 class Rating(enum.Enum):
-    """What somebody thought of an answer."""
+    """A verdict on an answer."""
 
     #: No verdict: neutral.
     NONE = None
@@ -18,8 +18,20 @@ class Rating(enum.Enum):
     DOWN = "down"
 
 
+class AllSessions(enum.Enum):
+    """The type of `ALL_SESSIONS`."""
+
+    ALL_SESSIONS = "all sessions"
+
+
+#: All sessions, in place of a session_id of lists and metrics; it is also their default. An empty
+#: session_id is an error instead, so that a variable that happens to be empty never shows one
+#: person the feedback of all others.
+ALL_SESSIONS = AllSessions.ALL_SESSIONS
+
+
 class AuthorSource(enum.IntEnum):
-    """What kind of author gave the feedback."""
+    """The kind of a feedback's author."""
 
     UNSPECIFIED = 0
     HUMAN = 1
@@ -28,7 +40,7 @@ class AuthorSource(enum.IntEnum):
 
 
 class GroupBy(enum.IntEnum):
-    """How metrics are split."""
+    """The groups that metrics are split into."""
 
     NOTHING = 0
     #: The group's key is the session_id.
@@ -43,7 +55,7 @@ class GroupBy(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Author:
-    """Who gave the feedback."""
+    """The author of a feedback."""
 
     source: AuthorSource = AuthorSource.UNSPECIFIED
     #: The author's name in the caller's world, at most 255 bytes.
@@ -59,11 +71,11 @@ class Feedback:
     session_id: str
     rating: Rating
     comment: str
-    #: When the server accepted it: UTC, in whole milliseconds.
+    #: The time at which the server accepted the feedback: UTC, in whole milliseconds.
     created_at: datetime
     #: Equal to created_at until the feedback is changed.
     updated_at: datetime
-    #: The answer that is spoken of.
+    #: The answer that the feedback is about.
     message_id: str = ""
     #: The agent that gave the answer.
     agent_id: str = ""
@@ -73,25 +85,30 @@ class Feedback:
 
 
 class AddedFeedback:
-    """The answer to an add.
+    """The result of an add.
 
-    Not a dataclass, since most callers never look at the feedback: it is decoded when they do.
+    The feedback is decoded when it is first read: most callers never do.
     """
 
-    __slots__ = ("_decode", "_feedback", "_message", "replayed")
+    __slots__ = ("_feedback", "_message")
 
-    def __init__(self, message: Any, decode: Callable[[Any], Feedback]) -> None:
+    def __init__(self, message: Any) -> None:
         self._message = message
-        self._decode = decode
         self._feedback: Feedback | None = None
-        #: The request_id was stored before: this is the original, and nothing was added.
-        self.replayed: bool = message.replayed
+
+    @property
+    def replayed(self) -> bool:
+        """True if the request_id was stored before: `feedback` is the original, none was added."""
+        return bool(self._message.replayed)
 
     @property
     def feedback(self) -> Feedback:
-        """What is stored."""
+        """The stored feedback."""
         if self._feedback is None:
-            self._feedback = self._decode(self._message.feedback)
+            # That module imports this one.
+            from ._messages import decode_feedback
+
+            self._feedback = decode_feedback(self._message.feedback)
         return self._feedback
 
     def __repr__(self) -> str:
@@ -100,12 +117,12 @@ class AddedFeedback:
 
 @dataclass(frozen=True, slots=True)
 class FeedbackPage:
-    """A part of a list."""
+    """One page of a list."""
 
     feedbacks: tuple[Feedback, ...]
-    #: Empty at the end.
+    #: Empty on the last page.
     next_page_token: str
-    #: How many match, on all pages.
+    #: The number of matches on all pages.
     total_size: int
 
 
@@ -117,37 +134,37 @@ class Metrics:
     positive: int
     negative: int
     neutral: int
-    #: In code points, over all feedback, without a comment too; 0 when there is none.
+    #: In code points, over all feedback, also without a comment; 0 without feedback.
     average_comment_length: float
-    #: 100 * positive / total; 0 when there is none.
+    #: 100 * positive / total; 0 without feedback.
     satisfaction_rate: float
-    #: 100 * positive / (positive + negative); 0 when there is none.
+    #: 100 * positive / (positive + negative); 0 without either.
     approval_rate: float
 
 
 @dataclass(frozen=True, slots=True)
 class MetricsReport:
-    """Metrics of everything that was asked for, and of its groups."""
+    """Metrics of all matching feedback, and of its groups."""
 
     metrics: Metrics
-    #: By the group's key, in ascending order; groups without feedback are left out.
+    #: The metrics by the group's key, in ascending order, without empty groups.
     groups: Mapping[str, Metrics]
 
 
 class AlertState(enum.IntEnum):
-    """Where an alert is on its way."""
+    """The state of an alert's delivery."""
 
-    #: It waits to be delivered.
+    #: The alert waits for its next attempt.
     PENDING = 1
-    #: It was given up: a dead letter.
+    #: The alert was given up: it is a dead letter.
     DEAD = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A feedback that a notification hook of the daemon tells somebody about."""
+    """A feedback that a notification hook of the daemon delivers."""
 
-    #: Ascends in the order of queueing.
+    #: Ascending in the order of queueing.
     alert_id: int
     state: AlertState
     #: The notification hook that delivers it.
@@ -156,19 +173,19 @@ class Alert:
     session_id: str
     rating: Rating
     comment: str
-    #: When the feedback was accepted.
+    #: The time at which the feedback was accepted.
     created_at: datetime
-    #: How many feedbacks of the hook's ratings the session has had, this included.
+    #: The number of the session's feedbacks with a rating of the hook's, up to this one.
     session_count: int
-    #: The same of all sessions.
+    #: The same number for all sessions.
     total_count: int
-    #: When it was queued, or last made pending again.
+    #: The time at which the alert was queued, or last made pending again.
     queued_at: datetime
-    #: How often it was tried since.
+    #: The number of attempts since then.
     attempts: int
     #: None on dead letters.
     next_attempt_at: datetime | None
-    #: Why the last attempt failed; empty if none has.
+    #: The reason of the last failed attempt; empty without one.
     last_error: str
 
 

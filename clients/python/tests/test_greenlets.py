@@ -1,0 +1,131 @@
+"""The client of threads under the monkey patching of gevent and eventlet.
+
+Each program runs in a process of its own, since patching cannot be undone.
+"""
+
+import socket
+import subprocess
+import sys
+
+import pytest
+
+PATCHES = {
+    "gevent": "from gevent import monkey; monkey.patch_all()",
+    "eventlet": "import eventlet; eventlet.monkey_patch()",
+}
+#: Programs should patch first, but many libraries are imported before.
+ORDERS = {
+    "patched first": "{patch}\nimport feedbackd",
+    "imported first": "import feedbackd\n{patch}",
+}
+
+
+@pytest.fixture(params=ORDERS.values(), ids=ORDERS)
+def order(request):
+    return request.param
+
+
+@pytest.fixture(params=PATCHES.values(), ids=PATCHES)
+def beginning(request, order):
+    return order.format(patch=request.param)
+
+
+def run(beginning, program, address):
+    """Returns the words that the program prints; fails if it hangs."""
+    command = [sys.executable, "-W", "ignore", "-c", beginning + program, address]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.fixture
+def silent(folder):
+    """Returns the path of a socket that takes connections and requests, and never answers."""
+    path = str(folder / "silent")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        yield path
+
+
+DEADLINES = """
+import sys, threading
+from feedbackd import DeadlineExceededError, FeedbackClient
+
+client = FeedbackClient(sys.argv[1])
+ended = []
+
+def add(name, timeout, comment):
+    try:
+        client.add_feedback("s", "up", comment, timeout=timeout)
+    except DeadlineExceededError:
+        ended.append(name)
+
+def both(comment):
+    # The second call waits while the first one holds the connection, and its deadline is earlier.
+    calls = [("late", 0.8, comment), ("early", 0.2, "")]
+    threads = [threading.Thread(target=add, args=call) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+add("alone", 0.2, "")
+both("")
+# More than the socket holds.
+both("x" * 3_000_000)
+print(*ended)
+"""
+
+
+def test_calls_end_at_their_deadline(beginning, silent):
+    assert run(beginning, DEADLINES, silent) == ["alone", *["early", "late"] * 2]
+
+
+SHARING = """
+import sys, threading, time
+from feedbackd import FeedbackClient
+
+client = FeedbackClient(sys.argv[1], timeout=60)
+
+def work(number):
+    for index in range(20):
+        comment = f"{number}/{index}"
+        assert client.add_feedback("s", "up", comment).feedback.comment == comment
+
+threads = [threading.Thread(target=work, args=[number]) for number in range(20)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(client.get_metrics("s").metrics.total)
+"""
+
+
+def test_greenlets_share_a_connection(beginning, daemon):
+    assert run(beginning, SHARING, daemon.socket) == ["400"]
+
+
+RETRYING = """
+import sys, threading, time
+from feedbackd import FeedbackClient, UnavailableError
+
+seen = []
+
+def call():
+    try:
+        FeedbackClient(sys.argv[1], timeout=0.5).health()
+    except UnavailableError:
+        seen.append("unavailable")
+
+thread = threading.Thread(target=call)
+thread.start()
+# The process goes on with other work while the call waits for its next attempt.
+seen.append("other")
+thread.join()
+print(*seen)
+"""
+
+
+def test_others_run_between_attempts(beginning, folder):
+    assert run(beginning, RETRYING, str(folder / "nothing")) == ["other", "unavailable"]

@@ -1,0 +1,53 @@
+"""The types of both clients' methods, as type checkers and editors see them: read by mypy only."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from feedbackd import (
+    AddedFeedback,
+    Alert,
+    AsyncFeedbackClient,
+    Feedback,
+    FeedbackClient,
+    FeedbackPage,
+    MetricsReport,
+    Rating,
+)
+from typing_extensions import assert_type
+
+
+def blocking(client: FeedbackClient) -> None:
+    assert_type(client.add_feedback("s", Rating.UP, comment="c", timeout=1.5), AddedFeedback)
+    assert_type(client.list_feedbacks("s", ratings=["down"], page_size=5), Iterator[Feedback])
+    assert_type(client.list_page(page_token=""), FeedbackPage)
+    assert_type(client.get_metrics(), MetricsReport)
+    assert_type(client.update_metadata("s", {"a": 1}), dict[str, Any])
+    assert_type(client.get_metadata("s"), dict[str, Any])
+    assert_type(client.delete_metadata("s", ["a"]), dict[str, Any])
+    assert_type(client.list_alerts(), Iterator[Alert])
+    assert_type(client.retry_alerts([1]), int)
+    assert_type(client.health(), bool)
+    with client as entered:
+        assert_type(entered, FeedbackClient)
+    client.add_feedback(5)  # type: ignore[arg-type]
+    client.add_feedback("s", "up", "c", "request-1")  # type: ignore[call-arg]
+    client.add_feedback("s", thumbs=True)  # type: ignore[call-arg]
+    client.get_metrics(None)  # type: ignore[arg-type]
+
+
+async def awaited(client: AsyncFeedbackClient) -> None:
+    assert_type(await client.add_feedback("s", "up", "c", tags=["t"]), AddedFeedback)
+    assert_type(client.list_feedbacks("s", newest_first=True), AsyncIterator[Feedback])
+    assert_type(await client.list_page(), FeedbackPage)
+    assert_type(await client.get_metrics("s"), MetricsReport)
+    assert_type(await client.update_metadata("s", {}), dict[str, Any])
+    assert_type(await client.get_metadata("s"), dict[str, Any])
+    assert_type(await client.delete_metadata("s", []), dict[str, Any])
+    assert_type(client.list_alerts(page_size=5), AsyncIterator[Alert])
+    assert_type(await client.retry_alerts(), int)
+    task = asyncio.create_task(client.health(timeout=1))
+    assert_type(await task, bool)
+    async with client as entered:
+        assert_type(entered, AsyncFeedbackClient)
+    await client.add_feedback(session_id=None)  # type: ignore[arg-type]
