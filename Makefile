@@ -40,12 +40,21 @@ build:
 	swift build $(RELEASE) --product feedbackd
 	swift build $(RELEASE) --product feedbackctl
 
-# Everything that CI runs. Tests run one at a time: many of them start processes and measure them.
+# Everything that CI runs; with FILTER=StoreContract only the Swift tests whose names
+# (Module.Suite/function) match that regular expression. Tests run one at a time: many of them start
+# processes and measure them.
 test: export FEEDBACKD_WARNINGS_AS_ERRORS = 1
 test:
 	@Tests/support/install-packages.sh $(TEST_PACKAGES)
 	@Tests/support/install-python-clients.sh
 	@Tests/support/install-mongodb.sh
+ifdef FILTER
+	$(MAKE) build
+	swift build --build-tests
+	@swift test list --skip-build | grep -E -q '$(FILTER)' || \
+		{ echo "No test matches FILTER=$(FILTER)." >&2; exit 1; }
+	swift test --skip-build --no-parallel --filter '$(FILTER)'
+else
 	Proto/generate.sh --check
 	$(MAKE) lint
 	$(MAKE) build
@@ -54,6 +63,7 @@ test:
 	swift build --build-tests
 	swift test --skip-build --no-parallel
 	$(MAKE) bench QUICK=1
+endif
 
 # Compares the daemon with its peers and writes .build/bench/report.md; fails if a call allocates,
 # enters the kernel or waits more often than Tests/Benchmarks/thresholds.json says. With QUICK=1 the

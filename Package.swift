@@ -41,12 +41,6 @@ let package = Package(
     dependencies: [
         // Arguments, help and exit codes of the programs.
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        // The configuration's precedence: command line, environment, then the file.
-        .package(
-            url: "https://github.com/apple/swift-configuration",
-            from: "1.4.0",
-            traits: []
-        ),
         // A heap, for deadlines, and queues.
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         // HMAC, so that page tokens cannot be made up.
@@ -94,8 +88,11 @@ let package = Package(
         // The descriptors of all served .proto files, for gRPC's server reflection.
         .target(name: "CFeedbackDescriptors"),
 
+        // The outcomes of calls, for all that makes or answers them
+        .target(name: "CallStatus", swiftSettings: settings),
+
         // The service
-        .target(name: "FeedbackModel", swiftSettings: settings),
+        .target(name: "FeedbackModel", dependencies: ["CallStatus"], swiftSettings: settings),
         .target(
             name: "FeedbackCore",
             dependencies: [
@@ -124,8 +121,9 @@ let package = Package(
         .target(
             name: "RPC",
             dependencies: [
-                "CLinux", "CNGHTTP2", "CProtobufC", "CRPCProto", "CZlib", "ProtoCodec", logging,
-                metrics, .product(name: "DequeModule", package: "swift-collections"),
+                "CLinux", "CNGHTTP2", "CProtobufC", "CRPCProto", "CZlib", "CallStatus",
+                "ProtoCodec", logging, metrics,
+                .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "HeapModule", package: "swift-collections"),
             ],
             swiftSettings: settings
@@ -163,17 +161,14 @@ let package = Package(
         .executableTarget(
             name: "feedbackd",
             dependencies: [
-                "CLinux", "FeedbackCore", "FeedbackHooks", "FeedbackModel", "FeedbackServer", "RPC",
-                argumentParser, logging,
-                .product(name: "Configuration", package: "swift-configuration"),
+                "CLinux", "FeedbackHooks", "FeedbackServer", "RPC", argumentParser, logging,
                 .product(name: "Yams", package: "Yams"),
             ],
-            exclude: ["feedbackd.example.yaml"],
             swiftSettings: settings
         ),
         .executableTarget(
             name: "feedbackctl",
-            dependencies: ["FeedbackClient", "FeedbackModel", argumentParser],
+            dependencies: ["FeedbackClient", argumentParser],
             swiftSettings: settings
         ),
         .executableTarget(
@@ -185,7 +180,7 @@ let package = Package(
             swiftSettings: settings
         ),
 
-        // The README's "A daemon of your own".
+        // The program of docs/HOOKS.md, "A daemon of your own".
         .executableTarget(
             name: "OwnDaemon",
             dependencies: ["FeedbackHooks", "FeedbackServer"],
@@ -196,9 +191,12 @@ let package = Package(
         // Tests
         .target(
             name: "TestSupport",
+            dependencies: ["FeedbackCore", "FeedbackModel"],
             path: "Tests/support/TestSupport",
             swiftSettings: settings
         ),
+        // The repository itself: imports, sizes of files, documents.
+        .testTarget(name: "LayoutTests", swiftSettings: settings),
         .testTarget(
             name: "ProtoCodecTests",
             dependencies: [
@@ -210,7 +208,7 @@ let package = Package(
             name: "RPCTests",
             dependencies: [
                 "CFeedbackDescriptors", "CLinux", "CNGHTTP2", "CProtobufC", "CRPCProto", "CZlib",
-                "ProtoCodec", "RPC", "TestSupport", logging,
+                "CallStatus", "ProtoCodec", "RPC", "TestSupport", logging,
             ],
             swiftSettings: settings
         ),
@@ -244,7 +242,7 @@ let package = Package(
             name: "FeedbackdTests",
             dependencies: [
                 "FeedbackHooks", "FeedbackModel", "FeedbackServer", "RPC", "TestSupport",
-                "feedbackd", logging,
+                "feedbackd", argumentParser, logging,
             ],
             swiftSettings: settings
         ),

@@ -2,30 +2,31 @@ public import FeedbackCore
 @_exported public import FeedbackModel
 internal import RPC
 
-/// Calls feedbackd: through its Unix socket, or a service within the same process.
+/// A client of feedbackd: of the daemon at a Unix socket, or of a service within the same process.
 ///
 ///     let client = try FeedbackClient(socket: "/run/feedbackd/feedbackd.sock")
 ///     try await client.addFeedback(
 ///         sessionID: "user-123", rating: .up, comment: "Very helpful response!")
 ///
-/// It may be used from many tasks at once; their calls share one connection, which is made when it
-/// is first needed and again after it was lost. Every call has a deadline, and is repeated with the
-/// same request_id while the server is UNAVAILABLE and time is left: nothing is stored twice. When
-/// the deadline ends an attempt after the first, the error says why the one before has failed.
+/// A client may be used concurrently from many tasks; their calls share one connection, which is
+/// opened with the first call and again after it was lost. Every call has a deadline, and is
+/// repeated with the same request_id while the server is UNAVAILABLE and there is time: nothing is
+/// stored twice. If the deadline ends an attempt after the first, the error contains the reason for
+/// which the previous attempt failed.
 ///
-/// Methods throw a ``FeedbackError``.
+/// All methods throw a ``CallError``.
 public final class FeedbackClient: Sendable {
-    /// How calls are made.
+    /// The deadline and the retries of calls.
     public struct Options: Sendable {
-        /// How long a call may take with all its attempts, unless it says otherwise.
+        /// The default timeout of a call, with all its attempts.
         public var timeout = Duration.seconds(10)
-        /// How often a call is tried at most.
+        /// The maximum number of attempts of a call.
         public var attemptsMax = 5
-        /// How long the first pause between attempts is; each further one is twice as long.
+        /// The first pause between attempts; it doubles with each attempt.
         ///
-        /// Every pause is cut by a random share of up to a half.
+        /// Each pause is shortened by a random share of up to a half (jitter).
         public var backoff = Duration.milliseconds(50)
-        /// How long a pause is at most.
+        /// The maximum pause between attempts.
         public var backoffMax = Duration.seconds(1)
 
         /// Makes the default options.
@@ -35,16 +36,14 @@ public final class FeedbackClient: Sendable {
     private let transport: any Transport
     private let options: Options
 
-    /// Makes a client of the daemon at that socket.
-    ///
-    /// Nothing is connected yet.
+    /// Makes a client of the daemon at the socket, without connecting to it yet.
     ///
     /// - Throws: INVALID_ARGUMENT for a path that cannot be a socket's.
     public init(socket path: String, options: Options = Options()) throws {
         do {
             transport = try SocketTransport(address: try UnixSocketAddress(path: path))
         } catch {
-            throw FeedbackError(transportError: error)
+            throw CallError(error)
         }
         self.options = options
     }
@@ -55,29 +54,29 @@ public final class FeedbackClient: Sendable {
         self.options = options
     }
 
-    /// Where the daemon's socket is when nobody names a path: `$XDG_RUNTIME_DIR/feedbackd/`
-    /// `feedbackd.sock`, else under `/run` for root, else under `/tmp/feedbackd-UID`.
+    /// Returns the default path of the daemon's socket: `feedbackd/feedbackd.sock` under
+    /// `$XDG_RUNTIME_DIR`, else under `/run` for root, else `/tmp/feedbackd-UID/feedbackd.sock`.
     public static func conventionalSocket() throws -> String {
         do {
             return try UnixSocketAddress.conventional(program: "feedbackd").path
         } catch {
-            throw FeedbackError(transportError: error)
+            throw CallError(error)
         }
     }
 
     /// Connects now instead of with the first call.
     ///
-    /// - Throws: UNAVAILABLE if that fails; it is tried once.
+    /// - Throws: UNAVAILABLE if the only attempt fails.
     public func connect() async throws { try await transport.connect() }
 
-    /// Closes the connection; calls that wait end with CANCELLED.
+    /// Closes the connection; waiting calls end with CANCELLED.
+    ///
+    /// Does nothing for a service within the process.
     public func close() { transport.close() }
 
     // MARK: - Feedback
 
-    /// Stores a feedback.
-    ///
-    /// It is durable when this returns.
+    /// Stores a feedback, which is durable when this method returns.
     @discardableResult
     public func addFeedback(
         sessionID: String,
@@ -91,10 +90,9 @@ public final class FeedbackClient: Sendable {
         )
     }
 
-    /// Stores a feedback with all its fields.
+    /// Stores a feedback with all its fields; it is durable when this method returns.
     ///
-    /// A draft without a request_id is given one, so that attempts after the first do not store it
-    /// again.
+    /// A draft without a request_id gets one, so that further attempts do not store it again.
     @discardableResult
     public func addFeedback(
         _ draft: FeedbackDraft,
@@ -102,12 +100,10 @@ public final class FeedbackClient: Sendable {
     ) async throws -> AddedFeedback {
         var draft = draft
         if draft.requestID.isEmpty { draft.requestID = Self.makeRequestID() }
-        return try await attempt(timeout) { [draft] in
-            try await self.transport.add(draft, timeout: $0)
-        }
+        return try await write(.add(draft), timeout).added()
     }
 
-    /// A page of feedback.
+    /// Returns a page of feedback.
     public func listFeedbacks(
         _ query: FeedbackQuery = FeedbackQuery(),
         timeout: Duration? = nil
@@ -115,14 +111,14 @@ public final class FeedbackClient: Sendable {
         try await attempt(timeout) { try await self.transport.list(query, timeout: $0) }
     }
 
-    /// All feedback that matches, page by page as it is consumed.
+    /// Returns all feedback that matches the query, fetched page by page during the iteration.
     ///
     ///     for try await feedback in client.allFeedbacks(FeedbackQuery(ratings: [.down])) { … }
     public func allFeedbacks(_ query: FeedbackQuery = FeedbackQuery()) -> FeedbackSequence {
         FeedbackSequence(client: self, query: query)
     }
 
-    /// Exact metrics.
+    /// Returns exact metrics.
     public func getMetrics(
         _ query: MetricsQuery = MetricsQuery(),
         timeout: Duration? = nil
@@ -132,42 +128,40 @@ public final class FeedbackClient: Sendable {
 
     // MARK: - Metadata
 
-    /// Merges top-level keys into a session's metadata and returns it as it is then.
+    /// Merges top-level keys into a session's metadata and returns the result.
     @discardableResult
     public func updateMetadata(
         sessionID: String,
         _ metadata: Metadata,
         timeout: Duration? = nil
     ) async throws -> Metadata {
-        try await attempt(timeout) {
-            try await self.transport.changeMetadata(sessionID, .merge(metadata), timeout: $0)
-        }
+        try await write(.changeMetadata(sessionID: sessionID, .merge(metadata)), timeout)
+            .metadata()
     }
 
-    /// A session's metadata.
+    /// Returns a session's metadata.
     ///
-    /// - Throws: NOT_FOUND if the session is unknown.
+    /// - Throws: NOT_FOUND if the session does not exist.
     public func metadata(sessionID: String, timeout: Duration? = nil) async throws -> Metadata {
         try await attempt(timeout) { try await self.transport.metadata(sessionID, timeout: $0) }
     }
 
-    /// Removes top-level keys from a session's metadata and returns it as it is then.
+    /// Removes top-level keys from a session's metadata and returns the result.
     ///
-    /// - Throws: NOT_FOUND if the session is unknown.
+    /// - Throws: NOT_FOUND if the session does not exist.
     @discardableResult
     public func deleteMetadata(
         sessionID: String,
         keys: [String],
         timeout: Duration? = nil
     ) async throws -> Metadata {
-        try await attempt(timeout) {
-            try await self.transport.changeMetadata(sessionID, .remove(keys), timeout: $0)
-        }
+        try await write(.changeMetadata(sessionID: sessionID, .remove(keys)), timeout).metadata()
     }
 
     // MARK: - Alerts
 
-    /// A page of the alerts that notification hooks could not deliver yet, or have given up.
+    /// Returns a page of the alerts that notification hooks have yet to deliver, or of the dead
+    /// letters.
     public func listAlerts(
         _ query: AlertQuery = AlertQuery(),
         timeout: Duration? = nil
@@ -175,10 +169,10 @@ public final class FeedbackClient: Sendable {
         try await attempt(timeout) { try await self.transport.alerts(query, timeout: $0) }
     }
 
-    /// Makes dead letters pending again and returns how many: those of the ids, or all if none is
-    /// given.
+    /// Makes dead letters pending again, those with the ids or all if `ids` is empty, and returns
+    /// their number.
     ///
-    /// Ids that are gone, or pending, are passed over.
+    /// Ids of alerts that no longer exist, or are pending, are ignored.
     @discardableResult
     public func retryAlerts(_ ids: [Int64] = [], timeout: Duration? = nil) async throws -> Int64 {
         try await attempt(timeout) { try await self.transport.retryAlerts(ids, timeout: $0) }
@@ -186,14 +180,16 @@ public final class FeedbackClient: Sendable {
 
     // MARK: - Health
 
-    /// Whether the server says that calls are served now.
-    ///
-    /// It is asked once.
+    /// Returns true if the server reports that calls are served now; there is one attempt.
     public func isServing(timeout: Duration? = nil) async throws -> Bool {
         try await transport.isServing(timeout: timeout ?? options.timeout)
     }
 
     // MARK: - Attempts
+
+    private func write(_ change: Change, _ timeout: Duration?) async throws -> ChangeOutcome {
+        try await attempt(timeout) { try await self.transport.write(change, timeout: $0) }
+    }
 
     private func attempt<Response>(
         _ timeout: Duration?,
@@ -202,29 +198,30 @@ public final class FeedbackClient: Sendable {
         let deadline = ContinuousClock.now + (timeout ?? options.timeout)
         var pause = min(options.backoff, options.backoffMax)
         var attempts = 1
-        var refusal: FeedbackError?
+        var refusal: CallError?
         while true {
             do {
                 return try await call(deadline - .now)
-            } catch let error as FeedbackError where error.code == .unavailable {
+            } catch let error as CallError where error.code == .unavailable {
                 let cut = pause * Double.random(in: 0.5...1)
                 guard attempts < options.attemptsMax, .now + cut < deadline else { throw error }
                 do {
                     try await Task.sleep(for: cut)
                 } catch {
-                    throw FeedbackError(.cancelled, "the task was cancelled")
+                    throw CallError(.cancelled, "the task was cancelled")
                 }
                 attempts += 1
                 pause = min(pause * 2, options.backoffMax)
                 refusal = error
-            } catch var error as FeedbackError where error.code == .deadlineExceeded {
+            } catch var error as CallError where error.code == .deadlineExceeded {
                 if let refusal { error.message += "; the attempt before: \(refusal.message)" }
                 throw error
             }
         }
     }
 
-    /// A UUID of version 7: ids that ascend with time keep the server's index of them fast.
+    /// Returns a UUID of version 7: keys that ascend with time keep the server's index of them
+    /// fast.
     private static func makeRequestID() -> String { requestIDs.next(at: .now).description }
 
     private static let requestIDs = FeedbackIDGenerator()

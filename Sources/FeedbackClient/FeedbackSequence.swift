@@ -2,19 +2,19 @@ public import FeedbackModel
 
 /// All feedback of a query, in order.
 ///
-/// Each iteration lists anew.
+/// Each iteration lists the feedback again from the query's page on.
 public struct FeedbackSequence: AsyncSequence, Sendable {
     let client: FeedbackClient
     let query: FeedbackQuery
 
-    /// Fetches a page when the one before is used up.
+    /// An iterator that fetches a page when the previous one is used up.
     public struct AsyncIterator: AsyncIteratorProtocol {
         fileprivate let client: FeedbackClient
         fileprivate var query: FeedbackQuery
         fileprivate var page: ArraySlice<Feedback> = []
         fileprivate var isLastPage = false
 
-        /// The next feedback; nil at the end.
+        /// Returns the next feedback; nil at the end.
         public mutating func next() async throws -> Feedback? {
             while page.isEmpty, !isLastPage {
                 let next = try await client.listFeedbacks(query)
@@ -26,7 +26,7 @@ public struct FeedbackSequence: AsyncSequence, Sendable {
         }
     }
 
-    /// Begins at the query's page.
+    /// Makes an iterator that begins at the query's page.
     public func makeAsyncIterator() -> AsyncIterator {
         AsyncIterator(client: client, query: query)
     }

@@ -3,7 +3,7 @@ internal import FeedbackCore
 internal import FeedbackModel
 internal import Synchronization
 
-/// Calls a service of the same process, without a wire.
+/// A transport that calls a service of the same process directly.
 struct InProcessTransport: Transport {
     let service: FeedbackService
 
@@ -11,8 +11,8 @@ struct InProcessTransport: Transport {
 
     func close() {}
 
-    func add(_ draft: FeedbackDraft, timeout: Duration) async throws -> AddedFeedback {
-        try await run(timeout) { [service] in try await service.add(draft, context: $0) }
+    func write(_ change: Change, timeout: Duration) async throws -> ChangeOutcome {
+        try await run(timeout) { [service] in try await service.write(change, context: $0) }
     }
 
     func list(_ query: FeedbackQuery, timeout: Duration) async throws -> FeedbackPage {
@@ -29,16 +29,6 @@ struct InProcessTransport: Transport {
         }
     }
 
-    func changeMetadata(
-        _ sessionID: String,
-        _ change: MetadataChange,
-        timeout: Duration
-    ) async throws -> Metadata {
-        try await run(timeout) { [service] in
-            try await service.changeMetadata(ofSession: sessionID, by: change, context: $0)
-        }
-    }
-
     func alerts(_ query: AlertQuery, timeout: Duration) async throws -> AlertPage {
         try await run(timeout) { [service] _ in try await service.alerts(query) }
     }
@@ -51,14 +41,14 @@ struct InProcessTransport: Transport {
         try await run(timeout) { [service] _ in await service.health() == .serving }
     }
 
-    /// Waits for the work as a caller over the socket would: until its deadline or cancellation at
-    /// most, while work that has begun goes on by itself.
+    /// Waits for `work` until the deadline or cancellation, as a caller over the socket would; work
+    /// that has begun continues without the caller.
     private func run<Response: Sendable>(
         _ timeout: Duration,
         _ work: @escaping @Sendable (CallContext) async throws -> Response
     ) async throws -> Response {
         let wait = Wait<Response>()
-        let context = CallContext(deadline: .now + timeout, origin: wait)
+        let context = CallContext(deadline: .now + timeout, cancellation: wait)
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 wait.begin(continuation)
@@ -66,25 +56,25 @@ struct InProcessTransport: Transport {
                     do {
                         wait.end(.success(try await work(context)))
                     } catch {
-                        wait.end(.failure(error.asFeedbackError))
+                        wait.end(.failure(CallError(error)))
                     }
                 }
                 let (seconds, attoseconds) = timeout.components
                 let interval = Double(seconds) + Double(attoseconds) / 1e18
                 DispatchQueue.global().asyncAfter(deadline: .now() + interval) { [weak wait] in
                     wait?.end(
-                        .failure(FeedbackError(.deadlineExceeded, "the deadline passed"))
+                        .failure(CallError(.deadlineExceeded, "the deadline passed"))
                     )
                 }
             }
         } onCancel: {
-            wait.end(.failure(FeedbackError(.cancelled, "the task was cancelled")))
+            wait.end(.failure(CallError(.cancelled, "the task was cancelled")))
         }
     }
 }
 
-/// One caller's wait, which ends once.
-private final class Wait<Response: Sendable>: CallOrigin {
+/// The wait of one caller, which ends once.
+private final class Wait<Response: Sendable>: CallCancellation {
     private struct State {
         var continuation: CheckedContinuation<Response, any Error>?
         var outcome: Result<Response, any Error>?
@@ -110,16 +100,5 @@ private final class Wait<Response: Sendable>: CallOrigin {
             return state.continuation
         }
         continuation?.resume(with: outcome)
-    }
-}
-
-extension Error {
-    /// The same as a server would make of it.
-    fileprivate var asFeedbackError: FeedbackError {
-        switch self {
-        case let error as FeedbackError: error
-        case is CancellationError: FeedbackError(.cancelled, "the call was cancelled")
-        default: FeedbackError(.internal, "internal error", cause: self)
-        }
     }
 }

@@ -2,20 +2,26 @@ internal import FeedbackMessages
 internal import FeedbackModel
 internal import RPC
 
-/// Calls a daemon through its socket.
+/// A transport that calls a daemon through its socket.
 struct SocketTransport: Transport {
     private let rpc: RPCClient
 
     init(address: UnixSocketAddress) throws { rpc = try RPCClient(address: address) }
 
     func connect() async throws {
-        do { try await rpc.connect() } catch { throw FeedbackError(transportError: error) }
+        do { try await rpc.connect() } catch { throw CallError(error) }
     }
 
     func close() { rpc.close() }
 
-    func add(_ draft: FeedbackDraft, timeout: Duration) async throws -> AddedFeedback {
-        try await call(FeedbackMethods.addFeedback, draft, timeout)
+    func write(_ change: Change, timeout: Duration) async throws -> ChangeOutcome {
+        let method =
+            switch change.action {
+            case .add: FeedbackMethods.addFeedback
+            case .updateMetadata: SessionMethods.updateMetadata
+            case .deleteMetadata: SessionMethods.deleteMetadata
+            }
+        return try await call(method, change, timeout)
     }
 
     func list(_ query: FeedbackQuery, timeout: Duration) async throws -> FeedbackPage {
@@ -30,21 +36,6 @@ struct SocketTransport: Transport {
         try await call(SessionMethods.getMetadata, sessionID, timeout)
     }
 
-    func changeMetadata(
-        _ sessionID: String,
-        _ change: MetadataChange,
-        timeout: Duration
-    ) async throws -> Metadata {
-        switch change {
-        case .merge(let metadata):
-            let update = SessionMethods.Update(sessionID: sessionID, metadata: metadata)
-            return try await call(SessionMethods.updateMetadata, update, timeout)
-        case .remove(let keys):
-            let deletion = SessionMethods.Deletion(sessionID: sessionID, keys: keys)
-            return try await call(SessionMethods.deleteMetadata, deletion, timeout)
-        }
-    }
-
     func alerts(_ query: AlertQuery, timeout: Duration) async throws -> AlertPage {
         try await call(AlertMethods.listAlerts, query, timeout)
     }
@@ -57,7 +48,7 @@ struct SocketTransport: Transport {
         do {
             return try await HealthService.check(with: rpc, timeout: timeout)
         } catch {
-            throw FeedbackError(transportError: error)
+            throw CallError(error)
         }
     }
 
@@ -75,26 +66,7 @@ struct SocketTransport: Transport {
                 decode: method.decodeResponse
             )
         } catch {
-            throw FeedbackError(transportError: error)
-        }
-    }
-}
-
-extension FeedbackError {
-    /// What the server said, or what became of the connection.
-    init(transportError error: any Error) {
-        switch error {
-        case let error as FeedbackError: self = error
-        case let status as RPCStatus:
-            self.init(
-                Code(rawValue: status.code.rawValue) ?? .unknown,
-                status.message,
-                violations: status.violations.map {
-                    FieldViolation(field: $0.field, description: $0.description)
-                },
-                retryAfter: status.retryDelay
-            )
-        default: self.init(.internal, "the call failed", cause: error)
+            throw CallError(error)
         }
     }
 }

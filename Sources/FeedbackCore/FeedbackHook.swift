@@ -1,107 +1,98 @@
 public import FeedbackModel
 internal import Synchronization
 
-/// What is being done to the feedback.
-public enum HookAction: String, Sendable {
-    /// A feedback is being added.
-    case add
+/// An interceptor around every change, like the hooks of the Python library feedback-system.
+///
+/// A hook may inspect the change, pass a modified one on, refuse it by throwing (a ``CallError``
+/// reaches the caller as it is, any other error as INTERNAL), answer without calling `next`, and
+/// act after `next` has returned. Hooks are called concurrently from many tasks. A hook that blocks
+/// its thread delays all calls of the same event loop: suspend instead.
+///
+///     struct Trimming: FeedbackHook {
+///         func intercept(
+///             _ change: Change, context: HookContext, next: HookChain.Next
+///         ) async throws -> ChangeOutcome {
+///             guard case .add(var feedback) = change else { return try await next(change) }
+///             feedback.tags.removeAll { $0 == "draft" }
+///             return try await next(.add(feedback))
+///         }
+///     }
+public protocol FeedbackHook: Sendable {
+    /// The hook's name in metrics; the default is the name of its type.
+    var name: String { get }
+
+    /// Handles the change; `next` is the rest of the chain, with the store at its end.
+    func intercept(
+        _ change: Change,
+        context: HookContext,
+        next: HookChain.Next
+    ) async throws -> ChangeOutcome
 }
 
-/// What a hook may know about the operation that it stands around.
-public struct HookContext: Sendable {
-    /// What is being done.
-    public let action: HookAction
-    /// The session that the call names.
-    public let sessionID: String
-    /// Who calls and how long they wait.
+extension FeedbackHook {
+    /// The name of the hook's type.
+    public var name: String { "\(type(of: self))" }
+}
+
+/// The call and the session of a change, as its hooks see them.
+public final class HookContext: Sendable {
+    /// The change as the caller requested it, which meets the field rules.
+    let original: Change
+    /// The kind of the change.
+    public var action: Change.Action { original.action }
+    /// The session that the caller named.
+    public var sessionID: String { original.sessionID }
+    /// The caller, its deadline and its metadata.
     public let call: CallContext
-    /// Tells the program's operations apart.
+    /// A number that identifies the change within the process.
     package let number: Int
-    /// Whether hooks that never suspend see the outcome before their thread does anything else.
-    package let endsAtOnce: Bool
+    /// True if the part of the chain that ended last has failed.
+    let hasFailed = Atomic(false)
     private let store: any Store
 
-    /// How many operations there have been.
+    /// The number of changes since the start of the process.
     private static let count = Atomic(0)
 
-    init(
-        action: HookAction,
-        sessionID: String,
-        call: CallContext,
-        endsAtOnce: Bool = false,
-        store: any Store
-    ) {
-        self.action = action
-        self.sessionID = sessionID
+    init(_ change: Change, call: CallContext, store: any Store) {
+        original = change
         self.call = call
-        self.endsAtOnce = endsAtOnce
         self.store = store
         number = Self.count.wrappingAdd(1, ordering: .relaxed).newValue
     }
 
-    /// The session's metadata as it is now; nil if the session is unknown.
+    /// Reads the session's present metadata; nil if the session does not exist.
+    ///
+    /// - Throws: the errors of the store.
     public func metadata() async throws -> Metadata? {
         try await store.metadata(ofSession: sessionID, context: call)
     }
 }
 
-/// Stands around an operation on feedback, as the hooks of the guide's Python library do.
-///
-/// A hook may look at the feedback, pass a changed one on, refuse by throwing (a ``FeedbackError``
-/// reaches the caller as it is, anything else as INTERNAL), not call `next` at all, and act after
-/// it. Hooks are called from many tasks at once. One that blocks its thread holds up all calls of
-/// the same connection, and after `next` perhaps the store, on whose thread it may go on: suspend
-/// instead.
-///
-///     struct Trimming: FeedbackHook {
-///         func intercept(
-///             _ feedback: FeedbackDraft, context: HookContext, next: HookChain.Next
-///         ) async throws -> AddedFeedback {
-///             var feedback = feedback
-///             feedback.tags.removeAll { $0 == "draft" }
-///             return try await next(feedback)
-///         }
-///     }
-public protocol FeedbackHook: Sendable {
-    /// What the hook is called in metrics; its type's name unless it says otherwise.
-    var name: String { get }
-
-    /// Handles the operation; `next` is the rest of the chain with the storage at its end.
-    func intercept(
-        _ feedback: FeedbackDraft,
-        context: HookContext,
-        next: HookChain.Next
-    ) async throws -> AddedFeedback
-}
-
-extension FeedbackHook {
-    /// The type's name.
-    public var name: String { "\(type(of: self))" }
-}
-
 /// A hook that also works between the calls, on the alerts that the store has queued.
 public protocol BackgroundHook: FeedbackHook {
-    /// Begins the work and returns at once, without a call to the service; called once.
+    /// The rule for which the store queues alerts; nil if the hook needs none.
+    var alertRule: AlertRule? { get }
+    /// Starts the background work and returns at once, without calling the service; called once.
     func start(_ outbox: any AlertOutbox)
-    /// Looks into the outbox soon: dead letters have become pending.
+    /// Makes the hook look into the outbox soon, because dead letters have become pending.
     func outboxChanged()
-    /// Ends the work, though calls may still come through the hook.
+    /// Stops the background work; calls may still pass through the hook afterwards.
     ///
-    /// What is left is done by the next hook of that name.
+    /// Alerts that are left in the outbox are delivered by the next hook with the same name.
     func stop() async
 }
 
-/// A hook made of a closure.
+/// A hook whose body is a closure.
 ///
-///     ClosureHook { feedback, context, next in
-///         let added = try await next(feedback)
-///         print("stored \(added.feedback.createdAt)")
-///         return added
+///     ClosureHook { change, context, next in
+///         let outcome = try await next(change)
+///         print("\(context.action) in \(context.sessionID)")
+///         return outcome
 ///     }
 public struct ClosureHook: FeedbackHook {
-    /// Does what ``FeedbackHook/intercept(_:context:next:)`` does.
+    /// The body of ``FeedbackHook/intercept(_:context:next:)``.
     public typealias Body =
-        @Sendable (FeedbackDraft, HookContext, HookChain.Next) async throws -> AddedFeedback
+        @Sendable (Change, HookContext, HookChain.Next) async throws -> ChangeOutcome
 
     /// See ``FeedbackHook``.
     public let name: String
@@ -115,10 +106,10 @@ public struct ClosureHook: FeedbackHook {
 
     /// See ``FeedbackHook``.
     public func intercept(
-        _ feedback: FeedbackDraft,
+        _ change: Change,
         context: HookContext,
         next: HookChain.Next
-    ) async throws -> AddedFeedback {
-        try await body(feedback, context, next)
+    ) async throws -> ChangeOutcome {
+        try await body(change, context, next)
     }
 }

@@ -2,15 +2,15 @@ package import FeedbackModel
 internal import Glibc
 internal import Synchronization
 
-/// Makes UUIDs of version 7 that ascend, also within a millisecond: the random part is drawn anew
-/// for each millisecond and then raised by a random step ("Monotonic Random", RFC 9562 section 6.2,
-/// method 2).
+/// Generates UUIDs of version 7 that ascend, also within one millisecond.
 ///
-/// The system's randomness is asked for ``poolWords`` words at once.
+/// The random part is drawn anew for each millisecond and then incremented by a random step
+/// ("Monotonic Random", RFC 9562 section 6.2, method 2). ``poolWords`` words of the system's
+/// randomness are requested at once.
 package final class FeedbackIDGenerator: Sendable {
     private struct State {
         var milliseconds: UInt64 = 0
-        /// The 74 random bits: 12 beside the version, 62 beside the variant.
+        /// The 74 random bits of a UUID: 12 after the version, 62 after the variant.
         var randomHigh: UInt64 = 0
         var randomLow: UInt64 = 0
         var pool: [UInt64] = []
@@ -28,7 +28,7 @@ package final class FeedbackIDGenerator: Sendable {
                 state.milliseconds = now
                 Self.drawRandomPart(&state)
             } else {
-                // The clock stands still, or was set back: stay on the latest millisecond.
+                // The clock stands still or was set back: keep the latest millisecond.
                 Self.raiseRandomPart(&state)
             }
             return FeedbackID(
@@ -39,7 +39,7 @@ package final class FeedbackIDGenerator: Sendable {
     }
 
     private static func drawRandomPart(_ state: inout State) {
-        // The highest bit stays clear, so that raising has room.
+        // The highest bit is clear, so that the increments have room.
         state.randomHigh = word(&state) & 0x7FF
         state.randomLow = word(&state) >> 2
     }
@@ -59,7 +59,7 @@ package final class FeedbackIDGenerator: Sendable {
     private static func word(_ state: inout State) -> UInt64 {
         if state.pool.isEmpty {
             state.pool = [UInt64](unsafeUninitializedCapacity: poolWords) { words, count in
-                // getentropy(3) gives 256 bytes at most, and does not fail for them.
+                // getentropy(3) gives at most 256 bytes at once, and does not fail for so few.
                 let bytes = poolWords * MemoryLayout<UInt64>.size
                 guard getentropy(words.baseAddress, bytes) == 0 else {
                     fatalError("the system gives no randomness")

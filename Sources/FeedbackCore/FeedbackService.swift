@@ -1,32 +1,28 @@
 public import FeedbackModel
 internal import Synchronization
 
-/// The service itself: field rules, hooks, identifiers and time around a store.
+/// The service: field rules, hooks, identifiers and time around a store.
 ///
-/// Every way to call it, over a socket or within the process, ends here.
+/// Calls over a socket and calls within the process both end here.
 ///
 ///     let service = FeedbackService(store: MemoryStore())
 ///     let added = try await service.add(FeedbackDraft(sessionID: "user-123", rating: .up))
 ///
-/// What its methods throw is a ``FeedbackError``, or what a hook threw.
+/// Its methods throw a ``CallError``, or the error that a hook threw.
 public final class FeedbackService: Sendable {
-    private let store: any Store
-    /// The store, if it never waits.
-    private let immediateStore: (any ImmediateStore)?
-    /// The store, if it queues alerts.
+    private let writer: ChangeWriter
+    /// The store, if it queues alerts; nil otherwise.
     private let alertingStore: (any AlertingStore)?
-    private let missingSession: MissingSessionPolicy
-    /// Gives what is to be stored its identifier and time.
-    private let accept: @Sendable (consuming FeedbackDraft) -> Feedback
+
     private struct Hooks {
-        /// Nil if there are no hooks.
+        /// The chain of the hooks; nil if there are no hooks.
         var chain: HookChain?
         var inBackground: [any BackgroundHook] = []
-        /// Between ``FeedbackService/start()`` and ``FeedbackService/stop()``.
+        /// True between ``FeedbackService/start()`` and ``FeedbackService/stop()``.
         var isRunning = false
-        /// Those that have been started and not been told to stop.
+        /// The hooks that have been started and not been told to stop.
         var started: [any BackgroundHook] = []
-        /// Until all those that have been told to stop have done so.
+        /// Ends when all hooks that have been told to stop have stopped.
         var ending: Task<Void, Never>?
 
         mutating func startThose(with outbox: any AlertOutbox) {
@@ -35,7 +31,7 @@ public final class FeedbackService: Sendable {
             for hook in started { hook.start(outbox) }
         }
 
-        /// Stops all at once: one that takes its time holds up no other.
+        /// Stops all started hooks concurrently, so that a slow one does not delay the others.
         mutating func stopThoseStarted() {
             if started.isEmpty { return }
             let (hooks, before) = (started, ending)
@@ -55,29 +51,22 @@ public final class FeedbackService: Sendable {
     /// Makes a service.
     ///
     /// - Parameters:
-    ///   - store: where the feedback goes. Whoever made it closes it.
-    ///   - hooks: stand around every add, the first outermost.
-    ///   - missingSession: what happens on a write to an unknown session.
-    ///   - clock: gives the time of creation.
+    ///   - store: the store that keeps the feedback; the caller closes it.
+    ///   - hooks: the hooks around every change, the first outermost.
+    ///   - missingSession: the policy for a write to a session that does not exist.
+    ///   - clock: the clock that gives the times of creation.
     public init(
         store: any Store,
         hooks: [any FeedbackHook] = [],
         missingSession: MissingSessionPolicy = .create,
         clock: @escaping @Sendable () -> Timestamp = { Timestamp.now }
     ) {
-        self.store = store
-        self.missingSession = missingSession
-        immediateStore = store as? any ImmediateStore
+        writer = ChangeWriter(store: store, missingSession: missingSession, clock: clock)
         alertingStore = store as? any AlertingStore
-        let ids = FeedbackIDGenerator()
-        accept = { draft in
-            let now = clock()
-            return Feedback(id: ids.next(at: now), draft: draft, createdAt: now)
-        }
         _ = install(hooks)
     }
 
-    /// Begins what hooks do between the calls.
+    /// Starts the background work of the hooks.
     public func start() {
         let outbox = outbox
         hooks.withLock { hooks in
@@ -86,7 +75,7 @@ public final class FeedbackService: Sendable {
         }
     }
 
-    /// Ends what hooks do between the calls, those too that are just being replaced.
+    /// Stops the background work of the hooks, of those included that are being replaced.
     public func stop() async {
         let ending = hooks.withLock { hooks in
             hooks.isRunning = false
@@ -96,40 +85,21 @@ public final class FeedbackService: Sendable {
         await ending?.value
     }
 
-    /// Puts other hooks in the place of the present ones.
+    /// Replaces the hooks.
     ///
-    /// Calls that have begun end with those that they began with.
+    /// Calls that have begun continue with the hooks with which they began.
     public func replaceHooks(_ hooks: [any FeedbackHook]) async {
-        // The new ones begin when the former have ended: both might deliver the same alerts.
+        // The new hooks start after the former have stopped, since both might deliver the same
+        // alerts.
         await install(hooks)?.value
         let outbox = outbox
         self.hooks.withLock { $0.startThose(with: outbox) }
     }
 
-    /// Puts the hooks into place and returns the end of those that were there; nil if none ran.
+    /// Puts the hooks into place; the task that is returned ends when the former hooks have
+    /// stopped, nil if none were started.
     private func install(_ hooks: [any FeedbackHook]) -> Task<Void, Never>? {
-        let chain = HookChain(hooks) {
-            [store, alertingStore, missingSession, accept] draft, rules, context in
-            // What hooks made of the feedback has to keep the rules like everything else.
-            try FieldRules.check(draft)
-            let feedback = accept(draft)
-            guard !rules.isEmpty else {
-                return try await store.append(
-                    feedback,
-                    missingSession: missingSession,
-                    context: context.call
-                )
-            }
-            guard let alertingStore else {
-                throw FeedbackError(.failedPrecondition, "the store queues no alerts")
-            }
-            return try await alertingStore.append(
-                feedback,
-                alerting: rules,
-                missingSession: missingSession,
-                context: context.call
-            )
-        }
+        let chain = HookChain(hooks, writer: writer)
         let ending = self.hooks.withLock { installed in
             installed.stopThoseStarted()
             installed.chain = hooks.isEmpty ? nil : chain
@@ -140,96 +110,61 @@ public final class FeedbackService: Sendable {
         return ending
     }
 
-    /// Stores a feedback, through the hooks.
+    // MARK: - Writes
+
+    /// Makes a change, which passes through the hooks; it is durable when this method returns.
     ///
-    /// It is durable when this returns.
+    /// - Throws: INVALID_ARGUMENT that names all fields at fault; the error of a hook; the errors
+    ///   of ``Store/commit(_:context:)``.
+    public func write(
+        _ change: Change,
+        context: CallContext = CallContext()
+    ) async throws -> ChangeOutcome {
+        try FieldRules.check(change)
+        guard let chain else {
+            return try await writer.store.commit(writer.accept(change), context: context)
+        }
+        return try await chain.run(change, context: context)
+    }
+
+    /// Adds a feedback; see ``write(_:context:)``.
     public func add(
         _ draft: FeedbackDraft,
         context: CallContext = CallContext()
     ) async throws -> AddedFeedback {
-        try FieldRules.check(draft)
-        guard let chain else {
-            return try await store.append(
-                accept(draft),
-                missingSession: missingSession,
-                context: context
-            )
-        }
-        let context = HookContext(
-            action: .add,
-            sessionID: draft.sessionID,
-            call: context,
-            store: store
-        )
-        return try await chain.run(draft, context: context)
+        try await write(.add(draft), context: context).added()
     }
 
-    /// What has become of an add that was begun.
-    public enum Adding: Sendable {
-        /// It is done.
-        case done(AddedFeedback)
-        /// It waits for the store or a hook; the rest is yet to be run.
-        case waiting(@Sendable () async throws -> AddedFeedback)
-    }
-
-    /// Does what ``add(_:context:)`` does, at once where nothing has to be waited for: with an
-    /// ``ImmediateStore``, and with no hooks or those that never suspend.
-    public func beginAdd(
-        _ draft: consuming FeedbackDraft,
+    /// Changes a session's metadata and returns the result; see ``write(_:context:)``.
+    ///
+    /// - Throws: NOT_FOUND for a removal from a session that does not exist, and for a merge under
+    ///   ``MissingSessionPolicy/reject``.
+    public func changeMetadata(
+        ofSession sessionID: String,
+        by change: MetadataChange,
         context: CallContext = CallContext()
-    ) throws -> Adding {
-        guard immediateStore != nil else { return waiting(draft, context) }
-        guard let chain else {
-            try FieldRules.check(draft)
-            return .done(try storeNow(draft, context))
-        }
-        guard chain.runsAtOnce(for: draft.rating) else { return waiting(draft, context) }
-        try FieldRules.check(draft)
-        let hookContext = HookContext(
-            action: .add,
-            sessionID: draft.sessionID,
-            call: context,
-            endsAtOnce: true,
-            store: store
-        )
-        return .done(
-            try chain.runNow(draft, context: hookContext) { try storeNow($0, hookContext.call) }
-        )
+    ) async throws -> Metadata {
+        try await write(.changeMetadata(sessionID: sessionID, change), context: context).metadata()
     }
 
-    private func storeNow(
-        _ draft: consuming FeedbackDraft,
-        _ context: CallContext
-    ) throws -> AddedFeedback {
-        guard let immediateStore else { preconditionFailure("the add may have to wait") }
-        return try immediateStore.appendNow(
-            accept(draft),
-            missingSession: missingSession,
-            context: context
-        )
-    }
-
-    private func waiting(_ draft: consuming FeedbackDraft, _ context: CallContext) -> Adding {
-        let draft = draft
-        return .waiting { try await self.add(draft, context: context) }
-    }
-
-    /// The hooks' chain; nil if there are no hooks.
+    /// The chain of the hooks; nil if there are no hooks.
     private var chain: HookChain? {
         hasHooks.load(ordering: .acquiring) ? hooks.withLock { $0.chain } : nil
     }
 
-    /// A page of feedback; an unknown session has an empty one.
+    // MARK: - Reads
+
+    /// Returns a page of feedback; the page of a session that does not exist is empty.
     ///
-    /// The page is shorter than asked for when its feedback would pass
-    /// ``FieldLimits/pageBytesMax``; the next page goes on from there.
+    /// The page is shorter than requested if its feedback would exceed
+    /// ``FieldLimits/pageBytesMax``; the next page continues from there.
     public func list(
         _ query: FeedbackQuery,
         context: CallContext = CallContext()
     ) async throws -> FeedbackPage {
         var query = try FieldRules.checked(query)
         while true {
-            let page = try await store.list(query, context: context)
+            let page = try await writer.store.list(query, context: context)
             let fitting = page.feedbacks.countFitting(FieldLimits.pageBytesMax) {
                 $0.encodedBytes
             }
@@ -239,57 +174,35 @@ public final class FeedbackService: Sendable {
         }
     }
 
-    /// Exact metrics; an unknown session has zeros.
+    /// Returns exact metrics; those of a session that does not exist are zeros.
     public func metrics(
         _ query: MetricsQuery,
         context: CallContext = CallContext()
     ) async throws -> MetricsReport {
         try FieldRules.check(query)
-        return try await store.metrics(query, context: context)
+        return try await writer.store.metrics(query, context: context)
     }
 
-    /// A session's metadata.
+    /// Returns a session's metadata.
     ///
-    /// - Throws: NOT_FOUND if the session is unknown.
+    /// - Throws: NOT_FOUND if the session does not exist.
     public func metadata(
         ofSession sessionID: String,
         context: CallContext = CallContext()
     ) async throws -> Metadata {
         try FieldRules.check(sessionID: sessionID)
-        guard let metadata = try await store.metadata(ofSession: sessionID, context: context)
+        guard let metadata = try await writer.store.metadata(ofSession: sessionID, context: context)
         else {
-            throw FeedbackError.unknownSession
+            throw CallError.unknownSession
         }
         return metadata
     }
 
-    /// Changes a session's metadata and returns it as it is then.
-    ///
-    /// - Throws: NOT_FOUND for a removal from an unknown session, and for a merge under
-    ///   ``MissingSessionPolicy/reject``.
-    public func changeMetadata(
-        ofSession sessionID: String,
-        by change: MetadataChange,
-        context: CallContext = CallContext()
-    ) async throws -> Metadata {
-        try FieldRules.check(sessionID: sessionID)
-        try FieldRules.check(change)
-        let missingSession: MissingSessionPolicy =
-            switch change {
-            case .merge: self.missingSession
-            case .remove: .reject
-            }
-        return try await store.changeMetadata(
-            ofSession: sessionID,
-            by: change,
-            missingSession: missingSession,
-            context: context
-        )
-    }
+    // MARK: - Alerts and health
 
-    /// A page of alerts.
+    /// Returns a page of queued alerts.
     ///
-    /// The page is shorter than asked for when its alerts would pass ``FieldLimits/pageBytesMax``.
+    /// The page is shorter than requested if its alerts would exceed ``FieldLimits/pageBytesMax``.
     public func alerts(_ query: AlertQuery) async throws -> AlertPage {
         let (query, after) = try FieldRules.checked(query)
         let (alerts, totalSize) = try await outbox.list(
@@ -298,7 +211,7 @@ public final class FeedbackService: Sendable {
             limit: query.pageSize + 1
         )
         let fitting = alerts.prefix(query.pageSize).countFitting(FieldLimits.pageBytesMax) {
-            // Identifiers, times, counts, and the tags and lengths of all fields.
+            // The estimate for identifiers, times, counts, and the tags and lengths of all fields.
             192 + $0.alert.sessionID.utf8.count + $0.alert.comment.utf8.count
         }
         let page = alerts.prefix(fitting)
@@ -309,7 +222,8 @@ public final class FeedbackService: Sendable {
         )
     }
 
-    /// Makes dead letters pending again and returns how many: those of the ids, or all.
+    /// Makes dead letters pending again, those with the ids or all if `ids` is empty, and returns
+    /// their number.
     public func retryAlerts(_ ids: [Int64]) async throws -> Int {
         try FieldRules.check(alertIDs: ids)
         let count = try await outbox.retry(ids, at: .now)
@@ -319,12 +233,13 @@ public final class FeedbackService: Sendable {
 
     private var outbox: any AlertOutbox { alertingStore?.outbox ?? MemoryOutbox() }
 
-    /// Whether calls would be served now.
-    public func health() async -> StoreHealth { await store.health() }
+    /// Returns whether calls would be served now.
+    public func health() async -> StoreHealth { await writer.store.health() }
 }
 
 extension Collection {
-    /// How many of the first take no more than that many bytes, at least one.
+    /// Returns the number of leading elements that together take at most `bytesMax` bytes, but at
+    /// least one.
     fileprivate func countFitting(_ bytesMax: Int, _ bytesOf: (Element) -> Int) -> Int {
         var bytes = 0
         for (index, element) in enumerated() {
@@ -336,16 +251,16 @@ extension Collection {
 }
 
 extension Feedback {
-    /// At least what a message of it takes.
+    /// An estimate, from below, of the feedback's size as a message.
     fileprivate var encodedBytes: Int {
-        // Identifier, times, rating, and the tags and lengths of all fields.
+        // The estimate for identifier, times, rating, and the tags and lengths of all fields.
         128 + draft.sessionID.utf8.count + draft.textBytes(perTag: 4, perAttribute: 12)
     }
 }
 
-extension FeedbackError {
-    /// The answer to what needs a session and finds none.
-    package static let unknownSession = FeedbackError(
+extension CallError {
+    /// The error for a request that needs a session which does not exist.
+    package static let unknownSession = CallError(
         .notFound,
         "session_id: the session does not exist"
     )

@@ -1,25 +1,25 @@
 internal import FeedbackModel
 
-/// The rules of every field, checked before anything is stored or looked up.
+/// The rules of all fields, checked before anything is stored or looked up.
 enum FieldRules {
+    /// Checks the fields of a change.
+    ///
     /// - Throws: INVALID_ARGUMENT that names all fields at fault.
-    static func check(_ draft: borrowing FeedbackDraft) throws(FeedbackError) {
+    static func check(_ change: borrowing Change) throws(CallError) {
         var faults = Faults()
-        faults.checkSessionID(draft.sessionID)
-        faults.checkID(draft.requestID, "request_id")
-        faults.checkID(draft.messageID, "message_id")
-        faults.checkID(draft.agentID, "agent_id")
-        if let author = draft.author { faults.checkID(author.id, "author.id") }
-        faults.checkComment(draft.comment)
-        if !draft.tags.isEmpty { faults.checkTags(draft.tags) }
-        if !draft.attributes.isEmpty { faults.checkAttributes(draft.attributes) }
+        switch change {
+        case .add(let draft): faults.checkDraft(draft)
+        case .changeMetadata(let sessionID, let change):
+            faults.checkSessionID(sessionID)
+            faults.checkMetadataChange(change)
+        }
         try faults.throwIfAny()
     }
 
-    /// The query with its page size resolved.
+    /// Checks the query and returns it with its page size resolved.
     ///
     /// - Throws: INVALID_ARGUMENT that names all fields at fault.
-    static func checked(_ query: FeedbackQuery) throws(FeedbackError) -> FeedbackQuery {
+    static func checked(_ query: FeedbackQuery) throws(CallError) -> FeedbackQuery {
         var faults = Faults()
         faults.checkID(query.sessionID, "session_id")
         faults.checkID(query.messageID, "message_id")
@@ -31,8 +31,10 @@ enum FieldRules {
         return query
     }
 
+    /// Checks the fields of a metrics query.
+    ///
     /// - Throws: INVALID_ARGUMENT that names all fields at fault.
-    static func check(_ query: MetricsQuery) throws(FeedbackError) {
+    static func check(_ query: MetricsQuery) throws(CallError) {
         var faults = Faults()
         faults.checkID(query.sessionID, "session_id")
         faults.checkRange(query.created)
@@ -40,12 +42,12 @@ enum FieldRules {
         try faults.throwIfAny()
     }
 
-    /// The query with its page size resolved, and the id in its token.
+    /// Checks the query and returns it with its page size resolved, and the id in its page token.
     ///
     /// - Throws: INVALID_ARGUMENT that names all fields at fault.
     static func checked(
         _ query: AlertQuery
-    ) throws(FeedbackError) -> (query: AlertQuery, after: Int64) {
+    ) throws(CallError) -> (query: AlertQuery, after: Int64) {
         var faults = Faults()
         faults.checkPageSize(query.pageSize)
         let after = query.pageToken.isEmpty ? 0 : Int64(query.pageToken)
@@ -56,45 +58,57 @@ enum FieldRules {
         return (query, after ?? 0)
     }
 
-    /// - Throws: INVALID_ARGUMENT if there are too many.
-    static func check(alertIDs ids: [Int64]) throws(FeedbackError) {
+    /// Checks the number of ids.
+    ///
+    /// - Throws: INVALID_ARGUMENT if there are more than ``FieldLimits/alertIDsMax``.
+    static func check(alertIDs ids: [Int64]) throws(CallError) {
         guard ids.count <= FieldLimits.alertIDsMax else {
             throw .invalid("alert_ids", "must be at most \(FieldLimits.alertIDsMax)")
         }
     }
 
+    /// Checks a session's identifier.
+    ///
     /// - Throws: INVALID_ARGUMENT if it is not 1 to 255 bytes.
-    static func check(sessionID: String) throws(FeedbackError) {
+    static func check(sessionID: String) throws(CallError) {
         var faults = Faults()
         faults.checkSessionID(sessionID)
-        try faults.throwIfAny()
-    }
-
-    /// - Throws: INVALID_ARGUMENT that names all keys at fault.
-    static func check(_ change: MetadataChange) throws(FeedbackError) {
-        var faults = Faults()
-        switch change {
-        case .merge(let metadata): faults.checkMetadata(.object(metadata), depth: 1)
-        case .remove(let keys): for key in keys { faults.checkMetadataKey(key, "keys") }
-        }
         try faults.throwIfAny()
     }
 }
 
 /// The violations found so far.
 private struct Faults {
-    /// Further ones are left out: nobody reads them, and they cost.
+    /// The maximum number of reported violations; more would not be read, and each costs memory.
     private static let violationsMax = 32
-    private var violations: [FeedbackError.FieldViolation] = []
+    private var violations: [CallError.FieldViolation] = []
 
     mutating func add(_ field: String, _ description: String) {
-        let violation = FeedbackError.FieldViolation(field: field, description: description)
+        let violation = CallError.FieldViolation(field: field, description: description)
         guard violations.count < Self.violationsMax else { return }
         if !violations.contains(violation) { violations.append(violation) }
     }
 
-    func throwIfAny() throws(FeedbackError) {
+    func throwIfAny() throws(CallError) {
         if !violations.isEmpty { throw .invalid(violations) }
+    }
+
+    mutating func checkDraft(_ draft: borrowing FeedbackDraft) {
+        checkSessionID(draft.sessionID)
+        checkID(draft.requestID, "request_id")
+        checkID(draft.messageID, "message_id")
+        checkID(draft.agentID, "agent_id")
+        if let author = draft.author { checkID(author.id, "author.id") }
+        checkComment(draft.comment)
+        if !draft.tags.isEmpty { checkTags(draft.tags) }
+        if !draft.attributes.isEmpty { checkAttributes(draft.attributes) }
+    }
+
+    mutating func checkMetadataChange(_ change: MetadataChange) {
+        switch change {
+        case .merge(let metadata): checkMetadata(.object(metadata), depth: 1)
+        case .remove(let keys): for key in keys { checkMetadataKey(key, "keys") }
+        }
     }
 
     mutating func checkPageSize(_ size: Int) {

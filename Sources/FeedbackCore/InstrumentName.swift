@@ -1,28 +1,28 @@
-/// The instruments that the service, its stores and hooks record to through swift-metrics, named in
-/// Prometheus' style.
+/// The metrics that the service, its stores and its hooks record through swift-metrics, with names
+/// in Prometheus' style.
 ///
-/// What the connections and calls record is named in the module RPC.
+/// The metrics of connections and calls are named in the module RPC.
 public enum InstrumentName: String, Sendable, CaseIterable {
-    /// Counter; labels `hook` and `rating`.
+    /// A counter with the labels `hook` and `rating`: stored feedback.
     case feedback = "feedbackd_feedback_total"
-    /// Recorder, in code points; label `hook`.
+    /// A recorder with the label `hook`: the lengths of comments in code points.
     case commentLength = "feedbackd_feedback_comment_codepoints"
-    /// Counter; labels `hook` and `code`.
+    /// A counter with the labels `hook` and `code`: changes that a hook refused.
     case hookVetoes = "feedbackd_hook_vetoes_total"
-    /// Counter; labels `hook` and `outcome`.
+    /// A counter with the labels `hook` and `outcome`: attempts to deliver an alert.
     case alertDeliveries = "feedbackd_alert_deliveries_total"
-    /// Timer; label `hook`.
+    /// A timer with the label `hook`: the durations of attempts to deliver an alert.
     case alertDeliveryTime = "feedbackd_alert_delivery_duration_seconds"
-    /// Meter.
+    /// A meter: the number of writes that wait for a batch.
     case writeQueueLength = "feedbackd_write_queue_length"
-    /// Recorder.
+    /// A recorder: the number of writes in a batch.
     case writeBatchSize = "feedbackd_write_batch_size"
-    /// Timer.
+    /// A timer: the durations of commits.
     case writeTime = "feedbackd_write_duration_seconds"
-    /// Meter.
+    /// A meter: the number of reads that run or wait.
     case readQueueLength = "feedbackd_read_queue_length"
 
-    /// What is recorded, for people.
+    /// The help text of the metric.
     public var help: String {
         switch self {
         case .feedback: "Feedback that was stored since the start, counted by analytics hooks."

@@ -1,7 +1,7 @@
 package import FeedbackModel
 internal import Synchronization
 
-/// Queues in memory.
+/// An outbox that keeps its queues in memory.
 package final class MemoryOutbox: AlertOutbox {
     private struct State {
         var alerts: [QueuedAlert] = []
@@ -10,10 +10,10 @@ package final class MemoryOutbox: AlertOutbox {
 
     private let state = Mutex(State())
 
-    /// Makes empty queues.
+    /// Makes an empty outbox.
     package init() {}
 
-    /// Queues an alert, due at once; nothing for nil.
+    /// Queues an alert that is due at once; does nothing for nil.
     func queue(_ alert: Alert?) {
         guard let alert else { return }
         state.withLock { state in

@@ -1,30 +1,31 @@
 public import FeedbackModel
 internal import Synchronization
 
-/// Keeps feedback in memory, for tests and benchmarks: nothing survives the process.
+/// A store that keeps feedback in memory, for tests and benchmarks: nothing survives the process.
 ///
-/// A call never waits. Lists and metrics look at every feedback, so that they are plainly right.
-public final class MemoryStore: ImmediateStore, AlertingStore {
-    /// Used with the lock of the state only, not with its copies.
+/// Lists and metrics examine every feedback, so that they are evidently right.
+public final class MemoryStore: AlertingStore {
+    /// The positions of a session's requests; used only under the lock of the state, never through
+    /// copies of the state.
     private final class Session {
-        /// Places in `feedbacks` by the hashes of the request_ids, or by the next number that was free.
+        /// The positions in `feedbacks`, by the hash of the request_id or the next free number
+        /// (linear probing).
         private var places: [Int: Int] = [:]
 
-        /// Where the request's feedback stands in the log; a new request gets the log's next place.
+        /// Returns the position in the log of the request's feedback; a new request is given the
+        /// log's next position.
         func place(of request: RequestID, in log: borrowing Log) -> Int {
-            let next = log.count
             var number = request.hash
-            while true {
-                // Passed as inout, the default is put there: one look into the dictionary does for
-                // both.
-                let place = { (place: inout Int) in place }(&places[number, default: next])
-                if place == next || log.isAt(place, request) { return place }
+            while let place = places[number] {
+                if log.isAt(place, request) { return place }
                 number &+= 1
             }
+            places[number] = log.count
+            return log.count
         }
     }
 
-    /// A request_id with its hash, which is worked out before the lock is taken.
+    /// A request_id with its hash, which is computed before the lock is taken.
     private struct RequestID {
         let text: ExactText
         let hash: Int
@@ -35,7 +36,7 @@ public final class MemoryStore: ImmediateStore, AlertingStore {
         }
     }
 
-    /// A list that grows without moving what is in it.
+    /// A list that grows without moving its elements.
     private struct Log {
         private static let chunkLength = 256
         private var chunks: [[Feedback]] = []
@@ -59,19 +60,19 @@ public final class MemoryStore: ImmediateStore, AlertingStore {
             count += 1
         }
 
-        /// All of it, in order.
+        /// All elements, in order.
         var all: [Feedback] { Array(chunks.joined()) }
     }
 
     private struct State {
         var feedbacks = Log()
         var sessions: [ExactText: Session] = [:]
-        /// Of the sessions that have any.
+        /// The metadata of the sessions that have any.
         var metadata: [ExactText: Metadata] = [:]
         var isClosed = false
 
         func checkOpen() throws {
-            if isClosed { throw FeedbackError(.unavailable, "the store is closed") }
+            if isClosed { throw CallError(.unavailable, "the store is closed") }
         }
 
         mutating func session(
@@ -79,7 +80,7 @@ public final class MemoryStore: ImmediateStore, AlertingStore {
             ifMissing policy: MissingSessionPolicy
         ) throws -> Session {
             if let session = sessions[id] { return session }
-            guard policy == .create else { throw FeedbackError.unknownSession }
+            guard policy == .create else { throw CallError.unknownSession }
             let session = Session()
             sessions[id] = session
             return session
@@ -96,17 +97,51 @@ public final class MemoryStore: ImmediateStore, AlertingStore {
     /// See ``AlertingStore``.
     public var outbox: any AlertOutbox { alerts }
 
-    /// See ``AlertingStore``.
-    public func append(
-        _ feedback: Feedback,
-        alerting rules: [AlertRule],
-        missingSession: MissingSessionPolicy,
+    /// See ``Store``.
+    public func commit(
+        _ change: AcceptedChange,
         context: CallContext
-    ) async throws -> AddedFeedback {
+    ) async throws -> ChangeOutcome {
+        if let reason = context.reasonToDrop { throw reason }
+        switch change.change {
+        case .add(let draft):
+            let feedback = Feedback(
+                id: change.feedbackID,
+                draft: draft,
+                createdAt: change.acceptedAt
+            )
+            let added = try add(feedback, change.missingSession)
+            if !added.replayed { queueAlerts(change.alertRules, about: feedback) }
+            return .added(added)
+        case .changeMetadata(let sessionID, let by):
+            return .metadata(try changeMetadata(sessionID, by, change.missingSession))
+        }
+    }
+
+    private func add(
+        _ feedback: Feedback,
+        _ missingSession: MissingSessionPolicy
+    ) throws -> AddedFeedback {
+        let sessionID = ExactText(feedback.draft.sessionID)
+        let requestID = RequestID(feedback.draft.requestID)
+        let original = try state.withLock { state throws -> Feedback? in
+            try state.checkOpen()
+            let session = try state.session(sessionID, ifMissing: missingSession)
+            if !requestID.text.text.isEmpty {
+                let place = session.place(of: requestID, in: state.feedbacks)
+                if place < state.feedbacks.count { return state.feedbacks[place] }
+            }
+            state.feedbacks.append(feedback)
+            return nil
+        }
+        if let original { return AddedFeedback(feedback: original, replayed: true) }
+        return AddedFeedback(feedback: feedback, replayed: false)
+    }
+
+    private func queueAlerts(_ rules: [AlertRule], about feedback: Feedback) {
         let rules = rules.filter { $0.ratings.contains(feedback.rating) }
-        let added = try appendNow(feedback, missingSession: missingSession, context: context)
-        if added.replayed || rules.isEmpty { return added }
-        // What was stored up to this one, as a transaction would see it.
+        if rules.isEmpty { return }
+        // The feedback stored up to this one, as a transaction would see it.
         let stored = state.withLock { $0.feedbacks }.all
         let end = stored.lastIndex { $0.id == feedback.id } ?? stored.endIndex - 1
         let all = stored[...end]
@@ -128,39 +163,25 @@ public final class MemoryStore: ImmediateStore, AlertingStore {
                 )
             )
         }
-        return added
     }
 
-    /// See ``Store``.
-    public func append(
-        _ feedback: Feedback,
-        missingSession: MissingSessionPolicy,
-        context: CallContext
-    ) async throws -> AddedFeedback {
-        try appendNow(feedback, missingSession: missingSession, context: context)
-    }
-
-    /// See ``ImmediateStore``.
-    public func appendNow(
-        _ feedback: consuming Feedback,
-        missingSession: MissingSessionPolicy,
-        context: CallContext
-    ) throws -> AddedFeedback {
-        if let reason = context.reasonToDrop { throw reason }
-        let sessionID = ExactText(feedback.draft.sessionID)
-        let requestID = RequestID(feedback.draft.requestID)
-        let original = try state.withLock { state throws -> Feedback? in
+    private func changeMetadata(
+        _ sessionID: String,
+        _ change: MetadataChange,
+        _ missingSession: MissingSessionPolicy
+    ) throws -> Metadata {
+        try state.withLock { state in
             try state.checkOpen()
-            let session = try state.session(sessionID, ifMissing: missingSession)
-            if !requestID.text.text.isEmpty {
-                let place = session.place(of: requestID, in: state.feedbacks)
-                if place < state.feedbacks.count { return state.feedbacks[place] }
+            let id = ExactText(sessionID)
+            let metadata = change.applied(to: state.metadata[id] ?? [:])
+            if state.sessions[id] == nil, missingSession == .reject {
+                throw CallError.unknownSession
             }
-            state.feedbacks.append(copy feedback)
-            return nil
+            _ = try MetadataJSON.encode(metadata)
+            _ = try state.session(id, ifMissing: missingSession)
+            state.metadata[id] = metadata
+            return metadata
         }
-        if let original { return AddedFeedback(feedback: original, replayed: true) }
-        return AddedFeedback(feedback: feedback, replayed: false)
     }
 
     /// See ``Store``.
@@ -224,28 +245,6 @@ public final class MemoryStore: ImmediateStore, AlertingStore {
         let state = try snapshot(context)
         let id = ExactText(sessionID)
         return state.metadata[id] ?? (state.sessions[id] == nil ? nil : [:])
-    }
-
-    /// See ``Store``.
-    public func changeMetadata(
-        ofSession sessionID: String,
-        by change: MetadataChange,
-        missingSession: MissingSessionPolicy,
-        context: CallContext
-    ) async throws -> Metadata {
-        try state.withLock { state in
-            try state.checkOpen()
-            if let reason = context.reasonToDrop { throw reason }
-            let id = ExactText(sessionID)
-            let metadata = change.applied(to: state.metadata[id] ?? [:])
-            if state.sessions[id] == nil, missingSession == .reject {
-                throw FeedbackError.unknownSession
-            }
-            _ = try MetadataJSON.encode(metadata)
-            _ = try state.session(id, ifMissing: missingSession)
-            state.metadata[id] = metadata
-            return metadata
-        }
     }
 
     /// See ``Store``.

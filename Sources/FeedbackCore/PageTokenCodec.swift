@@ -2,14 +2,15 @@ internal import Crypto
 public import FeedbackModel
 internal import Foundation
 
-/// Makes and reads page tokens: a position in a list, sealed together with the list's filters, so
-/// that a token that was changed, or is used with other filters, is noticed.
+/// Makes and reads page tokens: a position in a list, authenticated together with the list's
+/// filters.
 ///
-/// A token is good as long as the key is.
+/// A token that was changed, or is used with other filters, is refused. Tokens are valid as long as
+/// the key is kept.
 public struct PageTokenCodec: Sendable {
-    /// How many bytes a key has.
+    /// The number of bytes of a key.
     public static let keyBytes = 32
-    /// How many bytes of the HMAC go into the token: 128 bits.
+    /// The number of bytes of the HMAC in the token: 128 bits.
     private static let sealBytes = 16
 
     private let key: SymmetricKey
@@ -19,25 +20,25 @@ public struct PageTokenCodec: Sendable {
         self.key = SymmetricKey(data: key)
     }
 
-    /// A new key.
+    /// Makes a random key.
     public static func makeKey() -> [UInt8] {
         SymmetricKey(size: .init(bitCount: keyBytes * 8)).withUnsafeBytes { Array($0) }
     }
 
-    /// The token for the feedbacks beyond `position` in the query's order.
+    /// Returns the token for the feedback after `position` in the query's order.
     public func token(position: Int64, query: FeedbackQuery) -> String {
         token(content: withUnsafeBytes(of: position.bigEndian) { Array($0) }, query: query)
     }
 
-    /// The token for the feedbacks beyond a position that takes more than a number.
+    /// Returns the token for the feedback after a position that is more than a number.
     public func token(content: [UInt8], query: FeedbackQuery) -> String {
         (content + seal(content, query)).map { hex($0) }.joined()
     }
 
-    /// The position in the query's token.
+    /// Returns the position in the query's token.
     ///
     /// - Throws: INVALID_ARGUMENT if the token was not made by this codec for these filters.
-    public func position(in query: FeedbackQuery) throws(FeedbackError) -> Int64 {
+    public func position(in query: FeedbackQuery) throws(CallError) -> Int64 {
         let content = try content(in: query)
         guard content.count == 8 else {
             throw .invalid("page_token", "must be a next_page_token")
@@ -45,16 +46,16 @@ public struct PageTokenCodec: Sendable {
         return content.reduce(0) { $0 << 8 | Int64($1) }
     }
 
-    /// What ``token(content:query:)`` made the query's token of.
+    /// Returns the content of which ``token(content:query:)`` made the query's token.
     ///
     /// - Throws: INVALID_ARGUMENT if the token was not made by this codec for these filters.
-    public func content(in query: FeedbackQuery) throws(FeedbackError) -> [UInt8] {
+    public func content(in query: FeedbackQuery) throws(CallError) -> [UInt8] {
         guard let bytes = bytes(ofHex: query.pageToken), bytes.count > Self.sealBytes else {
             throw .invalid("page_token", "must be a next_page_token")
         }
         let content = Array(bytes.dropLast(Self.sealBytes))
         let expected = seal(content, query)
-        // Compared in a time that does not depend on where they differ.
+        // The time of the comparison does not depend on the place of a difference.
         let difference = zip(expected, bytes[content.count...]).reduce(0) { $0 | ($1.0 ^ $1.1) }
         guard difference == 0 else {
             throw .invalid(
@@ -68,7 +69,7 @@ public struct PageTokenCodec: Sendable {
     private func seal(_ content: [UInt8], _ query: FeedbackQuery) -> [UInt8] {
         var hmac = HMAC<SHA256>(key: key)
         hmac.update(data: content)
-        // Lengths go before texts, so that no two queries read the same.
+        // A length precedes each text, so that no two queries have the same encoding.
         let ratings = query.ratings.map(\.rawValue).sorted()
         let filters =
             "\(query.sessionID.utf8.count):\(query.sessionID) "

@@ -1,152 +1,121 @@
 public import FeedbackModel
 
-/// What happens on a write to a session that nobody wrote to before.
+/// The policy for a write to a session that does not exist.
 public enum MissingSessionPolicy: String, Sendable, CaseIterable {
-    /// The session is made.
+    /// The write creates the session.
     case create
     /// The write is answered with NOT_FOUND.
     case reject
 }
 
-/// How a store does.
+/// The state of a store, as health checks report it.
 public enum StoreHealth: Sendable, Hashable {
     /// Calls are served.
     case serving
-    /// Calls would fail, for this reason.
+    /// Calls would fail, for the given reason.
     case notServing(String)
 }
 
-/// Where feedback is kept.
+/// A database of feedback.
 ///
-/// All methods may be called at once from any task; none blocks its thread. A method that has to
-/// wait for I/O suspends, and the I/O happens on a queue of the store's own. Values that arrive here
-/// keep the field rules.
+/// All methods may be called concurrently from any task; none blocks its thread. A method that
+/// waits for I/O suspends, and the I/O happens on a queue of the store's own. The arguments meet
+/// the field rules.
 ///
-/// Every error is a ``FeedbackError``; after one, nothing has changed. Work of a call that has ended
-/// before the work began is dropped: CANCELLED or DEADLINE_EXCEEDED.
+/// Every error is a ``CallError``; after an error nothing has changed, except that after
+/// UNAVAILABLE and DEADLINE_EXCEEDED a write may have been committed. A call that has ended before
+/// its work began is dropped with CANCELLED or DEADLINE_EXCEEDED.
 public protocol Store: Sendable {
-    /// Stores a feedback durably, or answers with the one that has the same session and
-    /// `requestID` already. The store makes one transaction of the appends that arrive while the
-    /// former transaction is being written (group commit); a lone append never waits for company.
-    /// Identifiers ascend from append to append, and a store may order sessions' feedback by them.
+    /// Makes a change durably.
     ///
-    /// - Throws: NOT_FOUND for an unknown session under ``MissingSessionPolicy/reject``;
-    ///   RESOURCE_EXHAUSTED when the write queue or the disk is full; UNAVAILABLE when the database
-    ///   cannot be reached; CANCELLED or DEADLINE_EXCEEDED when the call ended before the write
+    /// An add with a `requestID` that its session has already is answered with the original
+    /// feedback. The store makes one transaction of the changes that arrive while the former
+    /// transaction is being written (group commit); a lone change never waits for others.
+    /// Identifiers ascend from change to change, and a store may order the feedback of sessions by
+    /// them.
+    ///
+    /// - Throws: NOT_FOUND for a session that does not exist under ``MissingSessionPolicy/reject``;
+    ///   INVALID_ARGUMENT if metadata would exceed ``FieldLimits/metadataBytesMax``;
+    ///   RESOURCE_EXHAUSTED if the write queue or the disk is full; UNAVAILABLE if the database
+    ///   cannot be reached; CANCELLED or DEADLINE_EXCEEDED if the call ended before the write
     ///   began.
-    func append(
-        _ feedback: Feedback,
-        missingSession: MissingSessionPolicy,
-        context: CallContext
-    ) async throws -> AddedFeedback
+    func commit(_ change: AcceptedChange, context: CallContext) async throws -> ChangeOutcome
 
-    /// A page of feedback in insertion order, or its reverse. `query.pageSize` is in 1...1000.
+    /// Returns a page of feedback in the order of insertion, or its reverse.
+    ///
+    /// `query.pageSize` is in 1...1000.
     ///
     /// - Throws: INVALID_ARGUMENT for a page token that this store did not make for this query.
     func list(_ query: FeedbackQuery, context: CallContext) async throws -> FeedbackPage
 
-    /// Exact metrics.
+    /// Returns exact metrics.
     func metrics(_ query: MetricsQuery, context: CallContext) async throws -> MetricsReport
 
-    /// A session's metadata; nil if the session is unknown.
+    /// Returns a session's metadata; nil if the session does not exist.
     func metadata(
         ofSession sessionID: String,
         context: CallContext
     ) async throws -> Metadata?
 
-    /// Changes a session's metadata durably and returns it as it is then.
-    ///
-    /// - Throws: as ``append(_:missingSession:context:)``; INVALID_ARGUMENT when the metadata would
-    ///   pass ``FieldLimits/metadataBytesMax``.
-    func changeMetadata(
-        ofSession sessionID: String,
-        by change: MetadataChange,
-        missingSession: MissingSessionPolicy,
-        context: CallContext
-    ) async throws -> Metadata
-
-    /// Whether calls would be served now. Answers at once, also while writes are stuck.
+    /// Returns whether calls would be served now; answers at once, even while writes are stuck.
     func health() async -> StoreHealth
 
-    /// Finishes the writes that were accepted, refuses further ones, and closes the database.
+    /// Finishes the accepted writes, refuses further ones, and closes the database.
     func close() async
 }
 
 /// A store that queues alerts about its feedback.
+///
+/// In the transaction of an add it queues an alert for each of ``AcceptedChange/alertRules`` that
+/// the feedback meets; a repeated add, whose feedback was stored before, queues none. Adds with
+/// rules are refused if the store is not an `AlertingStore`.
 public protocol AlertingStore: Store {
-    /// Does what ``Store/append(_:missingSession:context:)`` does, and in the same transaction queues
-    /// an alert for each of the rules that the feedback meets; one that was stored before queues
-    /// none.
-    func append(
-        _ feedback: Feedback,
-        alerting rules: [AlertRule],
-        missingSession: MissingSessionPolicy,
-        context: CallContext
-    ) async throws -> AddedFeedback
-
-    /// The queued alerts.
+    /// The outbox of the queued alerts.
     var outbox: any AlertOutbox { get }
 }
 
-extension AlertingStore {
-    /// See ``Store``.
-    public func append(
-        _ feedback: Feedback,
-        missingSession: MissingSessionPolicy,
-        context: CallContext
-    ) async throws -> AddedFeedback {
-        try await append(feedback, alerting: [], missingSession: missingSession, context: context)
-    }
-}
-
-/// The durable queues of alerts, one for each rule's name.
+/// The durable queues of alerts (an outbox), one for each rule's name.
 ///
-/// Errors are as those of ``Store``.
+/// The errors are those of ``Store``.
 public protocol AlertOutbox: Sendable {
-    /// The pending alerts of a rule that are due, those that are so longest first.
+    /// Returns at most `limit` pending alerts of a rule that are due, the longest due first.
     func due(of rule: String, at now: Timestamp, limit: Int) async throws -> [QueuedAlert]
 
-    /// When the next pending alert of a rule is due; nil if there is none.
+    /// Returns the time at which the next pending alert of a rule is due; nil if there is none.
     func nextDue(of rule: String) async throws -> Timestamp?
 
-    /// Notes durably what became of alerts; those that are gone are passed over.
+    /// Records the outcomes of attempts durably; alerts that no longer exist are ignored.
     func settle(_ outcomes: [AlertOutcome]) async throws
 
-    /// At most so many alerts of all rules, dead letters or pending ones, in the order of their ids,
-    /// beyond the given one; and how many there are in all.
+    /// Lists dead letters or pending alerts of all rules, in the order of their ids.
+    ///
+    /// Returns at most `limit` alerts whose ids are above `id`, and the number of all such alerts,
+    /// whatever their ids.
     func list(
         dead: Bool,
         after id: Int64,
         limit: Int
     ) async throws -> (alerts: [QueuedAlert], totalSize: Int64)
 
-    /// Makes dead alerts pending again, due at that moment: those of the ids, or all if there are
-    /// none. Returns how many.
+    /// Makes dead letters pending again, due at `now`: those with the ids, or all if `ids` is
+    /// empty.
+    ///
+    /// Returns the number of alerts that became pending.
     func retry(_ ids: [Int64], at now: Timestamp) async throws -> Int
 }
 
-/// A store that never waits, so that calls need no task.
-public protocol ImmediateStore: Store {
-    /// Does what ``Store/append(_:missingSession:context:)`` does, at once.
-    func appendNow(
-        _ feedback: consuming Feedback,
-        missingSession: MissingSessionPolicy,
-        context: CallContext
-    ) throws -> AddedFeedback
-}
-
 extension Store {
-    /// A page for a call that waits without end.
+    /// Returns a page for a call without a deadline.
     package func list(_ query: FeedbackQuery) async throws -> FeedbackPage {
         try await list(query, context: CallContext())
     }
 
-    /// Metrics for a call that waits without end.
+    /// Returns metrics for a call without a deadline.
     package func metrics(_ query: MetricsQuery) async throws -> MetricsReport {
         try await metrics(query, context: CallContext())
     }
 
-    /// Metadata for a call that waits without end.
+    /// Returns metadata for a call without a deadline.
     package func metadata(ofSession sessionID: String) async throws -> Metadata? {
         try await metadata(ofSession: sessionID, context: CallContext())
     }

@@ -2,7 +2,7 @@ public import FeedbackModel
 internal import Glibc
 
 extension Timestamp {
-    /// The system's clock (CLOCK_REALTIME).
+    /// The present time of the system's clock (CLOCK_REALTIME).
     public static var now: Timestamp {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)

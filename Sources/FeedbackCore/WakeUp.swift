@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// Lets one task wait until others have something for it; any number of signals wakes it once.
+/// Lets one task wait for signals of others; several signals wake it once.
 package final class WakeUp: Sendable {
     private struct State {
         var isSignalled = false
@@ -9,10 +9,10 @@ package final class WakeUp: Sendable {
 
     private let state = Mutex(State())
 
-    /// Makes one without a signal.
+    /// Makes an object without a pending signal.
     package init() {}
 
-    /// Wakes the task that waits, or else the next one that would.
+    /// Wakes the waiting task, or lets the next wait return at once if none waits.
     package func signal() {
         let waiter = state.withLock { state in
             defer { state.waiter = nil }
@@ -22,7 +22,7 @@ package final class WakeUp: Sendable {
         waiter?.resume()
     }
 
-    /// Returns after a signal, after so long, or when the task is cancelled.
+    /// Returns after a signal, after `timeout`, or when the task is cancelled.
     package func wait(atMost timeout: Duration?) async {
         let timer = timeout.map { timeout in
             Task {

@@ -1,19 +1,22 @@
-package import CoreMetrics
-package import Dispatch
+public import CoreMetrics
+public import Dispatch
 
-/// What is recorded of the writes of all queues together; nil if nobody collects it.
-package struct WriteInstruments: Sendable {
-    /// How many writes wait.
-    package let queueLength = Meter(label: InstrumentName.writeQueueLength.rawValue)
+/// The metrics of the writes of all queues together; nil if no metrics system is installed.
+@usableFromInline
+struct WriteInstruments: Sendable {
+    /// The number of writes that wait for a batch.
+    @usableFromInline let queueLength = Meter(label: InstrumentName.writeQueueLength.rawValue)
     private let batchSize = Recorder(label: InstrumentName.writeBatchSize.rawValue)
     private let writeTime = Timer(label: InstrumentName.writeTime.rawValue)
 
-    package init?() {
+    @usableFromInline
+    init?() {
         if MetricsSystem.factory is NOOPMetricsHandler { return nil }
     }
 
     /// Records a commit that has just ended.
-    package func recordBatch(of count: Int, since begin: DispatchTime) {
+    @usableFromInline
+    func recordBatch(of count: Int, since begin: DispatchTime) {
         let end = DispatchTime.now()
         batchSize.record(count)
         writeTime.recordNanoseconds(end.uptimeNanoseconds - begin.uptimeNanoseconds)

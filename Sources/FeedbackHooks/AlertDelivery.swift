@@ -4,34 +4,33 @@ internal import FeedbackCore
 internal import FeedbackModel
 internal import Logging
 
-/// Takes a rule's alerts from the outbox to a sink, until it is cancelled.
+/// Delivers a rule's alerts from the outbox to a sink, until its task is cancelled.
 ///
-/// An alert leaves the outbox when the sink has taken it, so it is delivered at least once. While
-/// the receiver is not there it is asked with one alert at a time, at growing intervals.
+/// An alert leaves the outbox after the sink has accepted it: delivery is at least once. While the
+/// receiver is unavailable, it is tried with one alert at a time, with backoff.
 struct AlertDelivery: Sendable {
-    /// How long to wait after failures.
+    /// The intervals between attempts.
     struct Backoff: Sendable {
-        /// After the first failure; doubled with each that follows.
+        /// The interval after the first failure; it doubles with each further failure.
         var first = Duration.seconds(1)
-        /// While the receiver is not there.
+        /// The longest interval while the receiver is unavailable.
         var receiverMax = Duration.seconds(15)
-        /// Before an alert that the receiver refused is tried again.
+        /// The longest interval before an alert that the receiver refused is tried again.
         var alertMax = Duration.seconds(300)
-        /// The longest that a receiver may ask for.
+        /// The longest interval that a receiver may request.
         var askedMax = Duration.seconds(3_600)
 
-        /// A time between half of the interval and the whole, so that many senders do not come back
-        /// at once.
+        /// Returns a random time between half of the interval and the whole (jitter), so that many
+        /// senders do not return at once.
         func interval(failures: Int, max: Duration) -> Duration {
             let whole = min(first * (1 << min(failures, 20)), max)
             return whole * Double.random(in: 0.5...1)
         }
     }
 
-    /// How many alerts are taken from the outbox at once.
+    /// The maximum number of alerts that are taken from the outbox at once.
     private static let batchMax = 64
-    /// How long to wait for a wake-up before looking all the same: alerts may also be queued, or
-    /// become due, without one.
+    /// The longest wait for a wakeup; alerts may also be queued, or become due, without one.
     private static let idleMax = Duration.seconds(2)
 
     let rule: String
@@ -42,6 +41,8 @@ struct AlertDelivery: Sendable {
     let instruments: AlertInstruments
     let logger: Logger
 
+    /// Delivers alerts until the task is cancelled.
+    ///
     /// - Parameter wakeUp: is signalled when there may be a new alert.
     func run(_ wakeUp: WakeUp) async {
         var receiver = Receiver()
@@ -55,7 +56,7 @@ struct AlertDelivery: Sendable {
                     continue
                 }
                 if receiver.failures > 0 {
-                    // Not each has to be tried before it is given up.
+                    // Expired alerts become dead letters without one more attempt each.
                     let tooOld = due.filter { age(of: $0, at: .now) > giveUpAfter }
                     if tooOld.count > 1 {
                         try await settle(
@@ -72,24 +73,26 @@ struct AlertDelivery: Sendable {
             } catch is CancellationError {
                 return
             } catch {
-                // The outbox fails as the store does, which says so itself.
+                // The outbox fails for the reasons of the store, which logs them itself.
                 logger.debug("alerts wait for the store: \(error)", metadata: ["hook": "\(rule)"])
                 try? await Task.sleep(for: backoff.receiverMax)
             }
         }
     }
 
-    /// What is known of the receiver.
+    /// The failures of the receiver since its last success.
     private struct Receiver {
-        /// How often in a row it was not there.
+        /// The number of consecutive attempts for which the receiver was unavailable.
         var failures = 0
-        /// How often in a row it has refused all that it was given.
+        /// The number of consecutive attempts in which the receiver refused all alerts.
         var refusals = 0
         var error = ""
     }
 
-    /// Tries all of them and notes what became of each; how long to pause if the receiver is not
-    /// there, or wants none of them.
+    /// Attempts to deliver the alerts and records the outcomes.
+    ///
+    /// Returns the time to wait before the next attempt if the receiver is unavailable, or refuses
+    /// all alerts; nil otherwise.
     private func deliver(
         _ due: ArraySlice<QueuedAlert>,
         _ receiver: inout Receiver
@@ -102,15 +105,15 @@ struct AlertDelivery: Sendable {
             rest = rest.dropFirst(part.count)
             let deliveries = await deliver(part)
             let unavailable = deliveries.lazy.compactMap { delivery -> (String, Duration?)? in
-                guard case .unavailable(let error, let retryAfter) = delivery else { return nil }
-                return (error, retryAfter)
+                guard case .unavailable(let error, let retryDelay) = delivery else { return nil }
+                return (error, retryDelay)
             }
-            if let (error, retryAfter) = unavailable.first {
+            if let (error, retryDelay) = unavailable.first {
                 let own = backoff.interval(
                     failures: receiver.failures,
                     max: backoff.receiverMax
                 )
-                pause = max(own, min(retryAfter ?? .zero, backoff.askedMax))
+                pause = max(own, min(retryDelay ?? .zero, backoff.askedMax))
                 note("alerts cannot be delivered: \(error)", isFirst: receiver.failures == 0)
                 receiver = Receiver(failures: receiver.failures + 1, error: error)
             } else if deliveries.contains(.delivered) {
@@ -131,7 +134,8 @@ struct AlertDelivery: Sendable {
         return pause
     }
 
-    /// Notes what became of alerts, before any other is tried: those delivered would be so again.
+    /// Records the outcomes, retrying until the outbox accepts them: an alert that was delivered
+    /// would otherwise be delivered again.
     private func settle(_ outcomes: [AlertOutcome]) async throws {
         var dead = 0
         for outcome in outcomes {

@@ -1,13 +1,13 @@
 internal import CoreMetrics
 internal import FeedbackCore
 
-/// Counts the attempts to deliver a notification hook's alerts by what became of them, and times
-/// them.
+/// The metrics of a notification hook's deliveries: the number of attempts by outcome, and their
+/// durations.
 struct AlertInstruments: Sendable {
     let delivered: Counter
-    /// To be tried again.
+    /// Counts the attempts that are to be repeated.
     let failed: Counter
-    /// Given up: the alert is dead.
+    /// Counts the alerts that became dead letters.
     let dead: Counter
     let time: Timer
 

@@ -1,19 +1,19 @@
 internal import FeedbackModel
 
-/// Delivers alerts to one receiver.
+/// A destination of alerts.
 protocol AlertSink: Sendable {
-    /// How many alerts may be on their way to it at once.
+    /// The maximum number of concurrent deliveries.
     var deliveriesMax: Int { get }
 
-    /// Tries to deliver an alert, for no longer than the hook's timeout.
+    /// Attempts to deliver an alert, for at most the hook's timeout.
     func deliver(_ alert: Alert) async -> Delivery
 }
 
-/// How an attempt to deliver an alert ended.
+/// The outcome of an attempt to deliver an alert.
 enum Delivery: Sendable, Hashable {
     case delivered
-    /// The receiver does not want this alert; others may be fine.
+    /// The receiver refused this alert; others may be accepted.
     case refused(String)
-    /// The receiver is not there, or not able, and wants to be asked again after that time.
-    case unavailable(String, retryAfter: Duration?)
+    /// The receiver is unavailable and wants to be tried again after `retryDelay`, if it is given.
+    case unavailable(String, retryDelay: Duration?)
 }

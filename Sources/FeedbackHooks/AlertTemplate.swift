@@ -1,19 +1,20 @@
 internal import FeedbackModel
 internal import Foundation
 
-/// A text with places for an alert's values, like `{session_id}`.
+/// A text with placeholders for an alert's values, such as `{session_id}`.
 ///
 /// The names are `session_id`, `rating` (up, down or none), `timestamp` (RFC 3339), `count` and
-/// `total_count` (the rule's ratings in the session and in all), `comment`, `feedback_id`, `hook`
-/// and, in a body, `subject`. What is in braces otherwise stays as it is written.
+/// `total_count` (the numbers of feedbacks with the rule's ratings in the session and in all
+/// sessions), `comment`, `feedback_id`, `hook` and, in a body, `subject`. Any other text in braces
+/// is kept as it is.
 struct AlertTemplate: Sendable, Hashable {
-    /// How values are put in.
+    /// The escaping of inserted values.
     enum Escaping: Sendable, Hashable {
         case none
-        /// As the inside of a JSON string (RFC 8259).
+        /// Escapes for the inside of a JSON string (RFC 8259).
         case json
-        /// The same, after what Slack would take for a mention or a link has become plain text: `&`,
-        /// `<` and `>` ("Formatting text for app surfaces", docs.slack.dev).
+        /// Escapes as ``json``, after replacing `&`, `<` and `>`, which Slack would take for a
+        /// mention or a link ("Formatting text for app surfaces", docs.slack.dev).
         case slack
     }
 
@@ -37,7 +38,7 @@ struct AlertTemplate: Sendable, Hashable {
     private let parts: [Part]
     private let escaping: Escaping
 
-    /// Reads a template.
+    /// Parses a template.
     init(_ template: String, escaping: Escaping) {
         var parts: [Part] = []
         var text = ""
@@ -59,7 +60,8 @@ struct AlertTemplate: Sendable, Hashable {
         self.escaping = escaping
     }
 
-    /// The text with the alert's values; `{comment}` stands for nothing if it is not included.
+    /// Returns the text with the alert's values; `{comment}` is replaced by nothing if it is not
+    /// included.
     func text(for alert: Alert, subject: String = "", includesComment: Bool) -> String {
         var text = ""
         for part in parts {
@@ -89,19 +91,22 @@ struct AlertTemplate: Sendable, Hashable {
     }
 }
 
-/// What an alert is sent as.
+/// The body and the title with which an alert is sent.
 struct AlertBody: Sendable, Hashable {
     let isJSON: Bool
     private let subject: AlertTemplate
     private let body: AlertTemplate
     private let includesComment: Bool
 
-    /// - Throws: INVALID_ARGUMENT for a body that begins like JSON and is none.
-    init(_ options: NotificationHook.Options) throws(FeedbackError) {
+    /// Makes a body from the options' templates.
+    ///
+    /// - Throws: INVALID_ARGUMENT if the body begins like JSON and is not valid JSON, or if
+    ///   escaping for Slack is requested and it is not JSON.
+    init(_ options: NotificationHook.Options) throws(CallError) {
         subject = AlertTemplate(options.subject, escaping: .none)
         includesComment = options.includesComment
         let text = options.body ?? Self.allFields(includesComment: options.includesComment)
-        // A brace at the beginning may also be that of a name.
+        // A brace at the beginning may also belong to a placeholder.
         let sample = AlertTemplate(text, escaping: .none)
             .text(for: .sample, includesComment: true)
         let first = sample.first { !$0.isWhitespace }
@@ -122,12 +127,12 @@ struct AlertBody: Sendable, Hashable {
 
     var contentType: String { isJSON ? "application/json" : "text/plain; charset=utf-8" }
 
-    /// The title of an alert, with or without the comment, or (nil) as the options say.
+    /// Returns the title of an alert, with or without the comment; nil for what the options say.
     func subject(of alert: Alert, includesComment: Bool? = nil) -> String {
         subject.text(for: alert, includesComment: includesComment ?? self.includesComment)
     }
 
-    /// What is sent.
+    /// Returns the body of an alert.
     func text(for alert: Alert) -> String {
         body.text(for: alert, subject: subject(of: alert), includesComment: includesComment)
     }
@@ -140,13 +145,13 @@ struct AlertBody: Sendable, Hashable {
     }
 }
 
-/// Any valid JSON.
+/// Decodes any valid JSON.
 private struct Anything: Decodable {
     init(from decoder: any Decoder) {}
 }
 
 extension Alert {
-    /// For trying a template.
+    /// An alert with which templates are tried.
     fileprivate static let sample = Alert(
         rule: "hook",
         feedbackID: FeedbackID(high: 0, low: 0),
@@ -173,7 +178,7 @@ extension String {
         return text
     }
 
-    /// Appends the text as the inside of a JSON string.
+    /// Appends the text, escaped for the inside of a JSON string.
     mutating func appendJSONEscaped(_ text: String) {
         for scalar in text.unicodeScalars {
             switch scalar {

@@ -1,20 +1,20 @@
 internal import CoreMetrics
 public import FeedbackCore
-package import FeedbackModel
+public import FeedbackModel
 
-/// Counts the feedback that was stored, by rating, and the lengths of its comments, in instruments
-/// of swift-metrics.
+/// A hook that counts stored feedback by rating, and records the lengths of comments, in metrics of
+/// swift-metrics.
 ///
-/// They begin with 0 at every start; what the store has in all, `GetMetrics` tells.
-public final class AnalyticsHook: ImmediateHook {
-    /// The label `hook` of the instruments.
+/// The counters begin with 0 at every start; `GetMetrics` returns the totals of the store.
+public final class AnalyticsHook: FeedbackHook {
+    /// The hook's name, which is the label `hook` of the metrics.
     public let name: String
     private let up: Counter
     private let down: Counter
     private let none: Counter
     private let commentLength: Recorder
 
-    /// Makes the instruments; two hooks of one name share theirs.
+    /// Makes the metrics; hooks with the same name share theirs.
     public init(name: String) {
         func counter(_ rating: Rating) -> Counter {
             Counter(
@@ -32,12 +32,19 @@ public final class AnalyticsHook: ImmediateHook {
         )
     }
 
-    package func begin(_ feedback: inout FeedbackDraft, context: HookContext) -> HookEnding? {
-        HookEnding { [self] outcome in if case .success(let added) = outcome { count(added) } }
+    /// See ``FeedbackHook``.
+    public func intercept(
+        _ change: Change,
+        context: HookContext,
+        next: HookChain.Next
+    ) async throws -> ChangeOutcome {
+        let outcome = try await next(change)
+        if case .added(let added) = outcome { count(added) }
+        return outcome
     }
 
     private func count(_ added: AddedFeedback) {
-        // A repeated request was counted when it came first.
+        // A replayed request was counted when it was stored.
         guard !added.replayed else { return }
         switch added.feedback.rating {
         case .up: up.increment()

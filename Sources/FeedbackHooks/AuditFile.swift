@@ -3,19 +3,21 @@ internal import Glibc
 internal import Logging
 internal import Synchronization
 
-/// A file of lines that several threads and processes append to.
+/// A file to which several threads and processes append lines.
 final class AuditFile: Sendable {
     private let path: String
     private let descriptor: Int32
     private let logger: Logger
-    /// How many lines were lost since the last that was written.
+    /// The number of lines that were lost since the last successful write.
     private let lost = Atomic<Int>(0)
-    /// Whether the last line in the file may lack its end, on a disk that became full.
+    /// True if the last line in the file may lack its newline, because the disk became full.
     private let isTorn = Atomic(false)
 
+    /// Opens the file, or creates it with mode 0600.
+    ///
     /// - Throws: FAILED_PRECONDITION that names the path.
-    convenience init(_ path: String, logger: Logger) throws(FeedbackError) {
-        // Without O_NONBLOCK opening a pipe would wait for its reader.
+    convenience init(_ path: String, logger: Logger) throws(CallError) {
+        // Without O_NONBLOCK, opening a named pipe would wait for a reader.
         let flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY
         let descriptor = open(path, flags, 0o600)
         guard descriptor >= 0 else {
@@ -31,7 +33,7 @@ final class AuditFile: Sendable {
         isTorn.store(Self.isTorn(path), ordering: .relaxed)
     }
 
-    /// Whether the last line lacks its end; false where the file may only be written.
+    /// Returns true if the last line lacks its newline; false if the file cannot be read.
     private static func isTorn(_ path: String) -> Bool {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
         guard descriptor >= 0 else { return false }
@@ -41,7 +43,7 @@ final class AuditFile: Sendable {
         return read(descriptor, &last, 1) == 1 && last != UInt8(ascii: "\n")
     }
 
-    /// Appends to what is open.
+    /// Makes a file that appends to an open descriptor, which it closes in the end.
     init(taking descriptor: Int32, path: String, logger: Logger) {
         self.path = path
         self.descriptor = descriptor
@@ -50,14 +52,15 @@ final class AuditFile: Sendable {
 
     deinit { close(descriptor) }
 
-    /// Appends so many lines with their newlines; false if they are not all in the file.
-    func append(_ lines: borrowing JSONLine, count: Int) -> Bool {
-        let lines = lines.bytes
-        // Nearly always there is nothing to change, and threads need not wait for each other.
+    /// Appends a line with its newline; returns false if the file does not contain the whole line.
+    func append(_ line: borrowing JSONLine) -> Bool {
+        let line = line.bytes
+        // The flag is nearly always false, and reading it does not make threads wait for each
+        // other.
         let isAfterTorn =
             isTorn.load(ordering: .relaxed) && isTorn.exchange(false, ordering: .relaxed)
-        let result = isAfterTorn ? writeOnNewLine(lines) : writeOnce(lines)
-        if result == lines.count {
+        let result = isAfterTorn ? writeOnNewLine(line) : writeOnce(line)
+        if result == line.count {
             let hasLost = lost.load(ordering: .relaxed) > 0
             let lost = hasLost ? lost.exchange(0, ordering: .relaxed) : 0
             if lost > 0 {
@@ -67,8 +70,8 @@ final class AuditFile: Sendable {
         }
         let reason = result < 0 ? String(cString: strerror(errno)) : "the disk is full"
         if result > 0 || isAfterTorn { isTorn.store(true, ordering: .relaxed) }
-        // Said once, not for each call while it lasts.
-        if lost.add(count, ordering: .relaxed).oldValue == 0 {
+        // The failure is logged once, not for every lost line.
+        if lost.add(1, ordering: .relaxed).oldValue == 0 {
             logger.error("the audit file \(path) cannot be written: \(reason)")
         }
         return false
@@ -80,7 +83,7 @@ final class AuditFile: Sendable {
         return max(count - 1, -1)
     }
 
-    /// A single call: the kernel appends what one call writes in one piece (write(2), O_APPEND).
+    /// Appends with a single write(2), which the kernel does as one piece under O_APPEND.
     private func writeOnce(_ bytes: UnsafeRawBufferPointer) -> Int {
         while true {
             let count = write(descriptor, bytes.baseAddress, bytes.count)
@@ -88,8 +91,8 @@ final class AuditFile: Sendable {
         }
     }
 
-    private static func error(_ path: String, _ reason: String) -> FeedbackError {
-        FeedbackError(
+    private static func error(_ path: String, _ reason: String) -> CallError {
+        CallError(
             .failedPrecondition,
             "the audit file \(path) cannot be opened: \(reason)"
         )

@@ -1,10 +1,10 @@
 public import FeedbackCore
-package import FeedbackModel
+public import FeedbackModel
 public import Logging
 
-/// Writes down every add before and after it happens, failures too.
+/// A hook that logs every add before and after it, failures included.
 ///
-/// In a file a line is a JSON object, with a newline at its end:
+/// In a file, each line is a JSON object:
 ///
 ///     {"time":"2026-01-22T15:00:00.000Z","event":"before","hook":"audit","call":7,
 ///      "session_id":"user-123","rating":"down","comment_length":21,"pid":4711,"uid":1000}
@@ -12,33 +12,35 @@ public import Logging
 ///      "comment_length":21,"feedback_id":"0197…","replayed":false,"duration_us":412,…}
 ///     {"time":…,"event":"failed",…,"code":"INVALID_ARGUMENT","duration_us":9,…}
 ///
-/// `call` joins the lines of one add within a run of the program. Before and after a failure, rating
-/// and comment are those that came to this hook; after, those that were stored. `comment_length` is
-/// in code points. `request_id` is there if the caller named one, `pid` and `uid` of the caller if
-/// it is another process, and `comment` only if ``Options/includesComment``.
+/// `call` is the same in the lines of one add, and unique within a run of the program. The rating
+/// and the comment in lines of `before` and `failed` are those that this hook received; in lines of
+/// `after`, those that were stored. `comment_length` is in code points. `request_id` is present if
+/// the caller gave one, `pid` and `uid` of the caller if it is another process, and `comment` only
+/// if ``Options/includesComment`` is true.
 ///
-/// Lines are appended by one write(2) each, or two of one add together, from the thread of the call:
-/// those of several threads and processes do not mix. They are in the kernel's hands then, not yet on
-/// the disk.
-public final class AuditHook: ImmediateHook {
-    /// What an audit hook can be told.
+/// Each line is appended by one write(2), from the thread of the call: the lines of several threads
+/// and processes do not mix. They are then in the kernel's page cache, not yet on the disk.
+public final class AuditHook: FeedbackHook {
+    /// The options of an audit hook.
     public struct Options: Sendable, Hashable {
-        /// The path of a regular file that is appended to; nil for none.
+        /// The path of a regular file to which lines are appended; nil for no file.
         ///
-        /// It is made for the owner alone (0600) if it is not there. It may not be a symbolic link.
+        /// A file that does not exist is created with mode 0600. The path must not be a symbolic
+        /// link.
         public var file: String?
-        /// Whether to write log lines of level info; nil for whenever there is no file.
+        /// True to write log messages of level info; nil means true if there is no file.
         public var log: Bool?
-        /// Whether the comment itself is written, besides its length.
+        /// True to write the comment itself, not only its length.
         public var includesComment = false
-        /// Whether an add needs its lines in the file to succeed.
+        /// True if an add succeeds only if its lines are in the file.
         ///
-        /// It is UNAVAILABLE otherwise: nothing is stored without a line before, and nothing is
-        /// answered with OK without a line after. A caller who then repeats the call with the same
-        /// request_id gets the original once the file can be written again.
+        /// An add whose lines cannot be written is answered with UNAVAILABLE: nothing is stored
+        /// without a line of `before`, and no add is answered with OK without a line of `after`. A
+        /// caller that repeats the call with the same request_id gets the original once the file
+        /// can be written again.
         public var isRequired = false
 
-        /// Makes the default options: log lines.
+        /// Makes the default options: log messages only.
         public init() {}
     }
 
@@ -52,10 +54,10 @@ public final class AuditHook: ImmediateHook {
     ///
     /// - Parameters:
     ///   - options: what to write, and where.
-    ///   - name: stands in every line, to tell several audit hooks apart.
-    ///   - logger: where the log lines go, and what becomes of the file.
-    /// - Throws: INVALID_ARGUMENT if nothing would be written; FAILED_PRECONDITION if the file cannot
-    ///   be opened.
+    ///   - name: the hook's name, which is part of every line.
+    ///   - logger: the destination of log messages, and of messages about failures of the file.
+    /// - Throws: INVALID_ARGUMENT if nothing would be written; FAILED_PRECONDITION if the file
+    ///   cannot be opened.
     public convenience init(
         _ options: Options = Options(),
         name: String = "audit",
@@ -63,10 +65,10 @@ public final class AuditHook: ImmediateHook {
     ) throws {
         let logs = options.log ?? (options.file == nil)
         guard logs || options.file != nil else {
-            throw FeedbackError.invalid("log", "must be true where no file is named")
+            throw CallError.invalid("log", "must be true where no file is named")
         }
         guard options.file != nil || !options.isRequired else {
-            throw FeedbackError.invalid("required", "must be false where no file is named")
+            throw CallError.invalid("required", "must be false where no file is named")
         }
         let file = try options.file.map { try AuditFile($0, logger: logger) }
         self.init(options, name: name, file: file, logger: logs ? logger : nil)
@@ -79,29 +81,28 @@ public final class AuditHook: ImmediateHook {
         self.logger = logger
     }
 
-    package func begin(
-        _ feedback: inout FeedbackDraft,
-        context: HookContext
-    ) throws -> HookEnding? {
+    /// See ``FeedbackHook``.
+    public func intercept(
+        _ change: Change,
+        context: HookContext,
+        next: HookChain.Next
+    ) async throws -> ChangeOutcome {
+        guard case .add(let feedback) = change else { return try await next(change) }
         let call = AuditedCall(context)
-        let before = record(.before, of: call)
-        log(before, feedback)
-        // A line that is required must be there before anything is stored. Otherwise there is nothing
-        // to be seen between two lines of which the second follows at once.
-        let isHeld = context.endsAtOnce && !options.isRequired
-        if !isHeld { try append(before, feedback) }
-        return HookEnding { [self, feedback] outcome in
-            let held = isHeld ? (before, feedback) : nil
-            switch outcome {
-            case .success(let added):
-                let event = AuditRecord.Event.after(added.feedback.id, replayed: added.replayed)
-                try end(record(event, of: call), added.feedback.draft, held)
-            case .failure(let error):
-                // The failure itself is what the caller has to know.
-                let event = AuditRecord.Event.failed(FeedbackError.Code(of: error))
-                try? end(record(event, of: call), feedback, held)
-            }
+        try write(record(.before, of: call), feedback)
+        let outcome: ChangeOutcome
+        do {
+            outcome = try await next(change)
+        } catch {
+            // The caller has to know the failure of the add, not that of the file.
+            try? write(record(.failed(CallError(error).code), of: call), feedback)
+            throw error
         }
+        if case .added(let added) = outcome {
+            let event = AuditRecord.Event.after(added.feedback.id, replayed: added.replayed)
+            try write(record(event, of: call), added.feedback.draft)
+        }
+        return outcome
     }
 
     private func record(_ event: AuditRecord.Event, of call: AuditedCall) -> AuditRecord {
@@ -113,31 +114,13 @@ public final class AuditHook: ImmediateHook {
         )
     }
 
-    private func end(
-        _ record: AuditRecord,
-        _ feedback: FeedbackDraft,
-        _ held: (AuditRecord, FeedbackDraft)?
-    ) throws {
-        log(record, feedback)
-        guard let (before, former) = held else { return try append(record, feedback) }
-        guard let file else { return }
-        let size = before.lineBytesMax(former) + record.lineBytesMax(feedback)
-        var lines = JSONLine(bytesMax: size)
-        before.put(former, to: &lines)
-        record.put(feedback, to: &lines)
-        _ = file.append(lines, count: 2)
-    }
-
-    private func log(_ record: AuditRecord, _ feedback: FeedbackDraft) {
+    private func write(_ record: AuditRecord, _ feedback: FeedbackDraft) throws {
         logger?.info("feedback \(record.event.name)", metadata: record.metadata(feedback))
-    }
-
-    private func append(_ record: AuditRecord, _ feedback: FeedbackDraft) throws {
         guard let file else { return }
         var line = JSONLine(bytesMax: record.lineBytesMax(feedback))
         record.put(feedback, to: &line)
-        if !file.append(line, count: 1), options.isRequired {
-            throw FeedbackError(.unavailable, "the audit log cannot be written")
+        if !file.append(line), options.isRequired {
+            throw CallError(.unavailable, "the audit log cannot be written")
         }
     }
 }

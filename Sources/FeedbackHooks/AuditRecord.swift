@@ -3,10 +3,10 @@ internal import FeedbackModel
 internal import Glibc
 internal import Logging
 
-/// What the lines of one add have in common.
+/// The values that are common to the lines of one add.
 struct AuditedCall {
     let number: Int
-    let peer: Peer?
+    let peer: PeerCredentials?
     fileprivate let begin = Timestamp.now
     private let beginNanoseconds = monotonicNanoseconds()
 
@@ -26,12 +26,12 @@ struct AuditedCall {
     }
 }
 
-/// What is written down about a moment of an add.
+/// A line of the audit log.
 struct AuditRecord {
     enum Event {
         case before
         case after(FeedbackID?, replayed: Bool)
-        case failed(FeedbackError.Code)
+        case failed(CallError.Code)
 
         var name: String {
             switch self {
@@ -56,14 +56,16 @@ struct AuditRecord {
         durationMicroseconds = if case .before = event { 0 } else { call.microseconds }
     }
 
-    /// The beginning plus the time since: one reading of the clock, and never a step back.
+    /// The start of the call plus the time since then: the wall clock is read once, so that the
+    /// times of a call never go back.
     private var time: Timestamp {
         call.begin.advanced(byMilliseconds: durationMicroseconds / 1_000)
     }
 
-    /// How long the line may be.
+    /// Returns an upper bound of the line's length in bytes.
     func lineBytesMax(_ feedback: FeedbackDraft) -> Int {
-        // Names, numbers and punctuation take less than 400 bytes; an escaped byte takes at most six.
+        // Names, numbers and punctuation take less than 400 bytes; an escaped byte takes at most
+        // six.
         var texts = hook.utf8.count + feedback.sessionID.utf8.count + feedback.requestID.utf8.count
         if includesComment { texts += feedback.comment.utf8.count }
         return 400 + 6 * texts
@@ -129,7 +131,7 @@ struct AuditRecord {
         line.put(durationMicroseconds)
     }
 
-    /// The same for a log line, which brings its own time.
+    /// Returns the line's values as metadata of a log message, which has a time of its own.
     func metadata(_ feedback: FeedbackDraft) -> Logger.Metadata {
         var metadata: Logger.Metadata = [
             "hook": "\(hook)", "call": "\(call.number)",

@@ -3,11 +3,12 @@ internal import FeedbackModel
 internal import Foundation
 internal import Synchronization
 
-/// Starts a program for each alert, with the body on its standard input.
+/// A sink that runs a program for each alert, with the body on its standard input.
 ///
-/// One that exits with 0 has taken the alert. One that takes too long is killed.
+/// A program that exits with 0 has accepted the alert. A program that runs longer than the timeout
+/// is killed.
 struct CommandSink: AlertSink {
-    /// The program's path and its arguments.
+    /// The program's absolute path, followed by its arguments.
     let command: [String]
     let body: AlertBody
     let timeout: Duration
@@ -18,7 +19,7 @@ struct CommandSink: AlertSink {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: command[0])
         process.arguments = Array(command.dropFirst())
-        // The daemon's settings may hold the secrets of its store and of other hooks.
+        // The daemon's settings may contain secrets of its store and of other hooks.
         process.environment = ProcessInfo.processInfo.environment.filter {
             !$0.key.hasPrefix("FEEDBACKD_")
         }
@@ -28,7 +29,7 @@ struct CommandSink: AlertSink {
         do {
             input = try Self.unnamedFile(holding: Data(body.text(for: alert).utf8))
         } catch {
-            return .unavailable("the alert cannot be passed to the command", retryAfter: nil)
+            return .unavailable("the alert cannot be passed to the command", retryDelay: nil)
         }
         process.standardInput = input
         let wasKilled = Atomic(false)
@@ -44,13 +45,14 @@ struct CommandSink: AlertSink {
                 continuation.resume(returning: nil)
                 return
             }
-            // The process has it now.
+            // The child process has its own descriptor now.
             try? input.close()
             let id = process.processIdentifier
             Self.timers.asyncAfter(deadline: .now() + timeout / .seconds(1)) { [weak process] in
                 guard let process, process.isRunning else { return }
                 wasKilled.store(true, ordering: .relaxed)
-                // With what it has started itself.
+                // The signal goes to the process group, if the program leads one, and so to its
+                // children.
                 kill(getpgid(id) == id ? -id : id, SIGKILL)
             }
         }
@@ -64,12 +66,14 @@ struct CommandSink: AlertSink {
             } else {
                 "the command cannot be started"
             }
-        return .unavailable(error, retryAfter: nil)
+        return .unavailable(error, retryDelay: nil)
     }
 
     private static let timers = DispatchQueue(label: "feedbackd.hooks.command")
 
-    /// A pipe would hold up who writes it, if nobody reads.
+    /// Returns an unlinked temporary file with the data.
+    ///
+    /// A pipe would block the writer if the program does not read it.
     private static func unnamedFile(holding data: Data) throws -> FileHandle {
         var path = Array("\(NSTemporaryDirectory())/feedbackd-alert-XXXXXX".utf8CString)
         let descriptor = mkstemp(&path)

@@ -1,21 +1,22 @@
 internal import FeedbackModel
 internal import Glibc
 
-/// A line of JSON that is being written, or several.
+/// A buffer for one line of JSON.
 struct JSONLine: ~Copyable {
     private let start: UnsafeMutableRawPointer
     private var count = 0
 
-    /// Whoever writes it keeps to that length.
+    /// Allocates the buffer; the caller must not write more than `bytesMax` bytes, which is not
+    /// checked.
     init(bytesMax: Int) {
-        // `allocate` would ask for an alignment, which takes several times as long.
+        // `allocate` requests an alignment, which takes several times as long.
         guard let start = malloc(bytesMax) else { preconditionFailure("there is no memory left") }
         self.start = start
     }
 
     deinit { free(start) }
 
-    /// What has been written, for as long as the line lives.
+    /// The bytes written so far; valid during the lifetime of the line.
     var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: count) }
 
     mutating func put(_ text: StaticString) {
@@ -49,8 +50,11 @@ struct JSONLine: ~Copyable {
         } while rest > 0
     }
 
-    /// Besides what JSON demands, escapes what a terminal or a reader of lines would take for a
-    /// command or an end of line: DEL, U+0080 to U+009F, U+2028 and U+2029.
+    /// Writes a JSON string.
+    ///
+    /// Besides the characters that JSON requires, it escapes those which a terminal or a reader of
+    /// lines would take for a control character or an end of line: DEL, U+0080 to U+009F, U+2028
+    /// and U+2029.
     mutating func put(quoted text: String) {
         put(UInt8(ascii: "\""))
         var text = text
@@ -110,8 +114,8 @@ struct JSONLine: ~Copyable {
 }
 
 extension UnsafeRawBufferPointer {
-    /// Whether all bytes are ASCII without control characters, quotation mark and backslash, as
-    /// nearly every text of a line is: eight bytes are looked at together.
+    /// True if all bytes are ASCII other than control characters, quotation mark and backslash, as
+    /// in nearly every text; eight bytes are examined at once.
     fileprivate var needsNoEscape: Bool {
         var index = 0
         while index + 8 <= count {
@@ -136,8 +140,10 @@ extension UInt64 {
             | self & Self(repeating: 0x80)) != 0
     }
 
-    /// Not 0 if a byte is less than the given one, which is at most 0x80; what it says of bytes from
-    /// 0x80 on does not matter here ("Bit Twiddling Hacks", Sean Eron Anderson).
+    /// Returns a value other than 0 if one of the bytes is less than `byte`, which is at most 0x80.
+    ///
+    /// The result for bytes of 0x80 and above does not matter here ("Bit Twiddling Hacks", Sean
+    /// Eron Anderson).
     private func hasByteBelow(_ byte: UInt8) -> UInt64 {
         (self &- Self(repeating: byte)) & ~self & Self(repeating: 0x80)
     }

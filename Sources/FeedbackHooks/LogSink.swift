@@ -1,7 +1,7 @@
 internal import FeedbackModel
 internal import Logging
 
-/// Writes alerts as lines of the log, without comments.
+/// A sink that writes alerts as log messages, without comments.
 struct LogSink: AlertSink {
     let body: AlertBody
     let logger: Logger

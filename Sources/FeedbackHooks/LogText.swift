@@ -1,6 +1,6 @@
 extension String {
-    /// The text without what would begin a new line or reach a terminal as a command: control
-    /// characters and line separators become visible, as `\n`, `\r`, `\t` or `\u{1b}`.
+    /// The text with its control characters and line separators escaped as `\n`, `\r`, `\t` or
+    /// `\u{1b}`, so that it neither begins a new line nor controls a terminal.
     package var onOneLine: String {
         guard unicodeScalars.contains(where: \.breaksLine) else { return self }
         var text = ""

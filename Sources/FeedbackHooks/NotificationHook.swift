@@ -4,49 +4,50 @@ internal import Foundation
 public import Logging
 internal import Synchronization
 
-/// Tells somebody about feedback: by a line in the log, a webhook, or a command.
+/// A hook that sends alerts about feedback: to the log, a webhook, or a command.
 ///
 /// The alert is queued in the transaction that stores the feedback, and delivered afterwards, at
-/// least once. No call waits for the delivery or fails with it; what cannot be delivered in time
-/// becomes a dead letter, which the service keeps, lists and tries again on demand.
-public final class NotificationHook: BackgroundHook, ImmediateHook {
-    /// Where alerts go.
+/// least once. No call waits for the delivery or fails because of it. An alert that cannot be
+/// delivered in time becomes a dead letter, which the service keeps, lists and retries on demand.
+public final class NotificationHook: BackgroundHook {
+    /// The destination of alerts.
     public enum Sink: Sendable, Hashable {
-        /// A line in the log, without the comment.
+        /// Writes a log message, without the comment.
         case log
-        /// An HTTP POST to an http or https URL, with further headers.
+        /// Sends an HTTP POST to an http or https URL, with additional headers.
         case webhook(url: String, headers: [String: String])
-        /// A program's path and its arguments; it is to exit with 0.
+        /// Runs a program, given by its absolute path and its arguments, which must exit with 0.
         case command([String])
     }
 
-    /// What a notification hook can be told.
+    /// The options of a notification hook.
     public struct Options: Sendable, Hashable {
-        /// Which feedback is told; its name is the hook's and names the queue.
+        /// The rule that selects feedback; its name is the name of the hook and of its queue.
         public var rule: AlertRule
-        /// Where to.
+        /// The destination of the alerts.
         public var sink: Sink
-        /// The template of an alert's title: the log's line, and `{subject}` in the body.
+        /// The template of an alert's title, which is the text of the log message and `{subject}`
+        /// in the body.
         ///
-        /// Its names are `{session_id} {rating} {timestamp} {count} {total_count} {comment}
-        /// {feedback_id} {hook}`; any other name stays as it is written.
+        /// The placeholders are `{session_id} {rating} {timestamp} {count} {total_count} {comment}
+        /// {feedback_id} {hook}`; any other text in braces is kept as it is.
         public var subject = "Negative feedback for session {session_id}"
-        /// The template of what is sent, with the same names and `{subject}`.
+        /// The template of the body, with the same placeholders and `{subject}`.
         ///
-        /// Nil stands for all of them as a JSON object. In a body that begins with `{` or `[`, values
+        /// Nil means a JSON object with all of them. In a body that begins with `{` or `[`, values
         /// are escaped as JSON.
         public var body: String?
-        /// Whether what is put into the body is plain text for Slack, so that nobody can mention
-        /// `<!channel>` in a comment; nil for whenever the webhook is Slack's own.
+        /// True to escape the values in the body as plain text for Slack, so that a comment with
+        /// `<!channel>` mentions nobody; nil means true for Slack's own webhooks.
         public var escapesForSlack: Bool?
-        /// Whether the comment is told.
+        /// True to include the comment.
         public var includesComment = true
-        /// The path of a file of certificates, as PEM, by one of which an https receiver must be
-        /// trusted; nil for those that the system trusts.
+        /// The path of a PEM file of the certificates that an https receiver is trusted by; nil for
+        /// the system's.
         public var caFile: String?
-        /// How long one attempt may take.
+        /// The maximum duration of one attempt.
         public var timeout = Duration.seconds(10)
-        /// How long after queueing the last attempt may begin.
+        /// The time after queueing during which attempts may begin.
         public var giveUpAfter = Duration.seconds(86_400)
 
         /// Makes options.
@@ -56,12 +57,13 @@ public final class NotificationHook: BackgroundHook, ImmediateHook {
         }
     }
 
-    /// See ``FeedbackHook``: that of its rule.
+    /// The hook's name, which is that of its rule.
     public var name: String { options.rule.name }
-    package var alertRule: AlertRule? { options.rule }
+    /// See ``BackgroundHook``.
+    public var alertRule: AlertRule? { options.rule }
 
     private let options: Options
-    /// The rule's ratings: three at most, which a set would find more slowly.
+    /// The rule's ratings; an array, since a search of at most three is faster than a set's.
     private let told: [Rating]
     private let instruments: AlertInstruments
     private let sink: any AlertSink
@@ -95,13 +97,24 @@ public final class NotificationHook: BackgroundHook, ImmediateHook {
         self.logger = logger
     }
 
-    package func begin(_ feedback: inout FeedbackDraft, context: HookContext) -> HookEnding? {
-        HookEnding { [self] outcome in
-            // A hook further in may have failed after the feedback was stored.
-            guard case .success(let added) = outcome, !told.contains(added.feedback.rating) else {
-                wakeUp.signal()
-                return
+    /// See ``FeedbackHook``.
+    public func intercept(
+        _ change: Change,
+        context: HookContext,
+        next: HookChain.Next
+    ) async throws -> ChangeOutcome {
+        guard case .add = change else { return try await next(change) }
+        do {
+            let outcome = try await next(change)
+            if case .added(let added) = outcome, !told.contains(added.feedback.rating) {
+                return outcome
             }
+            wakeUp.signal()
+            return outcome
+        } catch {
+            // A hook further inside may have thrown after the feedback was stored.
+            wakeUp.signal()
+            throw error
         }
     }
 
@@ -137,8 +150,10 @@ extension NotificationHook.Options {
         return URLComponents(string: url)?.host?.lowercased() == "hooks.slack.com"
     }
 
+    /// Checks the options.
+    ///
     /// - Throws: INVALID_ARGUMENT that names the option at fault, without its value.
-    fileprivate func check() throws(FeedbackError) {
+    fileprivate func check() throws(CallError) {
         switch rule.condition {
         case .every: break
         case .inARow(let length), .share(let length, _):

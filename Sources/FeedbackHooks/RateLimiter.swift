@@ -2,15 +2,16 @@ internal import FeedbackCore
 internal import FeedbackModel
 internal import Synchronization
 
-/// Lets at most so many adds of a session, and of a process, pass within any minute.
+/// Limits the number of adds for a session, and by a process, within any minute.
 ///
-/// A minute is counted in slices of ten seconds, of which the oldest counts until it is wholly over:
-/// never more than the limit pass within a minute, and after a burst the wait is 60 to 70 seconds.
+/// Adds are counted in slices of ten seconds, and a slice counts until all of it is older than a
+/// minute: never more adds than the limit pass within a minute, and after a burst the wait is 60 to
+/// 70 seconds.
 final class RateLimiter: Sendable {
     typealias Clock = @Sendable () -> ContinuousClock.Instant
 
-    /// How many sessions, and how many processes, are counted one by one; what comes on top within
-    /// the same minute is counted together, as if it were one.
+    /// The maximum number of sessions, and of processes, that are counted separately; all others in
+    /// the same minute share one count.
     static let keysMax = 65_536
 
     private struct State {
@@ -22,10 +23,10 @@ final class RateLimiter: Sendable {
     private let clock: Clock
     private let origin: ContinuousClock.Instant
 
-    /// Nil if there is no limit.
+    /// Makes a limiter; nil if there is no limit.
     ///
-    /// - Throws: INVALID_ARGUMENT that names the option and what would be accepted.
-    init?(perSession: Int?, perPeer: Int?, clock: @escaping Clock) throws(FeedbackError) {
+    /// - Throws: INVALID_ARGUMENT that names the option and the accepted values.
+    init?(perSession: Int?, perPeer: Int?, clock: @escaping Clock) throws(CallError) {
         if perSession == nil, perPeer == nil { return nil }
         for (name, limit) in [
             ("adds_per_minute_per_session", perSession), ("adds_per_minute_per_peer", perPeer),
@@ -47,10 +48,10 @@ final class RateLimiter: Sendable {
     /// Counts an add.
     ///
     /// - Throws: RESOURCE_EXHAUSTED with the time to wait; the add is then not counted.
-    func pass(session: String, peer: Peer?) throws(FeedbackError) {
+    func pass(session: String, peer: PeerCredentials?) throws(CallError) {
         let now = origin.duration(to: clock())
         let session = ExactText(session)
-        let refusal = state.withLock { state -> FeedbackError? in
+        let refusal = state.withLock { state -> CallError? in
             let sessionKey = state.sessions.key(of: session)
             let peerKey = peer.flatMap { state.peers.key(of: $0) }
             if let wait = state.sessions.wait(sessionKey, at: now) {
@@ -66,23 +67,24 @@ final class RateLimiter: Sendable {
         if let refusal { throw refusal }
     }
 
-    private static func refusal(_ what: String, _ limit: Int, _ wait: Duration) -> FeedbackError {
-        FeedbackError(
+    private static func refusal(_ what: String, _ limit: Int, _ wait: Duration) -> CallError {
+        CallError(
             .resourceExhausted,
             "Too many adds \(what): at most \(limit) pass within a minute",
-            retryAfter: wait
+            retryDelay: wait
         )
     }
 }
 
-/// The adds of the last minute by a key.
+/// The adds of the last minute, by key.
 private struct Counts {
     private static let sliceSeconds: Int64 = 10
     private static let slicesPerMinute: Int64 = 6
 
-    /// The adds of one key in the current slice and the six before.
+    /// The adds of one key in the current slice and the six before it.
     private struct Window {
-        /// Since the origin; the counts are of this slice and those before, newest first.
+        /// The number of the newest slice since the origin; the counts are of this slice and those
+        /// before it, newest first.
         var slice: Int64
         var counts = InlineArray<7, UInt32>(repeating: 0)
 
@@ -97,18 +99,19 @@ private struct Counts {
     }
 
     let limit: Int
-    /// By a hash whose seed nobody outside knows: takes no more room for long names.
+    /// The windows by hash value, which takes the same room for long names; its seed is not known
+    /// outside of the process.
     private var windows: [Int: Window] = [:]
-    /// Of all keys for which there is no room.
+    /// The window shared by all keys for which there is no room.
     private var overflow = Window(slice: 0)
     private var sweptSlice: Int64 = 0
 
     init(limit: Int) { self.limit = limit }
 
-    /// Nil if nothing is limited.
+    /// Returns the key of a value; nil if there is no limit.
     func key(of value: some Hashable) -> Int? { limit == .max ? nil : value.hashValue }
 
-    /// How long it takes until one more may pass; nil if it may now.
+    /// Returns the time until one more add may pass; nil if it may pass now.
     mutating func wait(_ key: Int?, at now: Duration) -> Duration? {
         guard let key else { return nil }
         let slice = Self.slice(now)
@@ -130,7 +133,7 @@ private struct Counts {
         var sum = 0
         for index in window.counts.indices { sum += Int(window.counts[index]) }
         if sum < limit { return nil }
-        // The oldest slices end to count one after the other.
+        // The slices expire one after the other, the oldest first.
         for age in window.counts.indices.reversed() {
             sum -= Int(window.counts[age])
             if sum < limit {
@@ -141,7 +144,7 @@ private struct Counts {
         return nil
     }
 
-    /// Counts what ``wait(_:at:)`` has let pass at that moment.
+    /// Counts an add that ``wait(_:at:)`` has allowed at the same time.
     mutating func count(_ key: Int?, at now: Duration) {
         guard let key else { return }
         if windows.count < RateLimiter.keysMax || windows[key] != nil {

@@ -2,36 +2,39 @@ internal import FeedbackModel
 internal import Foundation
 internal import Glibc
 
-/// Words and regular expressions that a comment may not have.
+/// Words and regular expressions that a comment must not contain.
 ///
-/// Words are looked up as a set: however many there are, a comment is read once. Expressions are
-/// ICU's, which Foundation brings: a search of 100 characters takes about a microsecond, a thirtieth
-/// of what Swift's own `Regex` needs, and can be ended when it backtracks without end.
+/// Words are looked up in a set: a comment is read once, however many words there are. Regular
+/// expressions are those of ICU, which Foundation contains: a search of 100 characters takes about
+/// a microsecond, a thirtieth of what Swift's own `Regex` needs, and can be stopped when it
+/// backtracks without end.
 public struct RefusedText: Sendable {
-    /// How many words there may be.
+    /// The maximum number of words.
     public static let wordsMax = 10_000
-    /// How many bytes a word may have; it has letters and digits only.
+    /// The maximum number of bytes of a word, which consists of letters and digits only.
     public static let wordBytesMax = 64
-    /// How many expressions there may be.
+    /// The maximum number of expressions.
     public static let patternsMax = 100
-    /// How many bytes an expression may have.
+    /// The maximum number of bytes of an expression.
     public static let patternBytesMax = 1_000
-    /// How many capture groups an expression may have: they multiply what a search keeps in memory,
-    /// and ICU takes a search that runs out of it for one that found nothing.
+    /// The maximum number of capture groups of an expression: they multiply the memory of a search,
+    /// and ICU reports a search that runs out of memory as one without a match.
     public static let captureGroupsMax = 16
-    /// How much processor time the expressions may take for one comment before it is refused.
+    /// The maximum processor time that the expressions may take for one comment before it is
+    /// refused.
     ///
-    /// 1,000 characters take `.*a.*b` 19 ms, and `(a+)+$` more than the age of the universe.
+    /// With 1,000 characters, `.*a.*b` takes 19 ms, and `(a+)+$` longer than the age of the
+    /// universe.
     public static let searchTimeMax = Duration.milliseconds(50)
 
     private let words: Set<String>
     private let patterns: [NSRegularExpression]
 
-    /// Nil if there is nothing to look for.
+    /// Compiles the lists; nil if both are empty.
     ///
-    /// - Throws: INVALID_ARGUMENT that names the list, the entry's number, and what would be
-    ///   accepted.
-    init?(words: [String], patterns: [String]) throws(FeedbackError) {
+    /// - Throws: INVALID_ARGUMENT that names the list, the number of the entry, and the accepted
+    ///   values.
+    init?(words: [String], patterns: [String]) throws(CallError) {
         if words.isEmpty, patterns.isEmpty { return nil }
         guard words.count <= Self.wordsMax else {
             throw .invalid("refused_words", "must be at most \(Self.wordsMax)")
@@ -51,7 +54,7 @@ public struct RefusedText: Sendable {
             }
         }
         self.words = Set(words.map { $0.lowercased() })
-        self.patterns = try patterns.enumerated().map { index, pattern throws(FeedbackError) in
+        self.patterns = try patterns.enumerated().map { index, pattern throws(CallError) in
             guard (1...Self.patternBytesMax).contains(pattern.utf8.count),
                 let expression = try? NSRegularExpression(
                     pattern: pattern,
@@ -69,7 +72,8 @@ public struct RefusedText: Sendable {
         }
     }
 
-    /// Why the comment is refused, without a part of it; nil if it is not.
+    /// Returns the reason for which the comment is refused, without a part of the comment; nil if
+    /// it is accepted.
     func reasonToRefuse(_ comment: String) -> String? {
         if !words.isEmpty, hasRefusedWord(comment) { return "has a refused word" }
         if patterns.isEmpty { return nil }
@@ -88,7 +92,7 @@ public struct RefusedText: Sendable {
         var scalars = comment.unicodeScalars[...]
         while let start = scalars.firstIndex(where: \.isOfWord) {
             let word = scalars[start...].prefix(while: \.isOfWord)
-            // A longer one cannot be among them, though its case may change its length a little.
+            // A longer word cannot be in the set; lower case may change its length a little.
             if word.utf8Count <= 2 * Self.wordBytesMax, words.contains(String(word).lowercased()) {
                 return true
             }
@@ -103,7 +107,7 @@ extension Substring.UnicodeScalarView {
 }
 
 extension Unicode.Scalar {
-    /// Whether it is part of a word: a letter, a mark on one, or a digit.
+    /// True if the character is part of a word: a letter, a mark on one, or a digit.
     fileprivate var isOfWord: Bool {
         if isASCII {
             return switch self {
@@ -121,13 +125,13 @@ extension Unicode.Scalar {
     }
 }
 
-/// The searches in one comment, which share the time.
+/// The searches in one comment, which share the time limit.
 private struct Search {
     enum Outcome {
         case found, notFound, endless
     }
 
-    /// How many reports of progress pass between two looks at the clock.
+    /// The number of ICU's progress reports between two readings of the clock.
     ///
     /// ICU reports after each position that it has tried, and within one after each 10,000 steps,
     /// which take about 0.3 ms.
@@ -154,7 +158,8 @@ private struct Search {
         return outcome
     }
 
-    /// The processor time that this thread has used: other programs' load refuses nobody's comment.
+    /// Returns the processor time that this thread has used, which the load of other programs does
+    /// not change.
     private static func threadTime() -> Duration {
         var time = timespec()
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)

@@ -2,32 +2,33 @@ public import FeedbackCore
 public import FeedbackModel
 internal import Synchronization
 
-/// Refuses feedback that is of no use, and tidies the rest.
+/// A hook that refuses useless feedback and normalizes the rest.
 ///
-/// In this order: a comment that is missing, too long or refused is INVALID_ARGUMENT; more adds than
-/// allowed are RESOURCE_EXHAUSTED, with the time after which another may pass. What passes loses the
-/// white space around its comment and gets the attribute `_validated_at`.
+/// The checks are made in this order: a comment that is missing, too long or refused is answered
+/// with INVALID_ARGUMENT; more adds than allowed are answered with RESOURCE_EXHAUSTED and the time
+/// after which another may pass. An accepted feedback loses the white space around its comment and
+/// gets the attribute `_validated_at`.
 ///
 ///     var options = ValidationHook.Options()
 ///     options.requireCommentOn = [.down]
 ///     let hook = try ValidationHook(options)
-public final class ValidationHook: ImmediateHook {
-    /// What a validation hook can be told; nothing is refused unless it is said here, but comments
-    /// of more than 1,000 code points.
+public final class ValidationHook: FeedbackHook {
+    /// The options of a validation hook; by default only comments of more than 1,000 code points
+    /// are refused.
     public struct Options: Sendable, Hashable {
-        /// The ratings that need a comment; one of white space only is none.
+        /// The ratings that need a comment; a comment of white space only does not count.
         public var requireCommentOn: Set<Rating> = []
-        /// The longest comment, in code points with the white space around it; 1 to
-        /// ``FieldLimits/commentCodePointsMax``.
+        /// The maximum length of a comment, in code points, including the white space around it; 1
+        /// to ``FieldLimits/commentCodePointsMax``.
         public var commentMax = 1_000
-        /// Words that no comment may have, whatever their case; see ``RefusedText/wordsMax``.
+        /// Words that a comment must not contain, in any case; see ``RefusedText/wordsMax``.
         public var refusedWords: [String] = []
-        /// Regular expressions that no comment may match, whatever its case, in ICU's syntax; see
+        /// Regular expressions, in ICU's syntax, that a comment must not match, in any case; see
         /// ``RefusedText/patternsMax``.
         public var refusedPatterns: [String] = []
-        /// How many adds of one session may pass within a minute; nil for any number.
+        /// The maximum number of adds for one session within a minute; nil for no limit.
         public var addsPerMinutePerSession: Int?
-        /// How many adds of one process may pass within a minute; nil for any number.
+        /// The maximum number of adds by one process within a minute; nil for no limit.
         ///
         /// Calls from within the server's own process are not counted.
         public var addsPerMinutePerPeer: Int?
@@ -36,13 +37,14 @@ public final class ValidationHook: ImmediateHook {
         public init() {}
     }
 
-    /// The greatest limit of adds within a minute; the least is 1.
+    /// The maximum of both limits of adds within a minute; the minimum is 1.
     public static let addsPerMinuteMax = 1_000_000
 
-    /// The attribute that tells when the feedback passed, in UTC (RFC 3339 with milliseconds).
+    /// The key of the attribute with the time at which the feedback was accepted, in UTC (RFC 3339
+    /// with milliseconds).
     ///
-    /// What the caller put there is replaced. It is left out of a feedback that has as many
-    /// attributes as there may be.
+    /// A value from the caller is replaced. The attribute is left out of a feedback that has the
+    /// maximum number of attributes already.
     public static let validatedAt = "_validated_at"
 
     /// See ``FeedbackHook``.
@@ -50,10 +52,10 @@ public final class ValidationHook: ImmediateHook {
     private let options: Options
     private let refusedText: RefusedText?
     private let limiter: RateLimiter?
-    /// Under load many feedbacks pass in the same millisecond, and share one.
+    /// The last stamp: under load, many feedbacks pass in the same millisecond and share it.
     private let lastStamp = Mutex(Stamp(Timestamp(millisecondsSinceEpoch: 0)))
 
-    /// What feedback gets that passes at a moment.
+    /// The attributes that are added to feedback which passes at `moment`.
     private struct Stamp {
         let moment: Timestamp
         let attributes: [String: String]
@@ -68,8 +70,8 @@ public final class ValidationHook: ImmediateHook {
     ///
     /// - Parameters:
     ///   - options: what to refuse.
-    ///   - name: tells several validation hooks apart.
-    /// - Throws: INVALID_ARGUMENT that names the option and what would be accepted.
+    ///   - name: the hook's name, which distinguishes several validation hooks.
+    /// - Throws: INVALID_ARGUMENT that names the option and the accepted values.
     public convenience init(
         _ options: Options = Options(),
         name: String = "validation"
@@ -85,7 +87,7 @@ public final class ValidationHook: ImmediateHook {
         self.name = name
         let lengths = 1...FieldLimits.commentCodePointsMax
         guard lengths.contains(options.commentMax) else {
-            throw FeedbackError.invalid(
+            throw CallError.invalid(
                 "comment_max",
                 "must be \(lengths.lowerBound) to \(lengths.upperBound)"
             )
@@ -102,14 +104,17 @@ public final class ValidationHook: ImmediateHook {
         )
     }
 
-    package func begin(
-        _ feedback: inout FeedbackDraft,
-        context: HookContext
-    ) throws -> HookEnding? {
+    /// See ``FeedbackHook``.
+    public func intercept(
+        _ change: Change,
+        context: HookContext,
+        next: HookChain.Next
+    ) async throws -> ChangeOutcome {
+        guard case .add(var feedback) = change else { return try await next(change) }
         try checkComment(&feedback)
         try limiter?.pass(session: context.sessionID, peer: context.call.peer)
         stamp(&feedback.attributes)
-        return nil
+        return try await next(.add(feedback))
     }
 
     private func stamp(_ attributes: inout [String: String]) {
@@ -152,11 +157,11 @@ public final class ValidationHook: ImmediateHook {
         }
     }
 
-    private static func veto(_ message: String, _ rule: String) -> FeedbackError {
-        FeedbackError(
+    private static func veto(_ message: String, _ rule: String) -> CallError {
+        CallError(
             .invalidArgument,
             message,
-            violations: [FeedbackError.FieldViolation(field: "comment", description: rule)]
+            violations: [CallError.FieldViolation(field: "comment", description: rule)]
         )
     }
 }
@@ -172,8 +177,8 @@ extension Rating {
 }
 
 extension String {
-    /// Without the white space at both ends, as Python's `str.strip()` finds it; nil if there is
-    /// none.
+    /// The text without the white space at both ends, as Python's `str.strip()` returns it; nil if
+    /// there is none.
     var strippedAsPythonDoes: String? {
         guard let first = unicodeScalars.first, let last = unicodeScalars.last,
             first.isPythonSpace || last.isPythonSpace
@@ -185,10 +190,11 @@ extension String {
 }
 
 extension Unicode.Scalar {
-    /// Whether Python's `str.isspace()` is true: the bidirectional types WS, B and S, and the general
+    /// True if Python's `str.isspace()` is: the bidirectional types WS, B and S, and the general
     /// category Zs (docs.python.org, "Built-in Types").
     ///
-    /// From `[hex(c) for c in range(0x110000) if chr(c).isspace()]`, the same in Python 3.3 to 3.13.
+    /// The values are those of `[hex(c) for c in range(0x110000) if chr(c).isspace()]`, the same in
+    /// Python 3.3 to 3.13.
     var isPythonSpace: Bool {
         switch value {
         case 0x09...0x0D, 0x1C...0x20, 0x85, 0xA0, 0x1680, 0x2000...0x200A, 0x2028, 0x2029, 0x202F,

@@ -3,14 +3,15 @@ internal import Dispatch
 internal import FeedbackModel
 internal import Synchronization
 
-/// Posts alerts to a URL, over connections that are kept.
+/// A sink that posts alerts to a URL, over persistent connections.
 ///
-/// A status of 2xx takes the alert. `Idempotency-Key` is the same in every attempt of an alert and
-/// in no other alert's.
+/// A response with status 2xx accepts the alert. The header `Idempotency-Key` is the same in all
+/// attempts for an alert and differs between alerts.
 final class WebhookSink: AlertSink {
-    /// A curl handle with its connection, used on its queue only.
+    /// A curl handle with its connection.
     private final class Worker: @unchecked Sendable {
-        // Unchecked: the handle is made and used on the queue, and freed by the last owner.
+        // Unchecked Sendable: the handle is made and used on `queue` only, and freed by the last
+        // owner.
         let queue: DispatchQueue
         private var handle: UnsafeMutableRawPointer?
 
@@ -18,7 +19,7 @@ final class WebhookSink: AlertSink {
 
         deinit { curl_easy_cleanup(handle) }
 
-        /// The handle, without the last request's settings.
+        /// Returns the handle, without the settings of the last request.
         func reset() -> UnsafeMutableRawPointer? {
             if handle == nil { handle = curl_easy_init() } else { curl_easy_reset(handle) }
             return handle
@@ -27,14 +28,14 @@ final class WebhookSink: AlertSink {
 
     let deliveriesMax = 4
     private let url: String
-    /// As curl takes them.
+    /// The header lines, in the form that curl accepts.
     private let headers: [String]
     private let body: AlertBody
     private let caFile: String?
     private let timeout: Duration
     private let idle: Mutex<[Worker]>
 
-    /// Makes a sink that connects when it is needed.
+    /// Makes a sink, which connects with the first alert.
     init(
         url: String,
         headers: [String: String],
@@ -48,9 +49,9 @@ final class WebhookSink: AlertSink {
         self.headers =
             own.merging(headers) { $1 }
             .filter { $0.key.lowercased() != "idempotency-key" }
-            // Curl's way to send a field without a value.
+            // Curl sends a field without a value if it is written with a semicolon.
             .map { $1.isEmpty ? "\($0);" : "\($0): \($1)" }
-            // It would wait a second for the receiver's leave to send a long body.
+            // Curl would wait a second for "100 Continue" before it sends a long body.
             + ["Expect:"]
         self.body = body
         caFile = options.caFile
@@ -69,10 +70,10 @@ final class WebhookSink: AlertSink {
         return delivery
     }
 
-    /// Blocks until the answer is there.
+    /// Posts an alert; blocks until there is a response or the timeout has passed.
     private func post(_ alert: Alert, _ worker: Worker) -> Delivery {
         guard let curl = worker.reset() else {
-            return .unavailable("no memory for a connection", retryAfter: nil)
+            return .unavailable("no memory for a connection", retryDelay: nil)
         }
         var list: UnsafeMutablePointer<curl_slist>?
         for field in headers { list = curl_slist_append(list, field) }
@@ -88,9 +89,9 @@ final class WebhookSink: AlertSink {
             curl_set_text(curl, CURLOPT_USERAGENT, "feedbackd")
             if let caFile { curl_set_text(curl, CURLOPT_CAINFO, caFile) }
             curl_set_list(curl, CURLOPT_HTTPHEADER, list)
-            // Not copied, since it lives until the answer is there.
+            // The text is not copied, since it outlives the request.
             curl_set_text(curl, CURLOPT_POSTFIELDS, text)
-            // Signals are the whole process's; this is one of its threads.
+            // Curl must not use signals, which concern all threads of the process.
             curl_set_number(curl, CURLOPT_NOSIGNAL, 1)
             curl_set_number(curl, CURLOPT_TIMEOUT_MS, milliseconds)
             curl_set_number(curl, CURLOPT_CONNECTTIMEOUT_MS, milliseconds)
@@ -99,7 +100,8 @@ final class WebhookSink: AlertSink {
                 curl_set_header(
                     curl,
                     { line, size, count, isComplete in
-                        // The line that ends the headers has nothing but its end: CR LF, or LF.
+                        // The line that ends the headers consists of its line end only: CR LF, or
+                        // LF.
                         if size * count <= 2 { isComplete?.storeBytes(of: true, as: Bool.self) }
                         return size * count
                     },
@@ -109,22 +111,22 @@ final class WebhookSink: AlertSink {
             }
         }
         guard code == CURLE_OK else {
-            return .unavailable(String(cString: curl_easy_strerror(code)), retryAfter: nil)
+            return .unavailable(String(cString: curl_easy_strerror(code)), retryDelay: nil)
         }
-        // Curl is content with a status.
-        guard isComplete else { return .unavailable("the answer is cut off", retryAfter: nil) }
+        // Curl reports success for a response that ends after its status line.
+        guard isComplete else { return .unavailable("the answer is cut off", retryDelay: nil) }
         var status = 0
         curl_get_number(curl, CURLINFO_RESPONSE_CODE, &status)
         var seconds: curl_off_t = 0
         curl_get_offset(curl, CURLINFO_RETRY_AFTER, &seconds)
-        let retryAfter: Duration? = seconds > 0 ? .seconds(seconds) : nil
+        let retryDelay: Duration? = seconds > 0 ? .seconds(seconds) : nil
         return switch status {
         case 200..<300: .delivered
-        case 408, 425, 429, 500...: .unavailable("HTTP status \(status)", retryAfter: retryAfter)
+        case 408, 425, 429, 500...: .unavailable("HTTP status \(status)", retryDelay: retryDelay)
         default: .refused("HTTP status \(status)")
         }
     }
 
-    /// Curl has to be prepared once, before there are threads that use it.
+    /// Initializes curl, once, before any thread uses it.
     private static let isCurlReady = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 }

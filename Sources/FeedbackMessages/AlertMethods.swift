@@ -7,7 +7,7 @@ public enum AlertMethods {
     /// The service's full name.
     public static let service = "feedback.v1.AlertService"
 
-    /// A page of alerts.
+    /// Lists queued alerts, a page at a time.
     public static let listAlerts = MethodCodec<AlertQuery, AlertPage>(
         service,
         "ListAlerts",
@@ -52,7 +52,7 @@ public enum AlertMethods {
         }
     )
 
-    /// Makes dead letters pending again; answers with how many.
+    /// Makes dead letters pending again; the response is their number.
     public static let retryAlerts = MethodCodec<[Int64], Int64>(
         service,
         "RetryAlerts",
@@ -73,7 +73,9 @@ public enum AlertMethods {
 private let alertType = ProtoType(feedback__v1__alert__init)
 
 extension QueuedAlert {
-    /// - Throws: what makes a client call the reply invalid.
+    /// Reads an alert from a response.
+    ///
+    /// - Throws: an error that makes the client reject the response.
     fileprivate init(_ message: Feedback__V1__Alert) throws {
         guard let createdAt = message.created_at?.pointee,
             let queuedAt = message.queued_at?.pointee,

@@ -2,7 +2,7 @@ internal import CFeedbackProto
 internal import FeedbackModel
 internal import ProtoCodec
 
-// Both directions between feedback and its generated messages.
+// Conversions between feedback and its generated messages, in both directions.
 
 private let feedbackType = ProtoType(feedback__v1__feedback__init)
 private let authorType = ProtoType(feedback__v1__author__init)
@@ -12,7 +12,7 @@ private let requestAttributeType = ProtoType(
 )
 
 extension Rating {
-    /// Unknown values do not get here: they are refused before decoding.
+    /// Makes a rating; unknown values do not occur, since they are refused before decoding.
     init(_ rating: Feedback__V1__Rating) {
         self = Rating(rawValue: Int32(rating.rawValue)) ?? .none
     }
@@ -49,7 +49,9 @@ extension FeedbackDraft {
 }
 
 extension Feedback {
-    /// - Throws: what makes a client call the reply invalid.
+    /// Reads a feedback from a response.
+    ///
+    /// - Throws: an error that makes the client reject the response.
     init(_ message: Feedback__V1__Feedback) throws {
         var draft = FeedbackDraft(
             sessionID: String(proto: message.session_id),
@@ -135,7 +137,7 @@ extension ProtoArena {
         return message
     }
 
-    /// The identifier's text, without a Swift string in between.
+    /// Returns the identifier's text without making a Swift string of it.
     private func string(_ id: FeedbackID) throws(ProtoError) -> UnsafeMutablePointer<CChar> {
         let text = try allocate(of: CChar.self, count: FeedbackID.textBytes + 1)
         text.withMemoryRebound(to: UInt8.self, capacity: FeedbackID.textBytes) {

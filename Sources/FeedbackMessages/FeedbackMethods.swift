@@ -7,28 +7,33 @@ public enum FeedbackMethods {
     /// The service's full name.
     public static let service = "feedback.v1.FeedbackService"
 
-    /// Stores a feedback.
-    public static let addFeedback = MethodCodec<FeedbackDraft, AddedFeedback>(
+    /// Adds a feedback.
+    public static let addFeedback = MethodCodec<Change, ChangeOutcome>(
         service,
         "AddFeedback",
         request: ProtoType(feedback__v1__add_feedback_request__init),
         response: ProtoType(feedback__v1__add_feedback_response__init),
-        buildRequest: { draft, message, arena in try message.set(draft, arena) },
-        readRequest: { FeedbackDraft($0) },
-        buildResponse: { added, message, arena in
+        buildRequest: { change, message, arena in
+            guard case .add(let draft) = change else {
+                preconditionFailure("the change is of another method")
+            }
+            try message.set(draft, arena)
+        },
+        readRequest: { .add(FeedbackDraft($0)) },
+        buildResponse: { outcome, message, arena in
+            let added = try outcome.added()
             message.feedback = try arena.message(of: added.feedback)
             message.replayed = added.replayed ? 1 : 0
         },
         readResponse: { message in
             guard let feedback = message.feedback?.pointee else { throw MissingField() }
-            return AddedFeedback(
-                feedback: try Feedback(feedback),
-                replayed: message.replayed != 0
+            return .added(
+                AddedFeedback(feedback: try Feedback(feedback), replayed: message.replayed != 0)
             )
         }
     )
 
-    /// A page of feedback.
+    /// Lists feedback, a page at a time.
     public static let listFeedbacks = MethodCodec<FeedbackQuery, FeedbackPage>(
         service,
         "ListFeedbacks",
@@ -60,7 +65,7 @@ public enum FeedbackMethods {
         }
     )
 
-    /// Exact metrics.
+    /// Returns exact metrics.
     public static let getMetrics = MethodCodec<MetricsQuery, MetricsReport>(
         service,
         "GetMetrics",
@@ -99,5 +104,5 @@ public enum FeedbackMethods {
     private static let metricsGroup = ProtoType(feedback__v1__metrics_group__init)
 }
 
-/// A response lacks a field that every server sets.
+/// The response lacks a field that every server sets.
 struct MissingField: Error {}

@@ -1,18 +1,18 @@
 internal import FeedbackModel
 public import ProtoCodec
 
-/// A method of `feedback.v1` with the conversions that its server and its clients need.
+/// A method of `feedback.v1`, with the conversions that its server and its clients need.
 public struct MethodCodec<Request: Sendable, Response: Sendable>: Sendable {
-    /// The full name of its service.
+    /// The full name of the method's service.
     public let service: String
-    /// Its own name.
+    /// The method's name without its service.
     public let name: String
     private let buildRequest: @Sendable (Request, ProtoArena) throws -> ProtoMessage
     private let readRequest: @Sendable (UnsafeRawBufferPointer, ProtoArena) throws -> Request
     private let buildResponse: @Sendable (Response, ProtoArena) throws -> ProtoMessage
     private let readResponse: @Sendable (UnsafeRawBufferPointer, ProtoArena) throws -> Response
 
-    /// Takes the conversions between values and generated messages.
+    /// Makes a codec of the conversions between values and generated messages.
     init<RequestMessage, ResponseMessage>(
         _ service: String,
         _ name: String,
@@ -45,25 +45,25 @@ public struct MethodCodec<Request: Sendable, Response: Sendable>: Sendable {
         }
     }
 
-    /// Builds the request.
+    /// Builds the request in the arena.
     ///
-    /// - Throws: RESOURCE_EXHAUSTED if it is larger than the arena; INVALID_ARGUMENT that names the
-    ///   field with text that has NUL.
+    /// - Throws: RESOURCE_EXHAUSTED if it is larger than the arena; INVALID_ARGUMENT that names a
+    ///   field whose text contains NUL.
     public func encodeRequest(_ request: Request, _ arena: ProtoArena) throws -> ProtoMessage {
         do {
             return try buildRequest(request, arena)
         } catch let error as ProtoError where error.kind != .tooLarge {
-            throw FeedbackError(error, message: "\(name)Request")
+            throw CallError(error, message: "\(name)Request")
         } catch is ProtoError {
-            throw FeedbackError(.resourceExhausted, "the request is larger than a message may be")
+            throw CallError(.resourceExhausted, "the request is larger than a message may be")
         }
     }
 
-    /// Reads a request that came over the wire.
+    /// Reads a request that was received.
     ///
-    /// - Throws: INVALID_ARGUMENT that names the field with text that is not UTF-8 or has NUL, an
-    ///   unknown enum value, or too deep nesting; RESOURCE_EXHAUSTED if decoding needs more memory
-    ///   than allowed; INTERNAL if the bytes are not the message at all.
+    /// - Throws: INVALID_ARGUMENT that names a field whose text is not UTF-8 or contains NUL, or
+    ///   which has an unknown enum value or is nested too deep; RESOURCE_EXHAUSTED if decoding
+    ///   needs more memory than allowed; INTERNAL if the bytes cannot be decoded as the message.
     public func decodeRequest(
         _ bytes: UnsafeRawBufferPointer,
         _ arena: ProtoArena
@@ -71,20 +71,20 @@ public struct MethodCodec<Request: Sendable, Response: Sendable>: Sendable {
         do {
             return try readRequest(bytes, arena)
         } catch let error as ProtoError {
-            throw FeedbackError(error, message: "\(name)Request")
+            throw CallError(error, message: "\(name)Request")
         }
     }
 
-    /// Builds the response.
+    /// Builds the response in the arena.
     ///
     /// - Throws: a ``ProtoError`` if it is larger than the arena.
     public func encodeResponse(_ response: Response, _ arena: ProtoArena) throws -> ProtoMessage {
         try buildResponse(response, arena)
     }
 
-    /// Reads a response that came over the wire.
+    /// Reads a response that was received.
     ///
-    /// - Throws: INTERNAL if it is not what a server of `feedback.v1` sends.
+    /// - Throws: INTERNAL if it is not a response that a server of `feedback.v1` sends.
     public func decodeResponse(
         _ bytes: UnsafeRawBufferPointer,
         _ arena: ProtoArena
@@ -92,7 +92,7 @@ public struct MethodCodec<Request: Sendable, Response: Sendable>: Sendable {
         do {
             return try readResponse(bytes, arena)
         } catch {
-            throw FeedbackError(
+            throw CallError(
                 .internal,
                 "the server's reply is not a valid \(name)Response",
                 cause: error
@@ -101,8 +101,8 @@ public struct MethodCodec<Request: Sendable, Response: Sendable>: Sendable {
     }
 }
 
-extension FeedbackError {
-    /// What a peer is told about a message that cannot be decoded.
+extension CallError {
+    /// Makes the error with which a message that cannot be decoded is answered.
     init(_ error: ProtoError, message: String) {
         let field = error.field.isEmpty ? message : error.field
         switch error.kind {

@@ -2,7 +2,7 @@ internal import CFeedbackProto
 internal import FeedbackModel
 internal import ProtoCodec
 
-// Both directions between queries, metrics and their generated messages.
+// Conversions between queries, metrics and their generated messages, in both directions.
 
 private let metricsType = ProtoType(feedback__v1__metrics__init)
 
@@ -10,7 +10,7 @@ extension TimeRange {
     init(
         _ from: UnsafeMutablePointer<Google__Protobuf__Timestamp>?,
         _ until: UnsafeMutablePointer<Google__Protobuf__Timestamp>?
-    ) throws(FeedbackError) {
+    ) throws(CallError) {
         self.init()
         if let from { self.from = try Timestamp(from.pointee, field: "created_at_or_after") }
         if let until { self.until = try Timestamp(until.pointee, field: "created_before") }
@@ -18,8 +18,10 @@ extension TimeRange {
 }
 
 extension FeedbackQuery {
-    /// - Throws: INVALID_ARGUMENT for a moment that is none.
-    init(_ message: Feedback__V1__ListFeedbacksRequest) throws(FeedbackError) {
+    /// Reads a query from a request.
+    ///
+    /// - Throws: INVALID_ARGUMENT if a bound is not a valid moment.
+    init(_ message: Feedback__V1__ListFeedbacksRequest) throws(CallError) {
         let isFiltered =
             message.comment_filter_case
             == FEEDBACK__V1__LIST_FEEDBACKS_REQUEST__COMMENT_FILTER_HAS_COMMENT
@@ -57,8 +59,11 @@ extension Feedback__V1__ListFeedbacksRequest {
 }
 
 extension MetricsQuery {
-    /// - Throws: INVALID_ARGUMENT for a moment that is none, or a metadata_key in the wrong place.
-    init(_ message: Feedback__V1__GetMetricsRequest) throws(FeedbackError) {
+    /// Reads a query from a request.
+    ///
+    /// - Throws: INVALID_ARGUMENT if a bound is not a valid moment, or a metadata_key is given with
+    ///   another grouping.
+    init(_ message: Feedback__V1__GetMetricsRequest) throws(CallError) {
         let key = String(proto: message.metadata_key)
         let grouping: MetricsGrouping
         switch message.group_by {
@@ -97,7 +102,9 @@ extension Feedback__V1__GetMetricsRequest {
 }
 
 extension Metrics {
-    /// - Throws: what makes a client call the reply invalid.
+    /// Reads metrics from a response.
+    ///
+    /// - Throws: an error that makes the client reject the response.
     init(_ message: Feedback__V1__Metrics) throws {
         let counts = [message.positive, message.negative, message.neutral]
         var rest = Int64.max

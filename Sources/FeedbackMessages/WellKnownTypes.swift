@@ -2,7 +2,8 @@ internal import CFeedbackProto
 internal import FeedbackModel
 internal import ProtoCodec
 
-// Both directions between values and protobuf's own types, and between Swift and C arrays.
+// Conversions between values and protobuf's own types, and between Swift and C arrays, in both
+// directions.
 
 private let timestampType = ProtoType(google__protobuf__timestamp__init)
 private let structType = ProtoType(google__protobuf__struct__init)
@@ -11,12 +12,14 @@ private let valueType = ProtoType(google__protobuf__value__init)
 private let listType = ProtoType(google__protobuf__list_value__init)
 
 extension Timestamp {
-    /// Rounds up to whole milliseconds: as a bound, the result then lets pass the same moments as
-    /// the original, since all stored moments are whole.
+    /// Makes a moment, rounded up to whole milliseconds.
     ///
-    /// - Throws: INVALID_ARGUMENT if it is not within the years 1 to 9999, or nanos are out of range
-    ///   (protobuf.dev, google.protobuf.Timestamp).
-    init(_ message: Google__Protobuf__Timestamp, field: String) throws(FeedbackError) {
+    /// As the bound of a range, the rounded moment selects the same stored moments as the original,
+    /// since all of these are whole milliseconds.
+    ///
+    /// - Throws: INVALID_ARGUMENT if it is not within the years 1 to 9999, or nanos are out of
+    ///   range (protobuf.dev, google.protobuf.Timestamp).
+    init(_ message: Google__Protobuf__Timestamp, field: String) throws(CallError) {
         let (milliseconds, overflow) = message.seconds.multipliedReportingOverflow(by: 1_000)
         let nanos = Int64(message.nanos)
         guard !overflow, (0..<1_000_000_000).contains(nanos),
@@ -25,7 +28,8 @@ extension Timestamp {
             throw .invalid(field, "must be in the years 1 to 9999, with nanos of 0 to 999999999")
         }
         let roundedUp = milliseconds + (nanos + 999_999) / 1_000_000
-        // The last moments of the year 9999, which callers use as "no end", would leave the range.
+        // The last moments of the year 9999, which callers use as "no end", would be rounded beyond
+        // the range.
         self = min(Timestamp(millisecondsSinceEpoch: roundedUp), Timestamp.range.upperBound)
     }
 }
@@ -42,9 +46,9 @@ extension Metadata {
 }
 
 extension MetadataValue {
-    /// A value without a kind is null.
+    /// Makes a metadata value; a message without a kind is null.
     ///
-    /// Recursion ends: the depth was checked before decoding.
+    /// The depth of the recursion is bounded, since it was checked before decoding.
     init(_ message: Google__Protobuf__Value?) {
         guard let message else {
             self = .null
@@ -75,7 +79,7 @@ extension ProtoArena {
         let message = try make(timestampType)
         let milliseconds = moment.millisecondsSinceEpoch
         message.pointee.seconds = milliseconds.floorDivided(by: 1_000)
-        // Of moments near Int64's lower end, only the difference fits.
+        // The product may overflow near Int64's lower end; the difference still fits.
         let rest = milliseconds &- message.pointee.seconds &* 1_000
         message.pointee.nanos = Int32(rest) * 1_000_000
         return message
@@ -130,7 +134,7 @@ extension ProtoArena {
         return message
     }
 
-    /// A repeated field of strings.
+    /// Builds a repeated field of strings; nil if there are none.
     func strings(
         _ texts: [String],
         field: String
@@ -141,7 +145,7 @@ extension ProtoArena {
         return array
     }
 
-    /// A map field: an array of entries, which `make` builds.
+    /// Builds a map field, an array of the entries that `make` builds; nil if the map is empty.
     func entries<Value, Entry>(
         _ map: [String: Value],
         _ make: (String, Value) throws(ProtoError) -> UnsafeMutablePointer<Entry>

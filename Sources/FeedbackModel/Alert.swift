@@ -1,29 +1,30 @@
-/// Which feedback is to be told to somebody.
+/// A rule that selects the feedback about which an alert is sent.
 ///
-/// A hook passes it down the chain; the store decides by it, in the transaction that stores the
-/// feedback, and puts the alert into its queue there.
+/// A hook passes the rule down the chain. The store evaluates it in the transaction that stores the
+/// feedback and queues the alert in the same transaction.
 public struct AlertRule: Sendable, Hashable, Codable {
-    /// How often to tell.
+    /// The condition under which feedback with one of the rule's ratings causes an alert.
     public enum Condition: Sendable, Hashable, Codable {
-        /// Every feedback of these ratings.
+        /// Every feedback with one of the rule's ratings causes an alert.
         case every
-        /// The feedback that makes so many of these ratings in a row in its session, 2 to
-        /// ``AlertRule/windowMax``. Longer rows tell nothing more; the next row does again.
+        /// The feedback that completes a run of this many consecutive feedbacks with the rule's
+        /// ratings in its session causes an alert; 2 to ``AlertRule/windowMax``. A longer run
+        /// causes no further alert, the next run does.
         case inARow(Int)
-        /// The feedback with which the share of these ratings, among the last so many of all
-        /// sessions (2 to ``AlertRule/windowMax``), passes the value, from 0 to less than 1. While
-        /// the share stays above it, nothing more is told.
+        /// The feedback with which the share of the rule's ratings among the last `ofLast`
+        /// feedbacks of all sessions (2 to ``AlertRule/windowMax``) rises above `above` (from 0 to
+        /// less than 1) causes an alert. While the share stays above it, there is no further alert.
         case share(ofLast: Int, above: Double)
     }
 
-    /// How far back conditions may look.
+    /// The maximum number of feedbacks over which a condition may be defined.
     public static let windowMax = 1_000
 
-    /// Names the queue, by the hook's name.
+    /// The name of the rule's queue: the name of its hook.
     public var name: String
-    /// The ratings that count.
+    /// The ratings to which the condition applies.
     public var ratings: Set<Rating>
-    /// How often to tell.
+    /// The condition under which an alert is sent.
     public var condition: Condition
 
     /// Makes a rule.
@@ -33,23 +34,24 @@ public struct AlertRule: Sendable, Hashable, Codable {
         self.condition = condition
     }
 
-    /// Whether the newest of the ratings is worth telling.
+    /// Returns true if the newest of the ratings causes an alert.
     ///
-    /// Given are the last ``historyLength`` ratings that the condition looks at, newest first, or all
-    /// if there are fewer. The newest is one of ``ratings``.
+    /// `newest` holds the last ``historyLength`` ratings that the condition considers, newest
+    /// first, or all if there are fewer. The newest is one of ``ratings``.
     package func isMet(by newest: [Rating]) -> Bool {
         switch condition {
         case .every: true
         case .inARow(let length):
             newest.prefix { ratings.contains($0) }.count == length
         case .share(let length, let limit):
-            // Before there are so many, a share would say little.
+            // With fewer ratings than the window has, a share would say little.
             newest.count >= length && share(newest.prefix(length)) > limit
                 && !wasAbove(limit, length, newest)
         }
     }
 
-    /// Whether the share was above the limit already when the last of the ratings came before.
+    /// Returns true if the share was above the limit already when the previous one of the rule's
+    /// ratings was the newest.
     private func wasAbove(_ limit: Double, _ length: Int, _ newest: [Rating]) -> Bool {
         guard let last = newest.dropFirst().firstIndex(where: { ratings.contains($0) }),
             newest.count >= last + length
@@ -57,13 +59,14 @@ public struct AlertRule: Sendable, Hashable, Codable {
         return share(newest[last..<(last + length)]) > limit
     }
 
-    /// How many ratings the condition looks at, the new one included.
+    /// The number of ratings that the condition considers, the newest included.
     package var historyLength: Int {
         switch condition {
         case .every: 0
-        // One more tells whether the row was there before.
+        // One more rating shows whether the run had reached its length before.
         case .inARow(let length): min(max(length, 0), Self.windowMax) + 1
-        // And so many more tell what the share was when the last of the ratings came.
+        // Another `length` ratings give the share at the time of the previous one of the rule's
+        // ratings.
         case .share(let length, _): 2 * min(max(length, 0), Self.windowMax)
         }
     }
@@ -73,23 +76,23 @@ public struct AlertRule: Sendable, Hashable, Codable {
     }
 }
 
-/// A feedback that somebody is to be told about.
+/// A feedback to report to a destination outside the daemon.
 public struct Alert: Sendable, Hashable {
-    /// The rule's name: which queue it is in.
+    /// The name of the rule, and so of the queue that holds the alert.
     public var rule: String
-    /// The feedback's own name.
+    /// The identifier of the feedback.
     public var feedbackID: FeedbackID
-    /// Its session.
+    /// The session of the feedback.
     public var sessionID: String
-    /// Its rating.
+    /// The rating of the feedback.
     public var rating: Rating
-    /// Its comment, empty for none.
+    /// The comment of the feedback; empty if there is none.
     public var comment: String
-    /// When it was accepted.
+    /// The time at which the feedback was accepted.
     public var createdAt: Timestamp
-    /// How many of the rule's ratings its session has had, this one included.
+    /// The number of feedbacks with the rule's ratings in the session, this one included.
     public var sessionCount: Int64
-    /// How many of the rule's ratings all sessions have had, this one included.
+    /// The number of feedbacks with the rule's ratings in all sessions, this one included.
     public var totalCount: Int64
 
     /// Makes an alert.
@@ -113,7 +116,8 @@ public struct Alert: Sendable, Hashable {
         self.totalCount = totalCount
     }
 
-    /// The alert about a feedback that a store is about to keep; nil if it has no id.
+    /// Makes the alert about a feedback that a store is about to keep; nil if the feedback has no
+    /// id.
     package init?(rule: String, feedback: Feedback, sessionCount: Int64, totalCount: Int64) {
         guard let id = feedback.id else { return nil }
         self.init(
@@ -129,27 +133,28 @@ public struct Alert: Sendable, Hashable {
     }
 }
 
-/// An alert in its queue.
+/// An alert in the outbox.
 public struct QueuedAlert: Sendable, Hashable {
-    /// Where it is on its way.
+    /// The delivery state of the alert.
     public enum State: Sendable, Hashable {
-        /// It is tried again at that moment.
+        /// The alert is delivered, or tried again, at `due`.
         case pending(due: Timestamp)
-        /// It was given up: a dead letter.
+        /// The alert is a dead letter: no further attempt is made.
         case dead
     }
 
-    /// Ascends in the order of queueing; above 0.
+    /// The alert's number, above 0, which ascends in the order of queueing.
     public var id: Int64
-    /// What is told.
+    /// The alert to deliver.
     public var alert: Alert
-    /// Where it is on its way.
+    /// The delivery state.
     public var state: State
-    /// When it was queued, or last made pending again.
+    /// The time at which the alert was queued, or last made pending again.
     public var queuedAt: Timestamp
-    /// How often it was tried since then.
+    /// The number of attempts since ``queuedAt``.
     public var attempts: Int
-    /// Why the last attempt failed, without anything of the alert; empty if none has.
+    /// The reason for which the last attempt failed, without any content of the alert; empty if no
+    /// attempt has failed.
     public var lastError: String
 
     /// Makes a queued alert.
@@ -170,21 +175,21 @@ public struct QueuedAlert: Sendable, Hashable {
     }
 }
 
-/// What became of an attempt to deliver an alert.
+/// The outcome of an attempt to deliver an alert.
 public struct AlertOutcome: Sendable, Hashable {
-    /// What follows.
+    /// The change of the alert's state after an attempt.
     public enum Next: Sendable, Hashable {
-        /// It was delivered: the alert leaves the queue.
+        /// The alert was delivered and leaves the queue.
         case delivered
-        /// It is tried again at that moment.
+        /// The alert is tried again at that time.
         case retry(at: Timestamp, error: String)
-        /// It is given up.
+        /// The alert becomes a dead letter.
         case dead(error: String)
     }
 
-    /// ``QueuedAlert/id``.
+    /// The ``QueuedAlert/id`` of the alert.
     public var id: Int64
-    /// What follows.
+    /// The change of the alert's state.
     public var next: Next
 
     /// Makes an outcome.
@@ -194,13 +199,13 @@ public struct AlertOutcome: Sendable, Hashable {
     }
 }
 
-/// Which alerts to list.
+/// A request for a page of queued alerts.
 public struct AlertQuery: Sendable, Hashable {
-    /// The dead letters, or those that are pending.
+    /// True to list the dead letters, false to list the pending alerts.
     public var dead: Bool
-    /// How many on the page; 0 means ``FieldLimits/pageSizeDefault``.
+    /// The maximum number of alerts on the page; 0 means ``FieldLimits/pageSizeDefault``.
     public var pageSize: Int
-    /// The former page's ``AlertPage/nextPageToken``; empty for the first page.
+    /// The ``AlertPage/nextPageToken`` of the previous page; empty for the first page.
     public var pageToken: String
 
     /// Makes a query; the default is the first page of the dead letters.
@@ -211,13 +216,13 @@ public struct AlertQuery: Sendable, Hashable {
     }
 }
 
-/// One page of alerts.
+/// One page of queued alerts.
 public struct AlertPage: Sendable, Hashable {
-    /// In the order of their ids.
+    /// The alerts, in ascending order of their ids.
     public var alerts: [QueuedAlert]
-    /// Empty at the end.
+    /// The token for the next page; empty on the last page.
     public var nextPageToken: String
-    /// How many there are, on all pages.
+    /// The number of alerts on all pages.
     public var totalSize: Int64
 
     /// Makes a page.

@@ -1,22 +1,22 @@
-/// What kind of author gave a feedback.
+/// The kind of author that gave a feedback.
 ///
 /// The raw values are those of `feedback.v1.AuthorSource`.
 public enum AuthorSource: Int32, Sendable, Hashable, CaseIterable {
-    /// Not said.
+    /// The caller did not specify the kind.
     case unspecified = 0
     /// A person.
     case human = 1
-    /// Another model that judges.
+    /// A model that judges the answer of another one.
     case model = 2
-    /// A program, for example a test.
+    /// A program, such as a test.
     case code = 3
 }
 
-/// Who gave a feedback.
+/// The author of a feedback.
 public struct Author: Sendable, Hashable {
     /// The kind of author.
     public var source: AuthorSource
-    /// The author's name in the caller's world, at most ``FieldLimits/idBytesMax`` bytes.
+    /// The author's identifier as the caller knows it, at most ``FieldLimits/idBytesMax`` bytes.
     public var id: String
 
     /// Makes an author.

@@ -1,11 +1,12 @@
 internal import Glibc
 
-/// A text that equals another only byte for byte.
+/// A text that is equal to another only if both have the same bytes.
 ///
-/// Swift's `String` finds "é" and "e" with a combining accent equal, and so would keep only one of
-/// two sessions that databases and callers tell apart.
+/// Swift's `String` compares by canonical equivalence: "é" equals "e" with a combining accent, and
+/// a dictionary keyed by `String` would keep only one of two sessions that databases and callers
+/// distinguish.
 package struct ExactText: Sendable, Hashable {
-    /// The text itself.
+    /// The wrapped text.
     package let text: String
 
     package init(_ text: String) {
@@ -29,23 +30,25 @@ package struct ExactText: Sendable, Hashable {
 }
 
 extension String {
-    /// Lends the bytes of the UTF-8 where they lie.
+    /// Calls `body` with the UTF-8 bytes, without a copy if they are contiguous; the pointer is
+    /// valid only during the call.
     @inlinable
     package func withUTF8Bytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
         utf8.withContiguousStorageIfAvailable { body(UnsafeRawBufferPointer($0)) }
             ?? Array(utf8).withUnsafeBytes(body)
     }
 
-    /// How many code points it has; a faster `unicodeScalars.count`.
+    /// The number of code points; equal to `unicodeScalars.count` but faster.
     package var codePointCount: Int {
         withUTF8Bytes { bytes in
-            // All but the continuation bytes, 10xxxxxx, begin one; eight are looked at together.
+            // Every byte but the continuation bytes, 10xxxxxx, begins a code point; eight bytes are
+            // examined at once.
             var count = bytes.count
             var index = 0
             while index + 8 <= bytes.count {
                 let word = bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)
                 let continuations = (word >> 7) & ~(word >> 6) & 0x0101_0101_0101_0101
-                // The product's first byte is the sum of all bytes.
+                // The product's most significant byte is the sum of all bytes.
                 count &-= Int(truncatingIfNeeded: (continuations &* 0x0101_0101_0101_0101) >> 56)
                 index += 8
             }
@@ -57,7 +60,7 @@ extension String {
         }
     }
 
-    /// Whether the text has the NUL character.
+    /// True if the text contains the NUL character.
     package var containsNUL: Bool {
         withUTF8Bytes { bytes in
             guard let start = bytes.baseAddress else { return false }

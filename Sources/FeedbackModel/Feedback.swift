@@ -1,73 +1,15 @@
-/// What a caller says about an answer, before it is stored.
-public struct FeedbackDraft: Sendable, Hashable {
-    /// 1 to ``FieldLimits/idBytesMax`` bytes.
-    public var sessionID: String
-    /// The verdict.
-    public var rating: Rating
-    /// At most ``FieldLimits/commentCodePointsMax`` code points.
-    public var comment: String
-    /// The caller's idempotency key within the session; empty for none.
-    public var requestID: String
-    /// The answer that is spoken of; empty for none.
-    public var messageID: String
-    /// The agent that gave the answer; empty for none.
-    public var agentID: String
-    /// Who gave the feedback.
-    public var author: Author?
-    /// At most ``FieldLimits/tagsMax`` tags.
-    public var tags: [String]
-    /// At most ``FieldLimits/attributesMax`` pairs.
-    public var attributes: [String: String]
-
-    /// Makes a draft; nothing is checked before it is added.
-    public init(
-        sessionID: String,
-        rating: Rating = .none,
-        comment: String = "",
-        requestID: String = "",
-        messageID: String = "",
-        agentID: String = "",
-        author: Author? = nil,
-        tags: [String] = [],
-        attributes: [String: String] = [:]
-    ) {
-        self.sessionID = sessionID
-        self.rating = rating
-        self.comment = comment
-        self.requestID = requestID
-        self.messageID = messageID
-        self.agentID = agentID
-        self.author = author
-        self.tags = tags
-        self.attributes = attributes
-    }
-}
-
-extension FeedbackDraft {
-    /// How many bytes its texts have, without the ids of session and request, and with so many more
-    /// for each tag and attribute.
-    package func textBytes(perTag: Int, perAttribute: Int) -> Int {
-        var bytes = comment.utf8.count + messageID.utf8.count + agentID.utf8.count
-        bytes += author?.id.utf8.count ?? 0
-        for tag in tags { bytes += perTag + tag.utf8.count }
-        for (key, value) in attributes {
-            bytes += perAttribute + key.utf8.count + value.utf8.count
-        }
-        return bytes
-    }
-}
-
 /// A stored feedback.
 public struct Feedback: Sendable, Hashable {
-    /// Its name; nil on feedback that another program wrote into the same database.
+    /// The feedback's identifier; nil on feedback that another program wrote into the same
+    /// database.
     public var id: FeedbackID?
-    /// What was said.
+    /// The content of the feedback.
     ///
-    /// Its `requestID` is the key under which it is stored.
+    /// Its `requestID` is the idempotency key under which the feedback is stored.
     public var draft: FeedbackDraft
-    /// The server's clock when it was accepted.
+    /// The time of the server's clock at which the feedback was accepted.
     public var createdAt: Timestamp
-    /// Equal to ``createdAt`` until it is changed.
+    /// The time of the last change; equal to ``createdAt`` until the feedback is changed.
     public var updatedAt: Timestamp
 
     /// Makes a feedback as stored.
@@ -83,19 +25,20 @@ public struct Feedback: Sendable, Hashable {
         self.updatedAt = updatedAt ?? createdAt
     }
 
-    /// The session that it belongs to.
+    /// The session to which the feedback belongs.
     public var sessionID: String { draft.sessionID }
-    /// The verdict.
+    /// The rating of the answer.
     public var rating: Rating { draft.rating }
-    /// The comment, empty for none.
+    /// The comment; empty if there is none.
     public var comment: String { draft.comment }
 }
 
 /// The outcome of an add.
 public struct AddedFeedback: Sendable, Hashable {
-    /// The feedback as stored.
+    /// The feedback as it is stored.
     public var feedback: Feedback
-    /// True when the request_id was stored before: `feedback` is then the original.
+    /// True if a feedback with this request_id was stored before: ``feedback`` is then that
+    /// original.
     public var replayed: Bool
 
     /// Makes an outcome.

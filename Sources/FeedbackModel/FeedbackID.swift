@@ -1,8 +1,8 @@
-/// The name of a stored feedback: a UUID, of version 7 when the server made it (RFC 9562).
+/// The identifier of a stored feedback: a UUID, of version 7 if the server made it (RFC 9562).
 public struct FeedbackID: Sendable, Hashable {
-    /// The first eight bytes, most significant first.
+    /// The first eight bytes of the UUID, most significant byte first.
     public var high: UInt64
-    /// The last eight bytes.
+    /// The last eight bytes of the UUID, most significant byte first.
     public var low: UInt64
 
     /// Makes an identifier of its two halves.
@@ -11,10 +11,13 @@ public struct FeedbackID: Sendable, Hashable {
         self.low = low
     }
 
-    /// How many bytes the text has.
+    /// The number of bytes of the textual form.
     public static let textBytes = 36
 
-    /// Writes the text, ``textBytes`` lower-case ASCII bytes, to the buffer's beginning.
+    /// Writes the textual form, ``textBytes`` ASCII bytes in lower case, to the start of the
+    /// buffer.
+    ///
+    /// - Precondition: the buffer has at least ``textBytes`` bytes.
     public func writeText(to buffer: UnsafeMutableBufferPointer<UInt8>) {
         precondition(buffer.count >= FeedbackID.textBytes, "the text has 36 bytes")
         let start = UnsafeMutableRawBufferPointer(buffer)
@@ -22,7 +25,7 @@ public struct FeedbackID: Sendable, Hashable {
         let lowerHigh = hexDigits(UInt32(truncatingIfNeeded: high))
         let upperLow = hexDigits(UInt32(truncatingIfNeeded: low >> 32))
         let lowerLow = hexDigits(UInt32(truncatingIfNeeded: low))
-        // Each covers some of what the next writes; the dashes come last.
+        // Each store overlaps the place of the next one, which overwrites it; the dashes come last.
         start.storeBytes(of: upperHigh, toByteOffset: 0, as: UInt64.self)
         start.storeBytes(of: lowerHigh, toByteOffset: 9, as: UInt64.self)
         start.storeBytes(of: lowerHigh.secondHalf, toByteOffset: 14, as: UInt32.self)
@@ -37,7 +40,7 @@ public struct FeedbackID: Sendable, Hashable {
 }
 
 extension FeedbackID: LosslessStringConvertible {
-    /// The text, like `018d3f60-5a00-7b1c-8a2f-0123456789ab`.
+    /// The textual form in lower case, such as `018d3f60-5a00-7b1c-8a2f-0123456789ab`.
     public var description: String {
         String(unsafeUninitializedCapacity: FeedbackID.textBytes) { buffer in
             writeText(to: buffer)
@@ -45,7 +48,7 @@ extension FeedbackID: LosslessStringConvertible {
         }
     }
 
-    /// Reads the text of a UUID, upper or lower case; nil if it is none.
+    /// Parses the textual form of a UUID in upper or lower case; nil if `text` is not one.
     public init?(_ text: String) {
         var halves: (UInt64, UInt64) = (0, 0)
         var digits = 0
@@ -69,21 +72,21 @@ extension FeedbackID: LosslessStringConvertible {
     }
 }
 
-/// The eight lower-case digits of a number, all worked out at once, each in a byte of its own; the
-/// first in the byte that memory holds first.
+/// Returns the eight lower-case hexadecimal digits of `number` in ASCII, one in each byte; the
+/// first digit is in the byte at the lowest address.
 private func hexDigits(_ number: UInt32) -> UInt64 {
     var digits = UInt64(number)
     digits = (digits | digits << 16) & 0x0000_FFFF_0000_FFFF
     digits = (digits | digits << 8) & 0x00FF_00FF_00FF_00FF
     digits = (digits | digits << 4) & 0x0F0F_0F0F_0F0F_0F0F
-    // A byte of 10 or more carries into its bit 4 when 6 is added.
+    // Adding 6 to a byte of 10 or more carries into its bit 4.
     let isLetter = ((digits &+ 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101
     let text = digits &+ 0x3030_3030_3030_3030 &+ isLetter &* 0x27
     return text.byteSwapped
 }
 
 extension UInt64 {
-    /// What memory holds after the first four bytes.
+    /// The last four of the eight bytes, in the order in which memory holds them.
     fileprivate var secondHalf: UInt32 { UInt32(truncatingIfNeeded: self >> 32) }
 }
 

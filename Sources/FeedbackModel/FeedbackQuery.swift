@@ -1,8 +1,8 @@
-/// A half-open span of time; a missing bound is no bound.
+/// A half-open range of time; a bound that is nil is no bound.
 public struct TimeRange: Sendable, Hashable {
-    /// The first moment inside.
+    /// The first moment of the range.
     public var from: Timestamp?
-    /// The first moment after.
+    /// The first moment after the range.
     public var until: Timestamp?
 
     /// Makes a span.
@@ -11,10 +11,10 @@ public struct TimeRange: Sendable, Hashable {
         self.until = until
     }
 
-    /// All time.
+    /// The range without bounds.
     public static let always = TimeRange()
 
-    /// Whether the moment lies inside.
+    /// Returns true if the moment lies within the range.
     public func contains(_ moment: Timestamp) -> Bool {
         if let from, moment < from { return false }
         if let until, moment >= until { return false }
@@ -22,28 +22,29 @@ public struct TimeRange: Sendable, Hashable {
     }
 }
 
-/// Which feedback to list.
+/// The filters, the order and the page of a list of feedback.
 ///
-/// Pages of one list must repeat all fields but `pageSize` and `pageToken`.
+/// All pages of one list must be requested with the same values of every field but ``pageSize`` and
+/// ``pageToken``.
 public struct FeedbackQuery: Sendable, Hashable {
-    /// Empty: every session.
+    /// The session whose feedback is listed; empty for every session.
     public var sessionID: String
-    /// Empty: any rating.
+    /// The ratings that are listed; empty for any rating.
     public var ratings: Set<Rating>
-    /// When it was created.
+    /// The range in which the creation time lies.
     public var created: TimeRange
-    /// Empty: any message.
+    /// The message whose feedback is listed; empty for any message.
     public var messageID: String
-    /// With a comment, without one, or both (nil).
+    /// True to list only feedback with a comment, false only feedback without one, nil both.
     public var hasComment: Bool?
-    /// False: in the order of insertion.
+    /// True to list the newest feedback first, false to list in the order of insertion.
     public var newestFirst: Bool
-    /// How many on the page; 0 means ``FieldLimits/pageSizeDefault``.
+    /// The maximum number of feedbacks on the page; 0 means ``FieldLimits/pageSizeDefault``.
     public var pageSize: Int
-    /// The former page's ``FeedbackPage/nextPageToken``; empty for the first page.
+    /// The ``FeedbackPage/nextPageToken`` of the previous page; empty for the first page.
     public var pageToken: String
 
-    /// Makes a query; the default lists everything.
+    /// Makes a query; the default lists all feedback.
     public init(
         sessionID: String = "",
         ratings: Set<Rating> = [],
@@ -64,7 +65,7 @@ public struct FeedbackQuery: Sendable, Hashable {
         self.pageToken = pageToken
     }
 
-    /// Whether the feedback belongs to the list.
+    /// Returns true if the feedback meets all filters.
     public func matches(_ feedback: Feedback) -> Bool {
         (sessionID.isEmpty || ExactText(feedback.sessionID) == ExactText(sessionID))
             && (ratings.isEmpty || ratings.contains(feedback.rating))
@@ -74,13 +75,13 @@ public struct FeedbackQuery: Sendable, Hashable {
     }
 }
 
-/// One page of a list.
+/// One page of a list of feedback.
 public struct FeedbackPage: Sendable, Hashable {
-    /// In the list's order.
+    /// The feedback, in the order that the query asks for.
     public var feedbacks: [Feedback]
-    /// Empty at the end.
+    /// The token for the next page; empty on the last page.
     public var nextPageToken: String
-    /// How many match, on all pages.
+    /// The number of feedbacks that meet the filters, on all pages.
     public var totalSize: Int64
 
     /// Makes a page.

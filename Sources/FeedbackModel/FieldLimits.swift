@@ -1,31 +1,33 @@
-/// The limits of every field.
+/// The limits of all fields.
 ///
-/// They are part of the contract of `feedback.v1`, not configuration.
+/// They are part of the contract of `feedback.v1` and cannot be configured.
 public enum FieldLimits {
-    /// Of session_id, message_id, agent_id, author.id and request_id.
+    /// The maximum number of bytes of session_id, message_id, agent_id, author.id and request_id.
     public static let idBytesMax = 255
-    /// Of a comment.
+    /// The maximum number of code points of a comment.
     public static let commentCodePointsMax = 10_000
-    /// Of the tags of one feedback.
+    /// The maximum number of tags of one feedback.
     public static let tagsMax = 16
-    /// Of one tag; at least 1.
+    /// The maximum number of bytes of a tag; the minimum is 1.
     public static let tagBytesMax = 64
-    /// Of the attributes of one feedback.
+    /// The maximum number of attributes of one feedback.
     public static let attributesMax = 32
-    /// Of an attribute's key; at least 1.
+    /// The maximum number of bytes of an attribute's key; the minimum is 1.
     public static let attributeKeyBytesMax = 64
-    /// Of an attribute's value.
+    /// The maximum number of bytes of an attribute's value.
     public static let attributeValueBytesMax = 1_024
-    /// Of a session's metadata, written as JSON.
+    /// The maximum number of bytes of a session's metadata, encoded as JSON.
     public static let metadataBytesMax = 65_536
-    /// Of a session's metadata: the levels of objects and lists, the outermost object included.
+    /// The maximum nesting depth of a session's metadata: the levels of objects and lists, the
+    /// outermost object included.
     public static let metadataDepthMax = 16
-    /// Of a page when the caller names no size.
+    /// The page size when the caller specifies none.
     public static let pageSizeDefault = 100
-    /// Of a page at most.
+    /// The maximum page size that a caller may specify.
     public static let pageSizeMax = 1_000
-    /// Of the ids in one request to retry alerts.
+    /// The maximum number of ids in one request to retry alerts.
     public static let alertIDsMax = 1_000
-    /// Of the feedback on a page, in bytes: below the 4 MiB that a message may have.
+    /// The maximum number of bytes of the feedback on a page: less than the 4 MiB that a message
+    /// may have.
     public static let pageBytesMax = 3 << 20
 }

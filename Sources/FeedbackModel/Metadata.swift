@@ -21,12 +21,12 @@ public enum MetadataValue: Sendable, Hashable {
 
 /// A change of a session's metadata.
 public enum MetadataChange: Sendable, Hashable {
-    /// The keys replace or join those that are there.
+    /// Adds the pairs; the value of a key that exists is replaced.
     case merge(Metadata)
-    /// The keys go; those that are not there are passed over.
+    /// Removes the keys; keys that do not exist are ignored.
     case remove([String])
 
-    /// The metadata after the change.
+    /// Returns the metadata after the change.
     public func applied(to metadata: Metadata) -> Metadata {
         switch self {
         case .merge(let added): metadata.merging(added) { _, new in new }

@@ -1,15 +1,15 @@
-/// Counts of feedback and the rates that follow from them.
+/// Counts of feedback, and the rates computed from them.
 public struct Metrics: Sendable, Hashable {
-    /// How many are rated up.
+    /// The number of feedbacks rated up.
     public var positive: Int64
-    /// How many are rated down.
+    /// The number of feedbacks rated down.
     public var negative: Int64
-    /// How many have no rating.
+    /// The number of feedbacks without a rating.
     public var neutral: Int64
-    /// The length of all comments together, in code points.
+    /// The sum of the lengths of all comments, in code points.
     public var commentCodePoints: Int64
 
-    /// Makes metrics of counts.
+    /// Makes metrics from counts.
     public init(
         positive: Int64 = 0,
         negative: Int64 = 0,
@@ -22,21 +22,22 @@ public struct Metrics: Sendable, Hashable {
         self.commentCodePoints = commentCodePoints
     }
 
-    /// How many there are.
+    /// The number of feedbacks.
     public var total: Int64 { positive + negative + neutral }
-    /// In code points, over all feedback; 0 when there is none.
+    /// The mean length of a comment in code points, over all feedbacks, those without a comment
+    /// included; 0 if there are none.
     public var averageCommentLength: Double { ratio(commentCodePoints, total) }
-    /// 100 · positive / total; 0 when there is none.
+    /// The satisfaction rate in percent: 100 · positive / total; 0 if there are no feedbacks.
     public var satisfactionRate: Double { 100 * ratio(positive, total) }
-    /// 100 · positive / (positive + negative); 0 when none is rated.
+    /// The approval rate in percent: 100 · positive / (positive + negative); 0 if none is rated.
     public var approvalRate: Double { 100 * ratio(positive, positive + negative) }
 
-    /// Between which rates, in percent, the approval is likely to be that the counts are a sample of:
-    /// the Wilson score interval at 95 %; nil when none is rated.
+    /// The 95 % confidence interval of the approval rate in percent, if the rated feedbacks are a
+    /// sample: the Wilson score interval; nil if none is rated.
     ///
-    /// With p the share of positives among n rated and z = 1.96, it is
-    /// (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n) (E. B. Wilson, "Probable inference, the law
-    /// of succession, and statistical inference", JASA 22, 1927).
+    /// With p the share of positives among n rated and z = 1.96, it is (p + z²/2n ± z √(p(1−p)/n +
+    /// z²/4n²)) / (1 + z²/n) (E. B. Wilson, "Probable inference, the law of succession, and
+    /// statistical inference", JASA 22, 1927).
     public var approvalInterval: ClosedRange<Double>? {
         let rated = Double(positive + negative)
         guard rated > 0 else { return nil }
@@ -49,7 +50,7 @@ public struct Metrics: Sendable, Hashable {
         return max(0, (centre - spread) * scale)...min(100, (centre + spread) * scale)
     }
 
-    /// How many have that rating.
+    /// Returns the number of feedbacks with the rating.
     public func count(of rating: Rating) -> Int64 {
         switch rating {
         case .up: positive
@@ -58,7 +59,7 @@ public struct Metrics: Sendable, Hashable {
         }
     }
 
-    /// Counts one more feedback.
+    /// Adds one feedback to the counts.
     public mutating func count(_ rating: Rating, commentCodePoints: Int64) {
         switch rating {
         case .up: positive += 1
@@ -68,7 +69,7 @@ public struct Metrics: Sendable, Hashable {
         self.commentCodePoints += commentCodePoints
     }
 
-    /// Both together.
+    /// Returns the sums of both sides' counts.
     public static func + (a: Metrics, b: Metrics) -> Metrics {
         Metrics(
             positive: a.positive + b.positive,
@@ -79,31 +80,32 @@ public struct Metrics: Sendable, Hashable {
     }
 }
 
-/// How metrics are split.
+/// The way in which metrics are grouped.
 public enum MetricsGrouping: Sendable, Hashable {
-    /// Not at all.
+    /// No grouping: the report has no groups.
     case none
-    /// By session.
+    /// One group for each session.
     case session
-    /// By the value of the sessions' metadata under a top-level key. The group's key is the value's
-    /// text, or its JSON if it is not a string; sessions without that key make the group "".
+    /// One group for each value of the sessions' metadata under a top-level key. The group's key is
+    /// the value's text, or its JSON if it is not a string; sessions without that key form the
+    /// group "".
     case metadata(key: String)
-    /// By hour of creation, with keys like `2024-01-22T15:00:00Z`.
+    /// One group for each hour of creation, with keys such as `2024-01-22T15:00:00Z`.
     case hour
-    /// By day of creation, with keys like `2024-01-22`.
+    /// One group for each day of creation, with keys such as `2024-01-22`.
     case day
 }
 
-/// What to measure.
+/// The filters and the grouping of metrics.
 public struct MetricsQuery: Sendable, Hashable {
-    /// Empty: every session.
+    /// The session whose feedback is counted; empty for every session.
     public var sessionID: String
-    /// When it was created.
+    /// The range in which the creation time lies.
     public var created: TimeRange
-    /// How to split.
+    /// The way in which the metrics are grouped.
     public var grouping: MetricsGrouping
 
-    /// Makes a query; the default measures everything as one.
+    /// Makes a query; the default counts all feedback without grouping.
     public init(
         sessionID: String = "",
         created: TimeRange = .always,
@@ -115,11 +117,11 @@ public struct MetricsQuery: Sendable, Hashable {
     }
 }
 
-/// The metrics of one part.
+/// The metrics of one group.
 public struct MetricsGroup: Sendable, Hashable {
-    /// What the part is called.
+    /// The group's key; its form depends on the ``MetricsGrouping``.
     public var key: String
-    /// Its metrics.
+    /// The metrics of the group.
     public var metrics: Metrics
 
     /// Makes a group.
@@ -131,17 +133,18 @@ public struct MetricsGroup: Sendable, Hashable {
 
 /// The answer to a ``MetricsQuery``.
 public struct MetricsReport: Sendable, Hashable {
-    /// Everything together.
+    /// The metrics of all groups together.
     public var metrics: Metrics
-    /// The parts, in ascending order of their keys' UTF-8; parts without feedback are left out.
+    /// The groups, in ascending order of their keys' UTF-8 bytes; groups without feedback are left
+    /// out.
     public var groups: [MetricsGroup]
 
-    /// Makes a report, putting the groups in order.
+    /// Makes a report and sorts the groups.
     public init(metrics: Metrics = Metrics(), groups: [String: Metrics] = [:]) {
         self.init(metrics: metrics, groups: groups.map { MetricsGroup(key: $0, metrics: $1) })
     }
 
-    /// Makes a report, putting the groups in order; each key has to be there once.
+    /// Makes a report and sorts the groups; the keys must be distinct.
     public init(metrics: Metrics, groups: [MetricsGroup]) {
         self.metrics = metrics
         self.groups =
@@ -150,7 +153,7 @@ public struct MetricsReport: Sendable, Hashable {
             .sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
     }
 
-    /// Makes a report, putting the groups in order.
+    /// Makes a report and sorts the groups.
     package init(metrics: Metrics, groups: [ExactText: Metrics]) {
         self.init(metrics: metrics, groups: groups.map { MetricsGroup(key: $0.text, metrics: $1) })
     }

@@ -1,22 +1,22 @@
 /// A moment in UTC, in whole milliseconds.
 public struct Timestamp: Sendable, Hashable, Comparable {
-    /// Milliseconds since 1970-01-01T00:00:00Z, negative before.
+    /// The number of milliseconds since 1970-01-01T00:00:00Z; negative before it.
     public var millisecondsSinceEpoch: Int64
 
-    /// Makes the moment that many milliseconds after 1970-01-01T00:00:00Z.
+    /// Makes the moment that is the given number of milliseconds after 1970-01-01T00:00:00Z.
     public init(millisecondsSinceEpoch: Int64) {
         self.millisecondsSinceEpoch = millisecondsSinceEpoch
     }
 
-    /// Makes the moment that many milliseconds after 1970-01-01T00:00:00Z, or the nearest one of
-    /// ``range``.
+    /// Makes the moment that is the given number of milliseconds after 1970-01-01T00:00:00Z, or the
+    /// nearest moment within ``range``.
     public init(clampingMilliseconds milliseconds: Int64) {
         let first = Self.range.lowerBound.millisecondsSinceEpoch
         let last = Self.range.upperBound.millisecondsSinceEpoch
         self.init(millisecondsSinceEpoch: min(max(milliseconds, first), last))
     }
 
-    /// The first and last moments that protobuf's Timestamp knows: the years 1 to 9999.
+    /// The moments that google.protobuf.Timestamp can represent: the years 1 to 9999.
     public static let range =
         Timestamp(
             millisecondsSinceEpoch: -62_135_596_800_000
@@ -24,30 +24,30 @@ public struct Timestamp: Sendable, Hashable, Comparable {
             millisecondsSinceEpoch: 253_402_300_799_999
         )
 
-    /// The length of an hour in milliseconds.
+    /// The number of milliseconds of an hour.
     public static let hourMilliseconds: Int64 = 3_600_000
-    /// The length of a day in milliseconds.
+    /// The number of milliseconds of a day.
     public static let dayMilliseconds: Int64 = 86_400_000
 
-    /// Earlier is less.
+    /// Returns true if `a` is earlier than `b`.
     public static func < (a: Timestamp, b: Timestamp) -> Bool {
         a.millisecondsSinceEpoch < b.millisecondsSinceEpoch
     }
 
-    /// The moment so much later, or earlier.
+    /// Returns the moment that is `milliseconds` later, or earlier if they are negative.
     package func advanced(byMilliseconds milliseconds: Int64) -> Timestamp {
         Timestamp(millisecondsSinceEpoch: millisecondsSinceEpoch + milliseconds)
     }
 
-    /// How much later it is than the other moment.
+    /// Returns the number of milliseconds from `other` to this moment.
     package func milliseconds(since other: Timestamp) -> Int64 {
         millisecondsSinceEpoch - other.millisecondsSinceEpoch
     }
 
-    /// The calendar day, like `2024-01-22`.
+    /// The calendar day in UTC, such as `2024-01-22`.
     public var day: String { String(decoding: description.utf8.prefix(10), as: UTF8.self) }
 
-    /// The hour's beginning, like `2024-01-22T15:00:00Z`.
+    /// The start of the hour in UTC, such as `2024-01-22T15:00:00Z`.
     public var hour: String {
         String(decoding: description.utf8.prefix(13), as: UTF8.self) + ":00:00Z"
     }
@@ -61,8 +61,8 @@ public struct Timestamp: Sendable, Hashable, Comparable {
         millisecondsSinceEpoch.floorDivided(by: Timestamp.dayMilliseconds)
     }
 
-    /// Year, month and day of the proleptic Gregorian calendar: the algorithm `civil_from_days` of
-    /// Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms".
+    /// The year, month and day of the proleptic Gregorian calendar, by the algorithm
+    /// `civil_from_days` of Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms".
     private var civil: (year: Int64, month: Int64, day: Int64) {
         let shifted = days + 719_468
         let era = shifted.floorDivided(by: 146_097)
@@ -78,9 +78,9 @@ public struct Timestamp: Sendable, Hashable, Comparable {
 }
 
 extension Timestamp: CustomStringConvertible {
-    /// RFC 3339 with milliseconds, like `2024-01-22T15:00:00.000Z`.
+    /// The moment in RFC 3339 format with milliseconds, such as `2024-01-22T15:00:00.000Z`.
     ///
-    /// A moment outside of ``range`` is written as the nearest one within.
+    /// A moment outside of ``range`` is written as the nearest one within it.
     public var description: String {
         String(unsafeUninitializedCapacity: Self.textBytes) { bytes in
             write(to: bytes)
@@ -88,16 +88,16 @@ extension Timestamp: CustomStringConvertible {
         }
     }
 
-    /// How many bytes ``description`` has, all of them ASCII.
+    /// The number of bytes of ``description``, which is ASCII.
     package static let textBytes = 24
 
-    /// Writes ``description`` to the first ``textBytes`` bytes.
+    /// Writes ``description`` to the first ``textBytes`` bytes of the buffer.
     package func write(to bytes: UnsafeMutableBufferPointer<UInt8>) {
         let moment = Timestamp(clampingMilliseconds: millisecondsSinceEpoch)
         let (year, month, day) = moment.civil
         let rest = moment.millisecondsOfDay
         func put(_ number: Int64, at place: Int, _ end: Unicode.Scalar) {
-            // Two digits.
+            // Two decimal digits, then `end`.
             let number = UInt32(truncatingIfNeeded: number)
             bytes[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / 10)
             bytes[place + 1] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number % 10)
@@ -118,7 +118,7 @@ extension Timestamp: CustomStringConvertible {
 }
 
 extension Int64 {
-    /// Division that rounds towards negative infinity.
+    /// Returns the quotient, rounded towards negative infinity; the divisor must be positive.
     package func floorDivided(by divisor: Int64) -> Int64 {
         let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
         return remainder < 0 ? quotient - 1 : quotient

@@ -14,9 +14,9 @@ internal import Synchronization
 ///     configuration.store = .sqlite(path: "/srv/feedback.db")
 ///     try await FeedbackServer(configuration: configuration, hooks: [MyHook()]).run()
 public final class FeedbackServer: Sendable {
-    /// Where the server listens.
+    /// The path of the socket on which the server listens.
     public let socketPath: String
-    /// Where the feedback is kept.
+    /// The location of the store.
     public let storeLocation: StoreLocation
     /// The service, for calls from within the process.
     public let service: FeedbackService
@@ -30,23 +30,21 @@ public final class FeedbackServer: Sendable {
     private let logger: Logger
     private let isStopping = Atomic(false)
 
-    /// How long deliveries that have begun may take after the last call; later they are repeated by
-    /// the next start.
+    /// The time that running deliveries are given after the last call; those that do not end are
+    /// repeated after the next start.
     private static let deliveryTimeout = Duration.seconds(2)
-    /// How long the store may take to close after the last call.
+    /// The time that the store is given to close after the last call.
     private static let storeCloseTimeout = Duration.seconds(5)
-    /// How long health says NOT_SERVING before the end when the store has stopped for good; those
-    /// who watch it are told twice a second.
+    /// The time for which health reports NOT_SERVING before the server ends because its store has
+    /// stopped for good; watchers of the health are informed twice a second.
     private static let failureNotice = Duration.seconds(1)
 
-    /// Opens the store.
-    ///
-    /// The socket is made by ``start()``.
+    /// Opens the store; the socket is created by ``start()``.
     ///
     /// - Parameters:
-    ///   - configuration: all that can be told.
-    ///   - hooks: stand around every add, the first outermost.
-    ///   - logger: where log lines go.
+    ///   - configuration: the settings of the server.
+    ///   - hooks: the hooks around every change, the first outermost.
+    ///   - logger: the destination of log messages.
     /// - Throws: an error whose description is one clear line for people.
     public convenience init(
         configuration: ServerConfiguration = ServerConfiguration(),
@@ -72,7 +70,7 @@ public final class FeedbackServer: Sendable {
         )
     }
 
-    /// Serves a store that is open.
+    /// Makes a server for a store that is open.
     package init(
         configuration: ServerConfiguration,
         store: any Store,
@@ -101,24 +99,21 @@ public final class FeedbackServer: Sendable {
         }
         let allowed = configuration.allowedUIDs
         rpc = try RPCServer(
-            router: ServiceBinding.router(
-                for: service,
-                mapping: StatusMapping(logger: logger)
-            ),
+            router: ServiceBinding.router(for: service, logger: logger),
             limits: configuration.limits,
             logger: logger,
             admission: { peer in
-                if allowed.isEmpty || allowed.contains(peer.uid) { return nil }
-                return RPCStatus(.permissionDenied, "user id \(peer.uid) is not allowed here")
+                if allowed?.contains(peer.uid) ?? true { return nil }
+                return CallError(.permissionDenied, "user id \(peer.uid) is not allowed here")
             }
         )
     }
 
-    /// Has what this process records through swift-metrics collected for the page that
-    /// ``ServerConfiguration/metricsListen`` asks for.
+    /// Installs the metrics system that collects the metrics of this process for the page of
+    /// ``ServerConfiguration/metricsListen``.
     ///
-    /// To be called once, and before hooks and servers are made: what is made earlier records
-    /// nothing. Programs that bootstrap swift-metrics themselves do not call it.
+    /// It must be called once, before hooks and servers are made: the metrics of those that exist
+    /// already are not collected. A program that bootstraps swift-metrics itself must not call it.
     public static func collectMetrics() {
         let help =
             InstrumentName.allCases.map { ($0.rawValue, $0.help) }
@@ -126,10 +121,10 @@ public final class FeedbackServer: Sendable {
         MetricsSystem.bootstrap(PrometheusMetrics(help: Dictionary(uniqueKeysWithValues: help)))
     }
 
-    /// Where the page with metrics is served; nil if it is not.
+    /// The address of the page with metrics; nil if there is none.
     public var metricsAddress: PageAddress? { metricsPage?.address }
 
-    /// Makes the sockets and serves.
+    /// Creates the sockets and starts serving.
     ///
     /// - Throws: an error whose description is one clear line for people.
     public func start() throws {
@@ -145,7 +140,8 @@ public final class FeedbackServer: Sendable {
         service.start()
     }
 
-    /// Stops accepting, lets running calls finish within the drain timeout, closes the store.
+    /// Stops accepting connections, lets running calls finish within the drain timeout, and closes
+    /// the store.
     ///
     /// - Throws: DEADLINE_EXCEEDED if the store did not close in time: writes that were not
     ///   acknowledged may or may not be stored.
@@ -157,21 +153,22 @@ public final class FeedbackServer: Sendable {
         await metricsPage?.stop()
         let isClosed = await finishes(within: Self.storeCloseTimeout) { await store.close() }
         if !isClosed {
-            throw FeedbackError(.deadlineExceeded, "the store did not close in time")
+            throw CallError(.deadlineExceeded, "the store did not close in time")
         }
     }
 
-    /// Puts other hooks in the place of the present ones, while calls run.
+    /// Replaces the hooks while calls run.
     ///
-    /// Calls that have begun end with those that they began with. Not to be called again before it
-    /// has returned.
+    /// Calls that have begun continue with the hooks with which they began. The method must not be
+    /// called again before it has returned.
     ///
-    /// - Parameter hooks: none of those that the server has had.
-    /// - Throws: an error whose description is one clear line for people, if the store cannot be made
-    ///   ready for them, or if the server is being stopped; the present ones are then kept.
+    /// - Parameter hooks: the new hooks, none of which the server has had before.
+    /// - Throws: an error whose description is one clear line for people, if the store cannot be
+    ///   prepared for the hooks, or if the server is being stopped; the present hooks are then
+    ///   kept.
     public func replaceHooks(_ hooks: [any FeedbackHook]) async throws {
         guard !isStopping.load(ordering: .acquiring) else {
-            throw FeedbackError(.failedPrecondition, "the server is being stopped")
+            throw CallError(.failedPrecondition, "the server is being stopped")
         }
         try Self.prepare(store, for: hooks)
         await service.replaceHooks(hooks)
@@ -181,16 +178,16 @@ public final class FeedbackServer: Sendable {
     ///
     /// - Parameters:
     ///   - onReady: called when the server listens.
-    ///   - onHangup: called on SIGHUP, to read the configuration again and the like, for instance
-    ///     with ``replaceHooks(_:)``; once more for all SIGHUPs that come meanwhile. A stop does not
-    ///     wait for it, but cancels its task. Without it, SIGHUP ends the process.
-    /// - Throws: what ``start()`` and ``stop()`` throw, or what stopped the store: only a new start
-    ///   can tell what of the data is on the disk.
+    ///   - onHangup: called on SIGHUP, for instance to read the configuration again and call
+    ///     ``replaceHooks(_:)``; called once more for all SIGHUPs that arrive meanwhile. A stop
+    ///     cancels its task and does not wait for it. If it is nil, SIGHUP ends the process.
+    /// - Throws: the errors of ``start()`` and ``stop()``, or the error that stopped the store:
+    ///   after it, only a new start can tell which data is on the disk.
     public func run(
         onReady: () -> Void = {},
         onHangup: (@Sendable () async -> Void)? = nil
     ) async throws {
-        // A reader of the log that goes away must not end the server.
+        // A closed reader of the log output must not end the server.
         signal(SIGPIPE, SIG_IGN)
         let signals = ServerSignals(hangups: onHangup != nil)
         do {
@@ -205,7 +202,7 @@ public final class FeedbackServer: Sendable {
             of: Void.self,
             bufferingPolicy: .bufferingNewest(1)
         )
-        // Apart from the signals: hooks that are replaced may take long to end.
+        // A task of its own, since the hooks that are replaced may take long to stop.
         let handlingHangups = Task { for await _ in hangups { await onHangup?() } }
         while true {
             switch await signals.next() {
@@ -221,7 +218,7 @@ public final class FeedbackServer: Sendable {
         }
     }
 
-    /// Opens what only hooks with a queue need.
+    /// Opens the file of alerts if one of the hooks needs an outbox.
     private static func prepare(_ store: any Store, for hooks: [any FeedbackHook]) throws {
         if hooks.contains(where: { $0 is any BackgroundHook }) {
             try (store as? AlertFileStore)?.open()
@@ -262,7 +259,7 @@ public final class FeedbackServer: Sendable {
 
     private static func metricsPage(_ limits: RPCLimits, _ logger: Logger) throws -> PageServer {
         guard let metrics = MetricsSystem.factory as? PrometheusMetrics else {
-            throw FeedbackError(
+            throw CallError(
                 .failedPrecondition,
                 "nothing is collected for the page with metrics: call collectMetrics() first"
             )
@@ -275,7 +272,7 @@ public final class FeedbackServer: Sendable {
         ) { metrics.page }
     }
 
-    /// Makes the folder of files whose place nobody names, and returns its path.
+    /// Creates the default folder for files and returns its path.
     @discardableResult
     private static func makeConventionalFolder() throws -> String {
         let folder = try StoreLocation.conventionalFolder()
@@ -289,7 +286,7 @@ public final class FeedbackServer: Sendable {
 
     private static func groupID(_ name: String) throws -> UInt32 {
         guard let group = getgrnam(name) else {
-            throw FeedbackError(.invalidArgument, "there is no group named \(name)")
+            throw CallError(.invalidArgument, "there is no group named \(name)")
         }
         return group.pointee.gr_gid
     }

@@ -4,19 +4,19 @@ internal import Glibc
 public import MongoStore
 public import RPC
 
-/// Where a server keeps its feedback.
+/// The location of a store.
 public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
     /// In memory only.
     case memory
-    /// In an SQLite database at that path.
+    /// An SQLite database at the path.
     case sqlite(path: String)
-    /// In MongoDB.
+    /// A MongoDB database.
     case mongodb(MongoURI)
 
-    /// Reads `memory:`, `sqlite:PATH`, or a MongoDB connection string.
+    /// Parses `memory:`, `sqlite:PATH`, or a MongoDB connection string.
     ///
-    /// - Throws: INVALID_ARGUMENT that says what would be accepted. Nothing of the text is repeated,
-    ///   since addresses of databases may hold secrets.
+    /// - Throws: INVALID_ARGUMENT that describes the accepted forms. The text is not part of the
+    ///   error, since addresses of databases may contain secrets.
     public init(_ text: String) throws {
         if text == "memory:" {
             self = .memory
@@ -25,26 +25,26 @@ public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
         } else if MongoURI.isMeant(by: text) {
             self = .mongodb(try MongoURI(text))
         } else {
-            throw FeedbackError(
+            throw CallError(
                 .invalidArgument,
                 "the store must be memory:, sqlite:PATH or mongodb://…"
             )
         }
     }
 
-    /// The database of a user who names none: `/var/lib/feedbackd/feedback.db` for root, else
+    /// Returns the default database: `/var/lib/feedbackd/feedback.db` for root, else
     /// `feedbackd/feedback.db` under `$XDG_DATA_HOME` or `~/.local/share` (XDG Base Directory
     /// Specification).
     public static func conventional() throws -> StoreLocation {
         .sqlite(path: "\(try conventionalFolder())/feedback.db")
     }
 
-    /// Where the files of a user are who names no place.
+    /// Returns the default folder for the files of the process's user.
     static func conventionalFolder() throws -> String {
         if geteuid() == 0 { return "/var/lib/feedbackd" }
         if let data = variable("XDG_DATA_HOME") { return "\(data)/feedbackd" }
         guard let home = variable("HOME") else {
-            throw FeedbackError(
+            throw CallError(
                 .failedPrecondition,
                 "neither XDG_DATA_HOME nor HOME is set: name a store"
             )
@@ -52,7 +52,7 @@ public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
         return "\(home)/.local/share/feedbackd"
     }
 
-    /// As it is given in the configuration, without secrets.
+    /// The location in the form of the configuration, without secrets.
     public var description: String {
         switch self {
         case .memory: "memory:"
@@ -62,43 +62,44 @@ public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// Everything that a server can be told.
+/// The settings of a server.
 public struct ServerConfiguration: Sendable {
-    /// The socket's path; nil for the conventional place, whose folder is made if missing.
+    /// The socket's path; nil for the default path, whose folder is created if it does not exist.
     public var socketPath: String?
     /// The permission bits of the socket.
     public var socketMode: UInt32 = 0o600
-    /// The name of the socket's group; nil for the process's own.
+    /// The name of the socket's group; nil for the group of the process.
     public var socketGroup: String?
-    /// The users that are served; empty for everyone whom the socket's permissions let in.
-    public var allowedUIDs: Set<UInt32> = []
-    /// Where the feedback is kept; nil for the conventional place, whose folder is made if missing.
+    /// The users that are served; nil for all users that the socket's permissions admit.
+    public var allowedUIDs: Set<UInt32>?
+    /// The location of the store; nil for the default, whose folder is created if it does not
+    /// exist.
     public var store: StoreLocation?
-    /// MongoDB's database; nil for the one that its URI names, or else `feedbackd`.
+    /// The MongoDB database; nil for the one in the URI, or else `feedbackd`.
     public var mongoDatabase: String?
-    /// MongoDB's collection; nil for `sessions`.
+    /// The MongoDB collection; nil for `sessions`.
     public var mongoCollection: String?
-    /// The SQLite file for alerts beside a MongoDB store; nil for `alerts.db` in the conventional
-    /// place, whose folder is made if missing.
+    /// The SQLite file for alerts beside a MongoDB store; nil for `alerts.db` in the default
+    /// folder, which is created if it does not exist.
     public var alertsFile: String?
-    /// Where the page with metrics for Prometheus is served, as `/metrics`; nil for nowhere.
+    /// The address of the page `/metrics` for Prometheus; nil for no page.
     ///
-    /// Needs ``FeedbackServer/collectMetrics()`` first.
+    /// It requires a call to ``FeedbackServer/collectMetrics()`` first.
     public var metricsListen: PageAddress?
-    /// What happens on a write to an unknown session.
+    /// The policy for a write to a session that does not exist.
     public var missingSession = MissingSessionPolicy.create
-    /// How long running calls may take to finish when the server stops.
+    /// The time that running calls are given to finish when the server stops.
     public var drainTimeout = Duration.seconds(10)
     /// The limits of connections, calls and bytes.
     public var limits = RPCLimits()
     /// The limits of the store's write queue.
-    public var writeLimits = GroupCommitLimits()
+    public var writeLimits = CommitLimits()
 
     /// Makes the default configuration.
     public init() {}
 }
 
-/// An environment variable that is set and not empty.
+/// Returns the value of an environment variable; nil if it is not set or empty.
 func variable(_ name: String) -> String? {
     guard let value = getenv(name).map({ String(cString: $0) }), !value.isEmpty else { return nil }
     return value

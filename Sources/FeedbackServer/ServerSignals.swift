@@ -2,12 +2,12 @@ internal import Dispatch
 internal import Glibc
 internal import Synchronization
 
-/// Waits for SIGTERM, SIGINT and SIGHUP, which end the process no more from then on.
+/// Receives SIGTERM, SIGINT and SIGHUP, which no longer end the process.
 final class ServerSignals: @unchecked Sendable {
-    // Unchecked: `sources` is set in init and used in deinit only; `state` has its lock.
+    // Unchecked Sendable: `sources` is set in init and used in deinit only; a lock guards `state`.
 
     enum Event: Sendable {
-        /// By the signal of that name, or for that reason.
+        /// The server must stop, because of the named signal or for the given reason.
         case stop(String)
         case hangup
     }
@@ -17,7 +17,8 @@ final class ServerSignals: @unchecked Sendable {
         var isHungUp = false
         var waiter: CheckedContinuation<Event, Never>?
 
-        /// An end goes before everything else, and several hangups in a row are one.
+        /// Returns the next event: a stop precedes everything else, and several hangups in a row
+        /// are one.
         mutating func next() -> Event? {
             if let stop { return .stop(stop) }
             defer { isHungUp = false }
@@ -28,7 +29,9 @@ final class ServerSignals: @unchecked Sendable {
     private let state = Mutex(State())
     private let sources: [any DispatchSourceSignal]
 
-    /// - Parameter hangups: whether SIGHUP is waited for; otherwise it ends the process.
+    /// Begins to receive the signals.
+    ///
+    /// - Parameter hangups: true to receive SIGHUP; otherwise it ends the process.
     init(hangups: Bool) {
         let queue = DispatchQueue(label: "feedbackd.signals")
         let names = [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")] + (hangups ? [(SIGHUP, "")] : [])
@@ -36,8 +39,8 @@ final class ServerSignals: @unchecked Sendable {
             signal(number, SIG_IGN)
             return DispatchSource.makeSignalSource(signal: number, queue: queue)
         }
-        // A signal that comes before its source is registered would be ignored, and with it the only
-        // request to end that a service manager makes.
+        // A signal that arrives before its source is registered is ignored; it might be the only
+        // stop request that the service manager sends.
         let registrations = DispatchGroup()
         for (source, (number, name)) in zip(sources, names) {
             registrations.enter()
@@ -54,7 +57,7 @@ final class ServerSignals: @unchecked Sendable {
 
     deinit { for source in sources { source.cancel() } }
 
-    /// What came since the last call, or comes.
+    /// Returns the next event, waiting for it if none has occurred since the last call.
     func next() async -> Event {
         await withCheckedContinuation { continuation in
             let event = state.withLock { state in
@@ -66,7 +69,7 @@ final class ServerSignals: @unchecked Sendable {
         }
     }
 
-    /// Does what a signal to end does, for another reason.
+    /// Requests a stop for another reason than a signal.
     func stop(_ reason: String) { receive { $0.stop = $0.stop ?? reason } }
 
     private func receive(_ note: (inout State) -> Void) {
@@ -80,9 +83,9 @@ final class ServerSignals: @unchecked Sendable {
     }
 }
 
-/// Runs the work and tells whether it ended in time.
+/// Runs the work and returns true if it ended within the timeout.
 ///
-/// Work that did not goes on by itself.
+/// Work that did not end continues in the background.
 func finishes(within timeout: Duration, _ work: @escaping @Sendable () async -> Void) async -> Bool
 {
     let (outcomes, continuation) = AsyncStream.makeStream(of: Bool.self)

@@ -2,40 +2,29 @@ internal import CFeedbackDescriptors
 internal import FeedbackCore
 internal import FeedbackMessages
 internal import FeedbackModel
+internal import Logging
 internal import RPC
 
-/// The router's methods, each bound to what the service does for it.
+/// The methods of the router, each bound to the function of the service that handles it.
 enum ServiceBinding {
-    static func router(for service: FeedbackService, mapping: StatusMapping) -> Router {
-        var router = Router { mapping.status(of: $0) }
-        router.bind(FeedbackMethods.addFeedback) { draft, call in
-            switch try service.beginAdd(draft, context: CallContext(call)) {
-            case .done(let added): .now(added)
-            case .waiting(let add): .later(add)
+    static func router(for service: FeedbackService, logger: Logger) -> Router {
+        var router = Router(logger: logger)
+        for write in [
+            FeedbackMethods.addFeedback, SessionMethods.updateMetadata,
+            SessionMethods.deleteMetadata,
+        ] {
+            router.bind(write) { change, context in
+                try await service.write(change, context: context)
             }
         }
-        router.bind(FeedbackMethods.listFeedbacks) { query, call in
-            try await service.list(query, context: CallContext(call))
+        router.bind(FeedbackMethods.listFeedbacks) { query, context in
+            try await service.list(query, context: context)
         }
-        router.bind(FeedbackMethods.getMetrics) { query, call in
-            try await service.metrics(query, context: CallContext(call))
+        router.bind(FeedbackMethods.getMetrics) { query, context in
+            try await service.metrics(query, context: context)
         }
-        router.bind(SessionMethods.updateMetadata) { update, call in
-            try await service.changeMetadata(
-                ofSession: update.sessionID,
-                by: .merge(update.metadata),
-                context: CallContext(call)
-            )
-        }
-        router.bind(SessionMethods.getMetadata) { sessionID, call in
-            try await service.metadata(ofSession: sessionID, context: CallContext(call))
-        }
-        router.bind(SessionMethods.deleteMetadata) { deletion, call in
-            try await service.changeMetadata(
-                ofSession: deletion.sessionID,
-                by: .remove(deletion.keys),
-                context: CallContext(call)
-            )
+        router.bind(SessionMethods.getMetadata) { sessionID, context in
+            try await service.metadata(ofSession: sessionID, context: context)
         }
         router.bind(AlertMethods.listAlerts) { query, _ in try await service.alerts(query) }
         router.bind(AlertMethods.retryAlerts) { ids, _ in
@@ -46,7 +35,7 @@ enum ServiceBinding {
         return router
     }
 
-    /// The descriptions of all that is served.
+    /// The descriptors of all services, for reflection.
     private static var descriptors: DescriptorSet {
         var size = 0
         let start = feedbackd_descriptors(&size)
@@ -57,20 +46,7 @@ enum ServiceBinding {
 extension Router {
     fileprivate mutating func bind<Request: Sendable, Response: Sendable>(
         _ method: MethodCodec<Request, Response>,
-        answer: @escaping @Sendable (consuming Request, ServerCall) throws -> Answer<Response>
-    ) {
-        unary(
-            method.service,
-            method.name,
-            decode: method.decodeRequest,
-            encode: method.encodeResponse,
-            answer: answer
-        )
-    }
-
-    fileprivate mutating func bind<Request: Sendable, Response: Sendable>(
-        _ method: MethodCodec<Request, Response>,
-        to handle: @escaping @Sendable (Request, ServerCall) async throws -> Response
+        to handle: @escaping @Sendable (Request, CallContext) async throws -> Response
     ) {
         unary(
             method.service,
@@ -78,18 +54,6 @@ extension Router {
             decode: method.decodeRequest,
             encode: method.encodeResponse,
             handle: handle
-        )
-    }
-}
-
-extension ServerCall: CallOrigin {}
-
-extension CallContext {
-    fileprivate init(_ call: ServerCall) {
-        self.init(
-            peer: Peer(pid: call.peer.pid, uid: call.peer.uid, gid: call.peer.gid),
-            deadline: call.deadline,
-            origin: call
         )
     }
 }

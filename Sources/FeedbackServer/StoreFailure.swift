@@ -1,9 +1,9 @@
 internal import Synchronization
 
-/// Whether a store has stopped for good, and who wants to know.
+/// Records that a store has stopped for good, and informs an observer.
 package final class StoreFailure: Sendable {
     private struct State {
-        var error: FeedbackError?
+        var error: CallError?
         var handler: (@Sendable () -> Void)?
     }
 
@@ -11,11 +11,11 @@ package final class StoreFailure: Sendable {
 
     package init() {}
 
-    /// What stopped it; nil while it goes on.
-    var error: FeedbackError? { state.withLock { $0.error } }
+    /// The error that stopped the store; nil while the store works.
+    var error: CallError? { state.withLock { $0.error } }
 
-    /// Says that it has stopped; the first time counts.
-    func report(_ error: FeedbackError) {
+    /// Records that the store has stopped; only the first error is kept.
+    func report(_ error: CallError) {
         let handler = state.withLock { state -> (@Sendable () -> Void)? in
             guard state.error == nil else { return nil }
             state.error = error
@@ -24,7 +24,7 @@ package final class StoreFailure: Sendable {
         handler?()
     }
 
-    /// Calls the handler when it stops, or now if it has.
+    /// Calls the handler when the store stops, or at once if it has stopped.
     func whenReported(_ handler: @escaping @Sendable () -> Void) {
         let isReported = state.withLock { state in
             state.handler = handler

@@ -1,41 +1,36 @@
 import FeedbackCore
 import FeedbackModel
-import Glibc
 
-/// The appends that one call of the writer takes to MongoDB.
+/// One attempt to store a batch of adds in MongoDB.
 ///
-/// They go out as one unordered bulk write. A session's update makes the session if it is missing,
-/// and changes nothing if one of the request_ids is there already; sessions that were there when
-/// somebody looked last share one update (``MultiAppendStatement``), the others have one each
-/// (``AppendStatement``). So every session is changed, is made, is answered with an error, or is
-/// missing in the reply's counts. Which ones are missing, the reply does not say: then all that it
-/// does not answer, and what a broken connection leaves open, is looked up and, if it is not there,
-/// sent again. An error of a shared update tells nothing about each session, so that each has an
-/// update of its own after it. What stays open all the same leaves the batch, so that its neighbours
-/// are answered.
+/// The adds are sent as unordered bulk writes. The update of a session creates the session if it
+/// does not exist, and changes nothing if the session has one of the request_ids already. Sessions
+/// that are known to exist share one update (``MultiAppendStatement``), the others have one each
+/// (``AppendStatement``). So each session is changed, is created, has an error in the reply, or is
+/// missing from the counts in the reply. The reply does not say which sessions are missing: if
+/// there are any, all that have no error are looked up once. An error of a shared update does not
+/// tell which sessions it changed, so that each of them then gets an update of its own.
 ///
-/// An append counts as stored when the bulk write's reply says so, which then is the majority's, or
-/// when a read of what the majority has finds it.
+/// An add counts as stored if the reply to the bulk write, which has the write concern majority,
+/// says so, or if a read with the read concern majority finds it. An add that is then neither
+/// stored nor refused, or whose outcome a broken connection leaves open, is undecided: the queue
+/// attempts it again.
 struct AppendBatch {
     private let appends: [Append]
     private let sessions: SessionCollection
     private let bulkBytesMax: Int
-    private let giveUpAt = ContinuousClock.now + MongoStoreLimits.repetitionTimeout
-    private var results: [Result<AddedFeedback, any Error>?]
-    /// Whether to wait before the next bulk write, since the last one met a passing failure.
-    private var needsPause = false
-    private var repetitions: UInt32 = 0
+    private var results: [CommitResult<ChangeOutcome>?]
 
-    /// Stores the appends; one result per append, in order.
+    /// Attempts once to store the adds; returns one result for each add, in the same order.
     static func commit(
         _ appends: [Append],
         to sessions: SessionCollection,
         bulkBytesMax: Int
-    ) -> [Result<AddedFeedback, any Error>] {
+    ) -> [CommitResult<ChangeOutcome>] {
         var batch = AppendBatch(appends, sessions, bulkBytesMax)
         batch.run()
         return batch.results.map { result in
-            guard let result else { preconditionFailure("every append has a result") }
+            guard let result else { preconditionFailure("every add has a result") }
             return result
         }
     }
@@ -50,25 +45,29 @@ struct AppendBatch {
     private mutating func run() {
         let groupBytesMax = bulkBytesMax - Self.commandBytes
         var (pending, repeats) = AppendGroup.groups(of: appends, bytesMax: groupBytesMax)
+        let seen = sessions.seen(of: pending.lazy.map(\.session))
+        for index in pending.indices {
+            pending[index].isSeen = seen.contains(pending[index].session)
+        }
         while !pending.isEmpty {
             let bulk = pending.prefix(while: fitting())
             pending.removeFirst(bulk.count)
             pending.insert(contentsOf: attempt(Array(bulk)), at: 0)
         }
         for (index, first) in repeats {
-            results[index] = results[first]?.map {
-                AddedFeedback(feedback: $0.feedback, replayed: true)
-            }
-            // That the first one's caller has gone is no answer for another caller.
-            if case .failure? = results[index], let reason = appends[first].context.reasonToDrop {
-                results[index] = .failure(UndecidedAppend(error: reason))
+            if case .done(.added(let added))? = results[first] {
+                let replay = AddedFeedback(feedback: added.feedback, replayed: true)
+                results[index] = .done(.added(replay))
+            } else {
+                results[index] = results[first]
             }
         }
     }
 
-    // MARK: Sending
+    // MARK: - Sending
 
-    /// Whether one more group fits into a bulk; the first always does.
+    /// Returns a predicate that is true while one more group fits into a bulk write; the first
+    /// group always fits.
     private func fitting() -> (AppendGroup) -> Bool {
         var bytes = 0
         return { [bulkBytesMax] group in
@@ -77,13 +76,12 @@ struct AppendBatch {
         }
     }
 
-    /// At most how many bytes the command of a bulk write has without its updates.
+    /// An upper bound of the size, in bytes, of a bulk write's command without its updates.
     private static let commandBytes = 2_048
 
-    /// Sends the groups and returns what has to be sent again.
+    /// Sends the groups and returns those that must be sent again in other updates.
     private mutating func attempt(_ groups: [AppendGroup]) -> [AppendGroup] {
-        pauseIfNeeded()
-        let groups = wanted(groups)
+        let groups = withoutRefused(groups)
         if groups.isEmpty { return [] }
         let updates: [AppendUpdate]
         let reply: BulkWrite.Reply
@@ -95,10 +93,10 @@ struct AppendBatch {
                 return (updates, try send(updates, to: collection))
             }
         } catch {
-            fail(groups, error)
+            end(groups, error)
             return []
         }
-        // If a shared update was refused, it has changed nobody knows how many sessions.
+        // It is unknown how many sessions a refused shared update has changed.
         let isComplete =
             reply.failure == nil && !(updates[0].isShared && reply.errors[0] != nil)
             && reply.applied + reply.errors.count == groups.count
@@ -118,37 +116,28 @@ struct AppendBatch {
         sessions.noteSeen(stored)
         if let failure = reply.failure {
             sessions.note(failure, for: .writing)
-            if failure.isPassing { return again + repeating(unknown, after: failure) }
-            return again + failing(unknown, failure)
+            end(unknown, failure)
+        } else {
+            lookUp(unknown)
         }
-        return again + lookUp(unknown)
+        return again
     }
 
-    /// What is still to be sent, marked as sent.
-    ///
-    /// Appends that were not sent before are dropped if nobody waits for them any more, and refused
-    /// if a former bulk has found no server.
-    private mutating func wanted(_ groups: [AppendGroup]) -> [AppendGroup] {
-        var wanted: [AppendGroup] = []
-        let seen = sessions.seen(of: groups.lazy.map(\.session))
-        for var group in groups {
-            if !group.isSent {
-                group.isSeen = seen.contains(group.session)
-                group.members.removeAll { member in
-                    let append = appends[member]
-                    let arrivedAt = append.arrivedAt
-                    guard
-                        let reason = append.context.reasonToDrop
-                            ?? sessions.refusal(arrivedAt: arrivedAt, for: .writing)
-                    else { return false }
-                    results[member] = .failure(reason)
-                    return true
+    /// Returns the groups without the adds that are refused because a former bulk write found no
+    /// server.
+    private mutating func withoutRefused(_ groups: [AppendGroup]) -> [AppendGroup] {
+        groups.compactMap { group in
+            var group = group
+            group.members.removeAll { member in
+                let arrivedAt = appends[member].arrivedAt
+                guard let refusal = sessions.refusal(arrivedAt: arrivedAt, for: .writing) else {
+                    return false
                 }
-                group.isSent = true
+                results[member] = .refused(refusal)
+                return true
             }
-            if !group.members.isEmpty { wanted.append(group) }
+            return group.members.isEmpty ? nil : group
         }
-        return wanted
     }
 
     private func send(
@@ -165,8 +154,9 @@ struct AppendBatch {
                 continue
             }
             let group = update.groups[0]
-            // How the session would be made costs the server a tenth of the update. One that was
-            // there mostly still is; if not, the update does nothing, and the next one makes it.
+            // The expression that creates the session costs the server a tenth of the update. A
+            // session that existed mostly still does; if not, the update does nothing, and the next
+            // attempt creates it.
             let makesSession = group.missingSession == .create && !group.isSeen
             statement.write(
                 group.members,
@@ -179,7 +169,8 @@ struct AppendBatch {
         return bulk.execute()
     }
 
-    /// Answers the groups of an update that was refused, or returns what has to be sent again.
+    /// Handles an update that was refused: refuses its groups, or returns those to be sent in other
+    /// updates.
     private mutating func refused(
         _ update: AppendUpdate,
         _ refusal: BulkWrite.Refusal
@@ -195,93 +186,45 @@ struct AppendBatch {
         if refusal.failure.mayBeOfOneElement, group.members.count > 1 {
             return group.halves(of: appends)
         }
-        fail([group], refusal.error(session: group.session.text))
-        // So that it does not have the updates of others refused again.
+        refuse([group], refusal.error(session: group.session.text))
+        // Otherwise this session would make the server refuse updates that it shares with others.
         sessions.forget(group.session)
         return []
     }
 
-    /// The groups that may be sent again; the others are answered with the failure.
-    private mutating func repeating(
-        _ groups: [AppendGroup],
-        after failure: MongoFailure
-    ) -> [AppendGroup] {
-        var again: [AppendGroup] = []
-        for group in groups {
-            let isWanted = group.members.contains { appends[$0].context.reasonToDrop == nil }
-            if isWanted, .now < giveUpAt {
-                again.append(group)
-                needsPause = true
-            } else {
-                fail([group], failure.error)
-            }
-        }
-        return again
-    }
+    // MARK: - Deciding
 
-    private mutating func failing(_ groups: [AppendGroup], _ failure: MongoFailure) -> [AppendGroup]
-    {
-        fail(groups, failure.error)
-        return []
-    }
-
-    /// Leaves time for another primary, or for another host's write to reach the majority.
-    private mutating func pauseIfNeeded() {
-        guard needsPause else { return }
-        needsPause = false
-        repetitions += 1
-        // Mostly another host has made the same session, and the second attempt succeeds.
-        if repetitions > 1 { usleep(min(repetitions * 5_000, 200_000)) }
-    }
-
-    // MARK: Deciding
-
-    /// Finds out which appends of the groups are stored and returns what has to be sent again.
-    private mutating func lookUp(_ groups: [AppendGroup]) -> [AppendGroup] {
-        if groups.isEmpty { return [] }
+    /// Looks up which adds of the groups are stored; the others are undecided.
+    private mutating func lookUp(_ groups: [AppendGroup]) {
+        if groups.isEmpty { return }
         let stored: [ExactText: [ExactText: Feedback]]
         do {
             stored = try sessions.use(for: .writing) { try find(groups, in: $0) }
-        } catch let failure as MongoFailure {
-            return failure.isPassing ? repeating(groups, after: failure) : failing(groups, failure)
         } catch {
-            fail(groups, error)
-            return []
+            return end(groups, error)
         }
-        let open = MongoFailure(serverCode: 11_000)
-        let undecided = UndecidedAppend(error: open.error)
-        var again: [AppendGroup] = []
-        for var group in groups {
-            group.lookUps += 1
-            group.isSeen = false
-            guard let elements = stored[group.session] else {
-                if group.missingSession == .reject {
-                    fail([group], FeedbackError.unknownSession)
-                } else if group.lookUps < MongoStoreLimits.lookUpsMax {
-                    again.append(group)
-                } else {
-                    fail([group], undecided)
-                }
+        for group in groups {
+            let elements = stored[group.session]
+            // The next attempt has to create the session.
+            if elements == nil { sessions.forget(group.session) }
+            if elements == nil, group.missingSession == .reject {
+                refuse([group], CallError.unknownSession)
                 continue
             }
-            group.members.removeAll { member in
+            for member in group.members {
                 let requestID = FeedbackDocument.requestID(of: appends[member].feedback)
-                guard let original = elements[ExactText(requestID)] else { return false }
-                let isOwn = original.id == appends[member].feedback.id
-                results[member] = .success(AddedFeedback(feedback: original, replayed: !isOwn))
-                return true
-            }
-            if group.members.isEmpty { continue }
-            if group.lookUps < MongoStoreLimits.lookUpsMax {
-                again.append(group)
-            } else {
-                fail([group], undecided)
+                if let original = elements?[ExactText(requestID)] {
+                    let isOwn = original.id == appends[member].feedback.id
+                    let added = AddedFeedback(feedback: original, replayed: !isOwn)
+                    results[member] = .done(.added(added))
+                } else {
+                    results[member] = .undecided(MongoFailure(serverCode: 11_000).error)
+                }
             }
         }
-        return repeating(again, after: open)
     }
 
-    /// What the majority has of the groups' sessions: the feedback by request_id.
+    /// Reads, with read concern majority, the feedback of the groups' sessions, by request_id.
     private func find(
         _ groups: [AppendGroup],
         in collection: Collection
@@ -319,15 +262,23 @@ struct AppendBatch {
     }
 
     private mutating func succeed(_ member: Int) {
-        results[member] = .success(
-            AddedFeedback(feedback: appends[member].feedback, replayed: false)
-        )
+        let added = AddedFeedback(feedback: appends[member].feedback, replayed: false)
+        results[member] = .done(.added(added))
     }
 
-    private mutating func fail(_ groups: [AppendGroup], _ error: any Error) {
-        let error = (error as? MongoFailure)?.error ?? error
+    private mutating func refuse(_ groups: [AppendGroup], _ error: any Error) {
         for group in groups {
-            for member in group.members { results[member] = .failure(error) }
+            for member in group.members { results[member] = .refused(error) }
+        }
+    }
+
+    /// Ends this attempt for the groups, because of a failure that leaves their outcome open.
+    private mutating func end(_ groups: [AppendGroup], _ error: any Error) {
+        guard let failure = error as? MongoFailure else { return refuse(groups, error) }
+        let result: CommitResult<ChangeOutcome> =
+            failure.isPassing ? .undecided(failure.error) : .refused(failure.error)
+        for group in groups {
+            for member in group.members { results[member] = result }
         }
     }
 }

@@ -1,20 +1,16 @@
 import FeedbackCore
 import FeedbackModel
 
-/// The appends of a batch to one session that are sent in one update.
+/// The adds of a batch to one session that are sent in one update.
 struct AppendGroup {
     let session: ExactText
     let missingSession: MissingSessionPolicy
-    /// Indexes of appends.
+    /// The indexes of the adds in the batch.
     var members: [Int]
-    /// At most how many bytes of a bulk write it takes.
+    /// An upper bound of the group's size in a bulk write, in bytes.
     var bytes: Int
-    /// Whether the session was there when somebody looked last; else it needs an update of its own.
+    /// True if the session is known to exist; otherwise it needs an update of its own.
     var isSeen = false
-    /// Whether some of it may be stored already.
-    var isSent = false
-    /// How often it was looked up.
-    var lookUps = 0
 
     private struct Key: Hashable {
         let session: ExactText
@@ -26,9 +22,10 @@ struct AppendGroup {
         let requestID: ExactText
     }
 
-    /// Groups the appends, each session's in order.
+    /// Groups the adds by session, in order.
     ///
-    /// `repeats` are of the appends with the same request_id all but the first, with the first.
+    /// `repeats` holds all adds but the first with the same request_id, each with the index of the
+    /// first.
     static func groups(
         of appends: [Append],
         bytesMax: Int
@@ -83,14 +80,14 @@ struct AppendGroup {
 
 /// One update of a bulk write.
 struct AppendUpdate {
-    /// If there are several, they are of different sessions and have one append each.
+    /// The groups; if there are several, they are of different sessions and have one add each.
     let groups: [AppendGroup]
 
     var isShared: Bool { groups.count > 1 }
 
-    /// The updates that carry the groups.
+    /// Returns the updates for the groups.
     ///
-    /// A shared one comes first, so that what else goes to one of its sessions comes after it.
+    /// A shared update is the first, so that other updates of its sessions follow it.
     static func updates(of groups: [AppendGroup], mayShare: Bool) -> [AppendUpdate] {
         var shared: [AppendGroup] = []
         var others: [AppendUpdate] = []

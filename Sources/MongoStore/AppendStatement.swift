@@ -1,26 +1,27 @@
 import FeedbackCore
 import FeedbackModel
 
-/// The update that stores feedback of one session: all of it, unless one of the request_ids is there
-/// already, for then it changes nothing.
+/// The update that stores feedback of one session; it changes nothing if the session has one of the
+/// request_ids already.
 ///
-/// It is an aggregation pipeline, and its filter is nothing but the `_id`, by which a server goes to
-/// the document without making a plan: request_ids in the filter would cost it half as much
-/// processor time again.
+/// It is an aggregation pipeline whose filter consists of the `_id` only, by which a server finds
+/// the document without planning: request_ids in the filter would increase its processor time by
+/// half.
 struct AppendStatement {
     private(set) var filter = BSONWriter()
     private(set) var pipeline = BSONWriter()
 
-    /// At most how many bytes it has without what ``FeedbackDocument/bytes(of:)`` counts.
+    /// Returns an upper bound of the statement's size in bytes, without the bytes that
+    /// ``FeedbackDocument/bytes(of:)`` counts.
     static func bytes(ofSession session: String) -> Int { 1_024 + 4 * session.utf8.count }
 
-    /// Writes the statement in the place of the one before.
+    /// Replaces the statement.
     ///
     /// - Parameters:
-    ///   - members: the indexes of its appends, at least one.
-    ///   - appends: those of the batch.
-    ///   - session: the one to which they all go.
-    ///   - makesSession: whether the session is made if it is missing.
+    ///   - members: the indexes of the adds, at least one.
+    ///   - appends: the adds of the batch.
+    ///   - session: the session of all members.
+    ///   - makesSession: true to create the session if it does not exist.
     mutating func write(
         _ members: [Int],
         of appends: [Append],
@@ -45,7 +46,7 @@ struct AppendStatement {
         }
     }
 
-    /// Writes the condition that one of the request_ids is there already.
+    /// Writes the condition that the session has one of the request_ids.
     private static func writeIsKnown(
         _ members: [Int],
         of appends: [Append],
@@ -64,7 +65,7 @@ struct AppendStatement {
         }
     }
 
-    /// What differs from one statement to the next.
+    /// The values that differ between statements.
     private enum Blank: Int {
         case session, time, isKnown, elements
     }
@@ -75,7 +76,8 @@ struct AppendStatement {
     private static let session = BSON.blank(.string, Blank.session.rawValue)
     private static let time = BSON.blank(.date, Blank.time.rawValue)
 
-    /// Mostly there is one, for which a server makes no sets.
+    /// The condition for one request_id, which is the most frequent case: the server makes no sets
+    /// for it.
     private static let oneIsKnownTemplate = BSONTemplate([
         "$in": [["$literal": .blank(.string, 0)], storedRequestIDs]
     ])
@@ -97,7 +99,8 @@ struct AppendStatement {
         return ["0": ["$replaceWith": changed]]
     }
 
-    /// What a document has that is being made, of which there is nothing but the filter's `_id`.
+    /// The further fields of a document that is created; at that point it has only the `_id` of the
+    /// filter.
     private static var skeleton: BSON {
         let bare: BSON = ["$literal": ["_id": session]]
         let whole = FeedbackDocument.newSession(session, at: time)
@@ -109,7 +112,7 @@ struct AppendStatement {
     /// The request_ids of a session's feedback.
     static let storedRequestIDs: BSON = ["$ifNull": ["$feedbacks.request_id", []]]
 
-    /// The session's document with the elements, unless they are known.
+    /// Returns the session's document with the elements added, or unchanged if they are known.
     static func changed(
         unless isKnown: BSON,
         elements: BSON,
@@ -117,9 +120,9 @@ struct AppendStatement {
         skeleton: [BSON] = []
     ) -> BSON {
         let changes: BSON = [
-            // Null, too, is how some programs write that there are none.
+            // Some programs write null for an empty list.
             "feedbacks": ["$concatArrays": [["$ifNull": ["$feedbacks", []]], elements]],
-            // Never back: by it, lists of a span of time find their sessions.
+            // The time never goes back, since lists of a time range find their sessions by it.
             "updated_at": ["$max": ["$updated_at", time]],
         ]
         let parts = skeleton + ["$$ROOT", changes]

@@ -1,4 +1,4 @@
-/// A value as MongoDB keeps it.
+/// A BSON value.
 ///
 /// Documents, pipelines and commands are written as literals:
 ///
@@ -8,21 +8,22 @@ enum BSON: Sendable {
     case string(String)
     case document(BSONDocument)
     case array([BSON])
-    /// 24 hexadecimal digits.
+    /// An ObjectId as 24 hexadecimal digits; only read.
     case objectID(String)
     case bool(Bool)
-    /// Milliseconds since 1970-01-01T00:00:00Z.
+    /// The number of milliseconds since 1970-01-01T00:00:00Z.
     case date(Int64)
     case null
     case int32(Int32)
     case int64(Int64)
-    /// A value that a ``BSONTemplate`` gets when it is written; with a number by which to know it.
+    /// A placeholder of a ``BSONTemplate``, with the type of its value and a number that identifies
+    /// it.
     case blank(Kind, Int)
-    /// A kind that no document of ours has; only read.
+    /// A value of a type that this service never writes; only read.
     case other
 }
 
-/// Named values in order.
+/// A BSON document: named values in order.
 struct BSONDocument: Sendable {
     var fields: [(key: String, value: BSON)]
 
@@ -30,9 +31,9 @@ struct BSONDocument: Sendable {
         self.fields = fields
     }
 
-    /// The first value with that name.
+    /// The first value with the name.
     ///
-    /// Setting appends; nil is passed over.
+    /// Setting a value appends it; setting nil does nothing.
     subscript(key: String) -> BSON? {
         get { fields.first { $0.key.utf8.elementsEqual(key.utf8) }?.value }
         set { if let newValue { fields.append((key, newValue)) } }
@@ -52,12 +53,12 @@ extension BSON {
         if case .array(let values) = self { values } else { nil }
     }
 
-    /// Milliseconds since 1970-01-01T00:00:00Z.
+    /// The number of milliseconds since 1970-01-01T00:00:00Z; nil if the value is not a date.
     var date: Int64? {
         if case .date(let milliseconds) = self { milliseconds } else { nil }
     }
 
-    /// A number of any kind that is whole.
+    /// The value if it is a whole number of any type; nil otherwise.
     var integer: Int64? {
         switch self {
         case .int32(let number): Int64(number)

@@ -1,7 +1,8 @@
 import CMongoC
 
 extension BSONWriter {
-    /// Lends libbson's form of the document that is written; it is not copied.
+    /// Calls `body` with the written document as a `bson_t` that refers to the writer's bytes; the
+    /// pointer is valid only during the call.
     func withPointer<R>(_ body: (OpaquePointer) throws -> R) rethrows -> R {
         try bytes.withUnsafeBufferPointer { bytes in
             try withUnsafeBSON { bson in
@@ -14,12 +15,13 @@ extension BSONWriter {
 }
 
 extension BSONDocument {
-    /// Lends libbson's form of the document.
+    /// Calls `body` with the document as a `bson_t`; the pointer is valid only during the call.
     func withPointer<R>(_ body: (OpaquePointer) throws -> R) rethrows -> R {
         try BSONWriter(self).withPointer(body)
     }
 
-    /// Lends the memory for a document that a function of libmongoc makes, and reads what it made.
+    /// Calls `body` with memory for a `bson_t` that a function of libmongoc initializes, and
+    /// returns the document; the `bson_t` is destroyed here.
     static func made<R>(by body: (OpaquePointer) -> R) -> (R, BSONDocument) {
         withUnsafeBSON { bson in
             let result = body(bson)
@@ -28,7 +30,7 @@ extension BSONDocument {
         }
     }
 
-    /// Reads a document of libbson's; the second value is how many bytes it has.
+    /// Reads a document from a `bson_t`; also returns its size in bytes.
     static func read(_ bson: OpaquePointer) -> (BSONDocument, Int) {
         guard let start = UnsafeRawPointer(bson_get_data(bson)) else { return ([:], 0) }
         let count = Int(Int32(littleEndian: start.loadUnaligned(as: Int32.self)))
@@ -37,7 +39,8 @@ extension BSONDocument {
     }
 }
 
-/// Lends memory for a `bson_t`, whose size and alignment bson-types.h gives.
+/// Calls `body` with uninitialized memory for a `bson_t`, with the size and alignment of
+/// bson-types.h.
 private func withUnsafeBSON<R>(_ body: (OpaquePointer) throws -> R) rethrows -> R {
     try withUnsafeTemporaryAllocation(byteCount: 128, alignment: 128) { memory in
         guard let start = memory.baseAddress else { preconditionFailure("memory has a place") }

@@ -1,4 +1,4 @@
-/// Reads documents from bytes (bsonspec.org, version 1.1), for which it never reads beyond them.
+/// Parses BSON documents (bsonspec.org, version 1.1) without reading beyond the given bytes.
 ///
 /// Text that is not UTF-8 is repaired.
 struct BSONReader {
@@ -9,7 +9,7 @@ struct BSONReader {
         self.bytes = bytes
     }
 
-    /// The document with which the bytes begin; nil if they are none.
+    /// Reads the document at the current position; nil if the bytes are not a document.
     mutating func document() -> BSONDocument? {
         guard let length = integer(Int32.self), length >= 5 else { return nil }
         var document = BSONDocument()
@@ -21,7 +21,7 @@ struct BSONReader {
         return nil
     }
 
-    /// A value of the type; nil if the bytes end before it does or the type is unknown.
+    /// Reads a value of the type; nil if the bytes end before it or the type is unknown.
     private mutating func value(_ type: UInt8) -> BSON? {
         switch type {
         case 0x01: integer(UInt64.self).map { .double(Double(bitPattern: $0)) }
@@ -38,7 +38,7 @@ struct BSONReader {
         }
     }
 
-    /// Passes over a value of a type that no document of ours has.
+    /// Skips a value of a type that this service never writes.
     private mutating func other(_ type: UInt8) -> BSON? {
         switch type {
         case 0x06, 0x7F, 0xFF: .other  // undefined, MaxKey, MinKey
@@ -71,7 +71,7 @@ struct BSONReader {
         return String(decoding: bytes[position..<end], as: UTF8.self)
     }
 
-    /// That many bytes; nil if there are fewer.
+    /// Takes the next `count` bytes; nil if there are fewer.
     private mutating func skip(_ count: Int) -> UnsafeRawBufferPointer? {
         guard count >= 0, count <= bytes.count - position else { return nil }
         defer { position += count }

@@ -1,12 +1,12 @@
-/// A document that is written often and differs in some values only: its blanks.
+/// A document that is written often with only some values, its blanks, changed.
 ///
-/// It is kept as bytes. To write it is to copy them, instead of making a tree of values each time.
+/// It is kept as bytes, which are copied instead of encoding a tree of values each time.
 struct BSONTemplate {
     private let bytes: [UInt8]
     private let blanks: [BSONWriter.Blank]
     private let surroundings: [BSONWriter.Surrounding]
 
-    /// Makes a template of a document with ``BSON/blank(_:_:)`` in it.
+    /// Makes a template of a document that contains ``BSON/blank(_:_:)`` values.
     init(_ document: BSONDocument) {
         let writer = BSONWriter(document)
         bytes = writer.bytes
@@ -14,12 +14,13 @@ struct BSONTemplate {
         surroundings = writer.surroundings
     }
 
-    /// Writes the document; `fill` is given each blank's number, to write its value.
+    /// Writes the document; `fill` is called with the number of each blank and must write its
+    /// value.
     func write(to writer: inout BSONWriter, _ fill: (Int, inout BSONWriter) -> Void) {
         withUnsafeTemporaryAllocation(of: Int.self, capacity: blanks.count + 1) { shifts in
             let start = writer.bytes.count
             var copied = 0
-            // How far what follows so many blanks is moved by their values.
+            // `shifts[n]` is the distance by which the first n values move the bytes after them.
             shifts.initialize(repeating: 0)
             for (index, blank) in blanks.enumerated() {
                 writer.append(bytes[copied..<blank.offset])

@@ -1,21 +1,21 @@
 import FeedbackModel
 
-/// Writes documents as bytes (bsonspec.org, version 1.1).
+/// Encodes documents as BSON (bsonspec.org, version 1.1).
 ///
-/// libbson's own functions are out of Swift's reach: it does not import functions that take
-/// structures aligned to 128 bytes with their types.
+/// Swift cannot call libbson's functions for this, since it does not import functions whose
+/// parameters are structures aligned to 128 bytes.
 struct BSONWriter {
-    /// Where a ``BSON/blank(_:_:)`` has to be filled in.
+    /// The place of a ``BSON/blank(_:_:)``.
     struct Blank {
         let number: Int
         let offset: Int
     }
 
-    /// A document or array that has blanks in it.
+    /// A document or array that contains blanks.
     struct Surrounding {
         let start: Int
         let end: Int
-        /// Indexes.
+        /// The indexes of the contained blanks.
         let blanks: Range<Int>
     }
 
@@ -32,7 +32,7 @@ struct BSONWriter {
         write(document)
     }
 
-    /// Begins anew.
+    /// Removes everything that was written.
     mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
 
     // MARK: Elements
@@ -67,7 +67,7 @@ struct BSONWriter {
         writeValue(date: milliseconds)
     }
 
-    /// Writes the head of an element; the value has to follow.
+    /// Writes the type and the key of an element, which its value must follow.
     mutating func begin(_ kind: BSON.Kind, _ key: String) {
         bytes.append(kind.rawValue)
         append(key)
@@ -92,7 +92,7 @@ struct BSONWriter {
         write(UInt64(bitPattern: milliseconds))
     }
 
-    /// Writes elements between their length and the closing zero: a document, or an array.
+    /// Writes a document or an array: its length, its elements and the closing zero.
     mutating func writeMeasured(_ elements: (inout BSONWriter) -> Void) {
         let (start, blank) = (bytes.count, blanks.count)
         write(UInt32(0))
@@ -106,7 +106,7 @@ struct BSONWriter {
         }
     }
 
-    /// Sets the length of what is written there.
+    /// Sets the length of the document that was written from `start` to `end`.
     mutating func measure(from start: Int, to end: Int) {
         let length = UInt32(end - start)
         for index in 0..<4 {
@@ -128,7 +128,7 @@ struct BSONWriter {
 }
 
 extension BSON {
-    /// How the types are written.
+    /// The types of values, by their codes.
     enum Kind: UInt8 {
         case double = 0x01
         case string = 0x02

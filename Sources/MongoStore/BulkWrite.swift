@@ -1,25 +1,29 @@
 import CMongoC
 import FeedbackModel
 
-/// Owns a `mongoc_bulk_operation_t`: updates that are sent as one unordered command.
+/// A `mongoc_bulk_operation_t`: updates that are sent as one unordered command.
 final class BulkWrite {
-    /// What became of the updates.
+    /// The outcome of the updates.
     struct Reply {
-        /// What the server refused, by the updates' indexes.
+        /// The updates that the server refused, by index.
         var errors: [Int: Refusal] = [:]
-        /// How many documents were changed or made; not those that a refused update has changed.
+        /// The number of documents that were changed or created, without those that a refused
+        /// update changed.
         var applied = 0
-        /// Why nothing more is known, or the write concern was not met: no update counts as done.
+        /// The failure for which nothing more is known, or the write concern was not met; nil if
+        /// there was none.
+        ///
+        /// With a failure, no update counts as stored.
         var failure: MongoFailure?
     }
 
-    /// Why the server refused an update.
+    /// The reason for which the server refused an update.
     struct Refusal {
         let failure: MongoFailure
-        /// Whether a unique index other than that of `_id` has the same key already.
+        /// True if a unique index other than that of `_id` has the same key already.
         let isOfForeignIndex: Bool
 
-        /// Whether the update may be stored, or may succeed the next time.
+        /// True if the update may have been stored, or may succeed the next time.
         var isPassing: Bool {
             failure.isPassing || (failure.isDuplicateKey && !isOfForeignIndex)
         }
@@ -27,16 +31,16 @@ final class BulkWrite {
         /// Reads an entry of a reply's `writeErrors`.
         init(_ entry: BSONDocument) {
             failure = MongoFailure(serverCode: Int32(clamping: entry["code"]?.integer ?? 0))
-            // Servers before 4.4 do not say which index it is.
+            // Servers before 4.4 do not name the index.
             let keys = entry["keyPattern"]?.document?.fields.map(\.key) ?? ["_id"]
             isOfForeignIndex = failure.isDuplicateKey && keys != ["_id"]
         }
 
-        /// The answer to those whose feedback the update had.
-        func error(session: String) -> FeedbackError {
+        /// Returns the error for the callers whose feedback the update contained.
+        func error(session: String) -> CallError {
             if failure.isDocumentTooLarge { return failure.documentTooLarge(session: session) }
             if isOfForeignIndex {
-                return FeedbackError(
+                return CallError(
                     .failedPrecondition,
                     "session_id: the session \(session) cannot be written to, since a unique index "
                         + "of the collection, other than that of _id, forbids it",
@@ -44,7 +48,7 @@ final class BulkWrite {
                 )
             }
             if failure.isOfNoArray {
-                return FeedbackError(
+                return CallError(
                     .failedPrecondition,
                     "session_id: the session \(session) has feedbacks in MongoDB that are no array",
                     cause: failure
@@ -67,13 +71,14 @@ final class BulkWrite {
 
     deinit { mongoc_bulk_operation_destroy(bulk) }
 
-    /// Adds an update of the one document that the filter finds, or makes it under `upsert`.
+    /// Adds an update of the document that the filter selects; with `upsert`, the document is
+    /// created if it does not exist.
     func updateOne(_ filter: BSONWriter, _ pipeline: BSONWriter, upsert: Bool) throws {
         let options = upsert ? Self.upsertOptions : Self.updateOptions
         try add(filter, pipeline, options, with: mongoc_bulk_operation_update_one_with_opts)
     }
 
-    /// Adds an update of all documents that the filter finds.
+    /// Adds an update of all documents that the filter selects.
     func updateMany(_ filter: BSONWriter, _ pipeline: BSONWriter) throws {
         let add = mongoc_bulk_operation_update_many_with_opts
         try self.add(filter, pipeline, Self.updateOptions, with: add)
@@ -102,7 +107,7 @@ final class BulkWrite {
     private static let upsertOptions = BSONWriter(["upsert": true, "validate": false])
     private static let updateOptions = BSONWriter(["upsert": false, "validate": false])
 
-    /// Sends the updates and waits until a majority of the servers has them in their journals.
+    /// Sends the updates and waits until a majority of the servers has journaled them.
     func execute() -> Reply {
         var error = bson_error_t()
         let (server, document) = BSONDocument.made { reply in

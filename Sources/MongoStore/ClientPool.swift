@@ -1,21 +1,23 @@
 import CMongoC
 import FeedbackModel
 
-/// Owns a `mongoc_client_pool_t`: the connections to a deployment, and the threads that watch its
+/// A `mongoc_client_pool_t`: the connections to a deployment, and the threads that monitor its
 /// servers.
 final class ClientPool: Sendable {
-    /// How long a server may work on an operation so that its answer still comes before the socket's
-    /// timeout.
+    /// The time limit for an operation on the server, so that its answer arrives before the
+    /// socket's timeout.
     let serverTimeMax: Duration
     private nonisolated(unsafe) let pool: OpaquePointer  // libmongoc guards it with a lock.
 
+    /// Makes a pool.
+    ///
     /// - Parameters:
-    ///   - uri: the deployment; it need not be reachable.
-    ///   - clientsMax: how many clients may be lent at once.
-    ///   - timeoutMax: bounds the URI's timeouts of connecting and of the socket; nil leaves them.
-    ///   - retriesWrites: whether the server is to remember writes so that they can be retried, as
-    ///     the URI says; not for those that can be repeated as they are.
-    /// - Throws: INVALID_ARGUMENT if the URI's options exclude each other.
+    ///   - uri: the deployment, which need not be reachable.
+    ///   - clientsMax: the maximum number of clients in use.
+    ///   - timeoutMax: an upper bound of the URI's connection and socket timeouts; nil for none.
+    ///   - retriesWrites: true if the server is to record writes so that the driver can retry them,
+    ///     as the URI says; false for writes that can be repeated as they are.
+    /// - Throws: INVALID_ARGUMENT if options of the URI exclude each other.
     init(
         _ uri: MongoURI,
         clientsMax: Int,
@@ -28,7 +30,7 @@ final class ClientPool: Sendable {
                 mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYWRITES, false)
             }
             guard let pool = mongoc_client_pool_new_with_error(uri, nil) else {
-                throw FeedbackError(
+                throw CallError(
                     .invalidArgument,
                     "the store's MongoDB URI cannot be used: its options exclude each other, or "
                         + "its servers cannot be looked up"
@@ -42,14 +44,15 @@ final class ClientPool: Sendable {
 
     deinit { mongoc_client_pool_destroy(pool) }
 
-    /// Lends a client for use on one thread.
+    /// Calls `body` with a client, for use on the calling thread only.
     ///
-    /// Blocks while all are lent, so that no more threads than clients should ask.
+    /// This blocks while all clients are in use, so that it should be called from no more threads
+    /// than there are clients.
     func withClient<R>(_ body: (Client) throws -> R) rethrows -> R {
         try body(Client(of: self))
     }
 
-    /// Takes a client out of a pool until it goes.
+    /// A client that is taken out of the pool until this object is freed.
     final class Client {
         private let pool: ClientPool
         private let client: OpaquePointer
@@ -65,8 +68,8 @@ final class ClientPool: Sendable {
             try body(client)
         }
 
-        /// What kind of server writes go to, as the Server Discovery And Monitoring specification
-        /// calls it; looks for one if none is known.
+        /// Returns the type of the server that receives writes, as the Server Discovery And
+        /// Monitoring specification names it; selects one if none is known.
         func primaryType() throws(MongoFailure) -> String {
             var error = bson_error_t()
             guard let server = mongoc_client_select_server(client, true, nil, &error) else {

@@ -1,6 +1,6 @@
 import CMongoC
 
-/// Owns a `mongoc_collection_t`, for use on one thread.
+/// A `mongoc_collection_t`, for use on one thread.
 final class Collection {
     private let client: ClientPool.Client
     private let name: CollectionName
@@ -18,13 +18,14 @@ final class Collection {
 
     func withPointer<R>(_ body: (OpaquePointer) throws -> R) rethrows -> R { try body(collection) }
 
-    /// Whether writes go to a replica set's primary, neither to a router nor to a server alone.
+    /// True if writes go to the primary of a replica set, neither to a router (mongos) nor to a
+    /// standalone server.
     var writesToReplicaSet: Bool {
         get throws(MongoFailure) { try client.primaryType() == "RSPrimary" }
     }
 
-    /// Whether an `_id` is found by an index of its own, and only if it is the very same: not in a
-    /// clustered collection, nor in one with a collation.
+    /// True if an `_id` is found by an index of its own and only by the exact value: false for a
+    /// clustered collection, and for one with a collation.
     var hasPlainIDs: Bool {
         get throws(MongoFailure) {
             let reply = try client.run(
@@ -39,10 +40,10 @@ final class Collection {
         }
     }
 
-    /// Calls the body for each document that comes out of the pipeline, with its size in bytes,
-    /// until it returns false.
+    /// Calls the body with each document that the pipeline returns, and its size in bytes, until
+    /// the body returns false.
     ///
-    /// The options are those of `mongoc_collection_aggregate`. `onPrimary` overrules the URI's read
+    /// The options are those of `mongoc_collection_aggregate`. `onPrimary` overrides the URI's read
     /// preference.
     func aggregate(
         _ pipeline: [BSON],
@@ -56,7 +57,7 @@ final class Collection {
         }
     }
 
-    /// Runs a command that writes, with the URI's write concern, and returns the reply.
+    /// Runs a write command with the URI's write concern, and returns the reply.
     func write(_ command: BSONDocument) throws -> BSONDocument {
         var error = bson_error_t()
         let (succeeded, reply) = BSONDocument.made { reply in
@@ -72,7 +73,7 @@ final class Collection {
     }
 }
 
-/// Owns a `mongoc_cursor_t`.
+/// A `mongoc_cursor_t`.
 private final class Cursor {
     private let collection: Collection
     private let cursor: OpaquePointer
@@ -99,7 +100,7 @@ private final class Cursor {
 
     deinit { mongoc_cursor_destroy(cursor) }
 
-    /// The next document with its size in bytes; nil at the end.
+    /// Returns the next document with its size in bytes; nil at the end.
     func next() throws -> (BSONDocument, Int)? {
         var document: OpaquePointer?
         if mongoc_cursor_next(cursor, &document), let document {

@@ -1,13 +1,15 @@
 import FeedbackCore
 import FeedbackModel
 
-/// A session's document and the elements of its `feedbacks`, as the guide's Python package has them.
+/// Conversion of sessions' documents, and of the elements of their array `feedbacks`, in the format
+/// of the Python library feedback-system.
 ///
-/// Beyond its fields, an element of ours has `feedback_id` and `request_id`, and those of
-/// `updated_at`, `message_id`, `agent_id`, `author`, `tags` and `attributes` that are not empty. An
-/// add without a request_id is stored with its feedback_id as such.
+/// In addition to that library's fields, an element of this service has `feedback_id` and
+/// `request_id`, and those of `updated_at`, `message_id`, `agent_id`, `author`, `tags` and
+/// `attributes` that are not empty. The request_id of an add without one is its feedback_id.
 enum FeedbackDocument {
-    /// What a session that a write makes has besides `_id`, `feedbacks` and `updated_at`.
+    /// Returns the fields of a session that a write creates, besides `_id`, `feedbacks` and
+    /// `updated_at`.
     static func newSession(_ sessionID: BSON, at time: BSON) -> BSONDocument {
         [
             "session_id": sessionID, "session_type": "AGENT", "agents": [:], "metadata": [:],
@@ -15,13 +17,13 @@ enum FeedbackDocument {
         ]
     }
 
-    /// The key under which the feedback is stored.
+    /// Returns the request_id under which the feedback is stored.
     static func requestID(of feedback: Feedback) -> String {
         feedback.draft.requestID.isEmpty
             ? feedback.id?.description ?? "" : feedback.draft.requestID
     }
 
-    /// Writes the element, a document, where its value belongs.
+    /// Writes the element, a document, as a value.
     static func write(_ feedback: Feedback, to writer: inout BSONWriter) {
         let draft = feedback.draft
         writer.writeMeasured { element in
@@ -55,7 +57,7 @@ enum FeedbackDocument {
         }
     }
 
-    /// Writes an array of elements where its value belongs.
+    /// Writes an array of elements as a value.
     static func write(_ feedbacks: some Sequence<Feedback>, to writer: inout BSONWriter) {
         writer.writeMeasured { array in
             for (index, feedback) in feedbacks.enumerated() {
@@ -65,19 +67,20 @@ enum FeedbackDocument {
         }
     }
 
-    /// At most how many bytes a bulk write has of the feedback: those of ``write(_:to:)``, and of
-    /// its key a second time.
+    /// Returns an upper bound of the feedback's size in a bulk write, in bytes: the element of
+    /// ``write(_:to:)``, and its request_id a second time.
     static func bytes(of feedback: Feedback) -> Int {
         320 + 2 * requestID(of: feedback).utf8.count
             + feedback.draft.textBytes(perTag: 16, perAttribute: 16)
     }
 
-    /// Reads an element, whoever wrote it.
+    /// Reads an element, whichever program wrote it.
     ///
-    /// What is missing or of another kind counts as empty, an unknown rating as none, and a moment
-    /// that is no date as 1970; one outside of ``Timestamp/range`` becomes the nearest. Further keys
-    /// with a text are attributes. `createdAt` is what ``Pipeline/created(_:)`` made of the element,
-    /// which understands more.
+    /// A missing value, or one of another type, counts as empty, an unknown rating as none, and a
+    /// `created_at` that is not a date as 1970; a moment outside of ``Timestamp/range`` becomes the
+    /// nearest one within it. Further keys with a text value become attributes. The argument
+    /// `createdAt` is the result of ``Pipeline/created(_:)`` for the element, which understands
+    /// more formats.
     static func feedback(
         _ element: BSONDocument,
         sessionID: String,

@@ -4,10 +4,10 @@ import FeedbackModel
 import Logging
 import Synchronization
 
-/// Asks the primary once a second whether it serves, on a thread of its own, which may block.
+/// Pings the primary once a second, on a queue of its own, which may block.
 ///
-/// MongoDB counts as serving while its last answer is fresh: so a server that is frozen, and one
-/// that nobody has found for a while, are both noticed.
+/// MongoDB counts as serving while its last answer is recent: so both a frozen server and a server
+/// that cannot be found for a while are noticed.
 final class HealthMonitor: Sendable {
     private struct State {
         var lastAnswer: ContinuousClock.Instant?
@@ -21,17 +21,17 @@ final class HealthMonitor: Sendable {
     private let database: String
     private let logger: Logger
     private let queue = DispatchQueue(label: "feedbackd.mongo.monitor")
-    private nonisolated(unsafe) let timer: any DispatchSourceTimer  // Used in init and close only.
+    private nonisolated(unsafe) let timer: any DispatchSourceTimer  // In init, close, deinit only.
     private let onFirstAnswer: @Sendable () -> Void
 
-    /// Starts at once.
+    /// Makes a monitor, which starts at once.
     ///
     /// - Parameters:
-    ///   - pool: one connection, which gives up soon, so that the next question can go to another
-    ///     primary.
-    ///   - database: the one to ask in.
-    ///   - logger: is told when MongoDB goes and when it comes back.
-    ///   - onFirstAnswer: is called once, when MongoDB has answered the first time.
+    ///   - pool: a pool with one connection and short timeouts, so that the next ping can go to
+    ///     another primary.
+    ///   - database: the database in which the command is run.
+    ///   - logger: receives a message when MongoDB stops answering and when it answers again.
+    ///   - onFirstAnswer: called once, after the first answer of MongoDB.
     init(
         _ pool: ClientPool,
         database: String,
@@ -63,7 +63,7 @@ final class HealthMonitor: Sendable {
         }
     }
 
-    /// Asks no more; a question under way is not waited for.
+    /// Stops the pings without waiting for a running one.
     func close() {
         state.withLock { $0.isClosed = true }
         timer.cancel()
@@ -74,7 +74,7 @@ final class HealthMonitor: Sendable {
             try pool.withClient { _ = try $0.run(["ping": 1], database: database) }
             noteAnswer()
         } catch {
-            note((error as? MongoFailure)?.error ?? FeedbackError(.internal, "the store failed"))
+            note((error as? MongoFailure)?.error ?? CallError(.internal, "the store failed"))
         }
     }
 
@@ -90,7 +90,7 @@ final class HealthMonitor: Sendable {
         if isFirst { onFirstAnswer() }
     }
 
-    private func note(_ error: FeedbackError) {
+    private func note(_ error: CallError) {
         let isNew = state.withLock { state in
             defer {
                 state.isServing = false

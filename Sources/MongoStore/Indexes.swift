@@ -2,13 +2,13 @@ import FeedbackCore
 import FeedbackModel
 import Logging
 
-/// The index by which lists and metrics of a span of time find the documents that they need: those
-/// that were added to since it began.
+/// The index by which lists and metrics of a time range find the documents that they need: those
+/// that were added to since the start of the range.
 ///
 /// An index of the elements' own times would be exact, but each add would pay for all the elements
-/// that its session has. There is none of `message_id` either: lists by it are rare.
+/// of its session. `message_id` has no index either, since lists by it are rare.
 enum Indexes {
-    /// Makes what is missing; without it everything works, but slower.
+    /// Creates the index if it does not exist; without it everything works, but slower.
     static func make(in sessions: SessionCollection, on workers: WorkerPool, logger: Logger) async {
         do {
             try await workers.run(CallContext()) {

@@ -1,21 +1,21 @@
 import CMongoC
 import FeedbackModel
 
-/// What libmongoc, or a server through it, reports.
+/// A failure that libmongoc reports, or a server through it.
 ///
-/// Their texts may repeat documents and so are left behind: codes say enough.
+/// The texts of such errors may contain parts of documents and are dropped; the codes suffice.
 struct MongoFailure: Error, CustomStringConvertible {
     private enum Kind {
-        /// No server fit to answer was found within the selection timeout.
+        /// No suitable server was found within the selection timeout.
         case selection
-        /// A connection broke, or could not be made.
+        /// A connection broke or could not be opened.
         case network
         case authentication
-        /// A code of the server's.
+        /// The server reported the code.
         case server
-        /// A write was done by too few servers, for the server's code.
+        /// Too few servers acknowledged a write, for the reason of the server's code.
         case writeConcern
-        /// Anything else of libmongoc's own.
+        /// Any other error of libmongoc.
         case driver
     }
 
@@ -37,25 +37,25 @@ struct MongoFailure: Error, CustomStringConvertible {
             }
     }
 
-    /// Makes the failure that a reply's `writeConcernError` tells of.
+    /// Makes the failure of a reply's `writeConcernError`.
     init(writeConcernError: BSONDocument) {
         kind = .writeConcern
         code = Int32(clamping: writeConcernError["code"]?.integer ?? 0)
     }
 
-    /// Makes the failure that a server's code tells of.
+    /// Makes the failure of a server's error code.
     init(serverCode: Int32) {
         kind = .server
         code = serverCode
     }
 
-    /// Kind and code.
+    /// The kind and the code.
     var description: String { "MongoDB: \(kind) (code \(code))" }
 
-    /// Whether all servers were asked in vain for as long as may be.
+    /// True if no suitable server was found within the selection timeout.
     var isSelection: Bool { kind == .selection }
 
-    /// Whether the next attempt may go better: another primary, another connection.
+    /// True if a further attempt may succeed: with another primary or another connection.
     var isPassing: Bool {
         switch kind {
         case .network, .writeConcern: true
@@ -64,27 +64,28 @@ struct MongoFailure: Error, CustomStringConvertible {
         }
     }
 
-    /// Whether a write would have made the document larger than MongoDB allows.
+    /// True if a write would have made the document larger than MongoDB allows.
     var isDocumentTooLarge: Bool { kind == .server && [10_334, 17_419, 17_420].contains(code) }
 
-    /// Whether `feedbacks` is something that the update cannot work on: no array, as
-    /// `$concatArrays`, `$setIntersection` and `$in` say.
+    /// True if the update cannot work on `feedbacks`, because it is not an array, as
+    /// `$concatArrays`, `$setIntersection` and `$in` report.
     var isOfNoArray: Bool { kind == .server && Self.noArrayCodes.contains(code) }
 
     private static let noArrayCodes: Set<Int32> = [28_664, 17_047, 40_081]
 
-    /// Whether a document with the same `_id` is there, though the filter did not find it.
+    /// True if a document with the same `_id` exists, although the filter did not match it.
     var isDuplicateKey: Bool { kind == .server && code == 11_000 }
 
-    /// Whether one element of an update may be what the server refuses, rather than the document,
-    /// the user or the disk.
+    /// True if the server may have refused one element of an update, rather than the document, the
+    /// user or the disk.
     var mayBeOfOneElement: Bool {
         kind == .server && !isOfNoArray && ![13, 11_000, 14_031].contains(code)
     }
 
-    /// What to answer to a write that would have made the session's document larger than that.
-    func documentTooLarge(session: String) -> FeedbackError {
-        FeedbackError(
+    /// Returns the error for a write that would have made the session's document larger than
+    /// MongoDB allows.
+    func documentTooLarge(session: String) -> CallError {
+        CallError(
             .resourceExhausted,
             "session_id: the session \(session) would pass the 16 MB that MongoDB allows a "
                 + "document: use another session",
@@ -92,9 +93,10 @@ struct MongoFailure: Error, CustomStringConvertible {
         )
     }
 
-    /// The answer to callers: the only place where one is made of such a failure.
-    var error: FeedbackError {
-        let (answer, message): (FeedbackError.Code, String) =
+    /// The error for callers, unless it names the session; see ``documentTooLarge(session:)`` and
+    /// ``BulkWrite/Refusal/error(session:)``.
+    var error: CallError {
+        let (answer, message): (CallError.Code, String) =
             switch kind {
             case .selection: (.unavailable, "MongoDB cannot be reached, or has no primary")
             case .network: (.unavailable, "the connection to MongoDB broke")
@@ -104,10 +106,10 @@ struct MongoFailure: Error, CustomStringConvertible {
             case .driver: (.internal, "the store failed (libmongoc's code \(code))")
             case .server: Self.answer(toServerCode: code)
             }
-        return FeedbackError(answer, message, cause: self)
+        return CallError(answer, message, cause: self)
     }
 
-    private static func answer(toServerCode code: Int32) -> (FeedbackError.Code, String) {
+    private static func answer(toServerCode code: Int32) -> (CallError.Code, String) {
         switch code {
         case 50: (.deadlineExceeded, "MongoDB did not finish in the time that the call has")
         case 18: (.unavailable, "MongoDB refused the credentials")
@@ -120,10 +122,11 @@ struct MongoFailure: Error, CustomStringConvertible {
         }
     }
 
-    /// Codes of a server that goes, is going to be or no longer is the primary, or is disturbed by
-    /// others: those that drivers retry (Retryable Writes and Retryable Reads specifications), and
-    /// WriteConflict, LockTimeout, SnapshotUnavailable, FailedToSatisfyReadPreference, CursorNotFound,
-    /// CursorKilled, QueryPlanKilled, Interrupted, StaleShardVersion, StaleEpoch.
+    /// The codes of a server that shuts down, is about to become or no longer is the primary, or is
+    /// disturbed by others: those that drivers retry (Retryable Writes and Retryable Reads
+    /// specifications), and WriteConflict, LockTimeout, SnapshotUnavailable,
+    /// FailedToSatisfyReadPreference, CursorNotFound, CursorKilled, QueryPlanKilled, Interrupted,
+    /// StaleShardVersion, StaleEpoch.
     private static let passingCodes: Set<Int32> = [
         6, 7, 24, 64, 89, 91, 100, 112, 133, 134, 189, 246, 262, 9_001, 10_107, 11_600, 11_602,
         13_435, 13_436, 13_388, 43, 237, 175, 11_601, 63, 150,

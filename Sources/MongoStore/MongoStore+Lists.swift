@@ -1,4 +1,4 @@
-public import FeedbackCore
+internal import FeedbackCore
 public import FeedbackModel
 
 extension MongoStore {
@@ -20,11 +20,11 @@ extension MongoStore {
     }
 }
 
-/// A page that is being filled; full when it has as much as was asked for, or as a message holds.
+/// A page that is being filled, up to the requested length or the size of a message.
 private struct FillingPage<Position> {
     private(set) var feedbacks: [Feedback] = []
     private(set) var last: Position?
-    /// Whether there is feedback beyond the page.
+    /// True if there is feedback after the page.
     private(set) var isCut = false
     private let lengthMax: Int
     private var bytes = 0
@@ -33,7 +33,7 @@ private struct FillingPage<Position> {
         self.lengthMax = lengthMax
     }
 
-    /// Adds a feedback if it fits; false when the page is full.
+    /// Adds a feedback if it fits; returns false if the page is full.
     mutating func add(_ feedback: Feedback, at position: Position, bytes: Int) -> Bool {
         self.bytes += bytes
         isCut =
@@ -46,7 +46,7 @@ private struct FillingPage<Position> {
     }
 }
 
-/// A list of one session, whose order is that of the array, and whose positions are its indexes.
+/// A list of one session, in the order of its array, whose positions are the array's indexes.
 private struct SessionList {
     private let query: FeedbackQuery
     private let tokens: PageTokenCodec
@@ -79,7 +79,8 @@ private struct SessionList {
         )
     }
 
-    /// One row for each feedback of the page, each with the total; one row without if it is empty.
+    /// Returns a pipeline with one row for each feedback of the page, each with the total; an empty
+    /// page has one row without feedback.
     private func pipeline(beyond position: Int64?) -> [BSON] {
         let everyIndex: BSON = ["$range": [0, ["$size": "$feedbacks"]]]
         let element: BSON = ["$arrayElemAt": ["$feedbacks", "$$this"]]
@@ -114,9 +115,9 @@ private struct SessionList {
     }
 }
 
-/// Where a feedback stands in a list of every session.
+/// The position of a feedback in a list of all sessions.
 private struct ListPosition {
-    /// ``Pipeline/key``, which feedback of other programs may share with others.
+    /// The sort key, ``Pipeline/key``; feedback of other programs may have equal keys.
     let key: String
     let sessionID: String
     let index: Int64
@@ -127,8 +128,10 @@ private struct ListPosition {
         self.index = index
     }
 
-    /// - Throws: INVALID_ARGUMENT if the query's token was not made for it.
-    init(_ query: FeedbackQuery, _ tokens: PageTokenCodec) throws(FeedbackError) {
+    /// Reads the position in the query's token.
+    ///
+    /// - Throws: INVALID_ARGUMENT if the token was not made for the query.
+    init(_ query: FeedbackQuery, _ tokens: PageTokenCodec) throws(CallError) {
         let content = try tokens.content(in: query)
         guard content.count >= 8 + 2 else {
             throw .invalid("page_token", "must be a next_page_token")
@@ -147,7 +150,7 @@ private struct ListPosition {
         return tokens.token(content: content, query: query)
     }
 
-    /// What rows beyond the position match.
+    /// Returns the condition that a row is after the position.
     func beyond(_ comparison: String) -> BSON {
         let key = BSON.string(key)
         let sessionID = BSON.string(sessionID)
@@ -161,7 +164,7 @@ private struct ListPosition {
     }
 }
 
-/// A list of every session, in the order of ``Pipeline/key``.
+/// A list of all sessions, in the order of ``Pipeline/key``.
 private struct EverySessionList {
     private let query: FeedbackQuery
     private let tokens: PageTokenCodec

@@ -1,4 +1,4 @@
-public import FeedbackCore
+internal import FeedbackCore
 public import FeedbackModel
 
 extension MongoStore {
@@ -23,7 +23,7 @@ extension MongoStore {
     }
 }
 
-/// Counts feedback on the server, one row per group.
+/// A pipeline that counts feedback on the server and returns one row for each group.
 private enum MetricsPipeline {
     static func stages(_ query: MetricsQuery) -> [BSON] {
         var stages = [
@@ -58,7 +58,7 @@ private enum MetricsPipeline {
         )
     }
 
-    /// What the row's group is called; nil without grouping.
+    /// Returns the key of the row's group; nil without grouping.
     static func key(_ row: BSONDocument, _ grouping: MetricsGrouping) throws -> String? {
         guard let group = row["_id"]?.document else { return nil }
         let value = group["value"]
@@ -77,7 +77,7 @@ private enum MetricsPipeline {
         ["$sum": ["$cond": [Pipeline.isRated(rating, "$feedbacks"), 1, 0]]]
     }
 
-    /// A document, since null stands for no group.
+    /// Returns the expression of the group key: a document, since null means no group.
     private static func group(_ grouping: MetricsGrouping) -> BSON {
         switch grouping {
         case .none: nil
@@ -88,14 +88,16 @@ private enum MetricsPipeline {
         }
     }
 
-    /// The value and its kind: the server groups what is missing with null, and 0 with -0.
+    /// Returns the value and its type, since the server puts missing values and null, and 0 and -0,
+    /// into the same group.
     private static func metadata(_ value: BSON) -> BSON {
         let type: BSON = ["$type": value]
         let kind: BSON = ["$cond": [["$eq": [type, "double"]], ["$toString": value], type]]
         return ["value": value, "kind": kind]
     }
 
-    /// When the element's hour or day began, in milliseconds.
+    /// Returns the start of the hour or day in which the element was created, in milliseconds since
+    /// 1970.
     private static func beginning(_ milliseconds: Int64) -> BSON {
         let created: BSON = ["$toLong": Pipeline.created("$feedbacks")]
         let number: BSON = ["$floor": ["$divide": [created, .int64(milliseconds)]]]

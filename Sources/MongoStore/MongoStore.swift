@@ -2,36 +2,38 @@ public import FeedbackCore
 public import FeedbackModel
 public import Logging
 
-/// Keeps feedback in MongoDB, in the documents of the guide's Python package: one per session, with
-/// an array of its feedback.
+/// A store that keeps feedback in MongoDB, in the documents of the Python library feedback-system:
+/// one for each session, with an array of its feedback.
 ///
-/// An append is answered after a majority of the servers has it in their journals. The appends that
-/// arrive while a bulk write is under way share the next. Each can be repeated safely, whatever
-/// became of it: the session is searched for its request_id in the same statement. Lists and metrics
-/// are made by the servers, of what the majority has, and so also of what other programs wrote.
+/// A write is answered after a majority of the servers has journaled it. The adds that arrive
+/// during a bulk write share the next one. Each add can be repeated safely, whatever its outcome
+/// was: the same statement searches the session for its request_id. Lists and metrics are computed
+/// by the servers from data that a majority has, and so include the feedback of other programs.
 ///
 /// Several processes on several hosts may use the same collection.
 ///
 ///     let store = try MongoStore(uri: MongoURI("mongodb://db1,db2,db3/?replicaSet=rs0"))
 ///     let service = FeedbackService(store: store)
 ///
-/// A list of one session is in the order of its array. A list of every session is in the order of
-/// the identifiers, which ascend with time on each host; between hosts their clocks decide.
+/// A list of one session is in the order of its array. A list of all sessions is in the order of
+/// the identifiers, which ascend with time on each host; the order between hosts depends on their
+/// clocks.
 public final class MongoStore: Store {
     let tokens: PageTokenCodec
     private let sessions: SessionCollection
-    private let appends: AppendQueue
+    private let writes: CommitQueue<MongoWrite, ChangeOutcome>
     let readers: WorkerPool
     private let monitor: HealthMonitor
 
-    /// Prepares the connections, which are made when they are needed: MongoDB need not be there yet.
+    /// Makes a store whose connections are opened when they are needed: MongoDB need not be
+    /// reachable yet.
     ///
     /// - Parameters:
     ///   - uri: the deployment.
-    ///   - database: nil for the one that the URI names, or else `feedbackd`.
-    ///   - collection: nil for `sessions`.
-    ///   - limits: how much to take in and how much to do at once.
-    ///   - logger: is told when MongoDB goes and comes.
+    ///   - database: the database; nil for the one that the URI names, or else `feedbackd`.
+    ///   - collection: the collection; nil for `sessions`.
+    ///   - limits: the limits of the queues and of concurrency.
+    ///   - logger: receives a message when MongoDB stops answering and when it answers again.
     /// - Throws: INVALID_ARGUMENT for names that MongoDB refuses and for options of the URI that
     ///   exclude each other.
     public init(
@@ -67,12 +69,14 @@ public final class MongoStore: Store {
         self.readers = readers
         tokens = PageTokenCodec(name)
         let bulkBytesMax = min(limits.bulkBytesMax, MongoStoreLimits.statementBytesMax)
-        appends = AppendQueue(
+        writes = CommitQueue(
             label: "feedbackd.mongo.writer",
+            limits: limits.writes,
             writerCount: MongoStoreLimits.writerCount,
-            limits: limits.writes
+            order: MongoWrite.order,
+            repetitionTimeout: MongoStoreLimits.repetitionTimeout
         ) {
-            AppendBatch.commit($0, to: writableSessions, bulkBytesMax: bulkBytesMax)
+            MongoWrite.commit($0, to: writableSessions, bulkBytesMax: bulkBytesMax)
         }
         monitor = HealthMonitor(monitorPool, database: name.database, logger: logger) {
             Task {
@@ -82,30 +86,11 @@ public final class MongoStore: Store {
     }
 
     /// See ``Store``.
-    public func append(
-        _ feedback: Feedback,
-        missingSession: MissingSessionPolicy,
+    public func commit(
+        _ change: AcceptedChange,
         context: CallContext
-    ) async throws -> AddedFeedback {
-        let append = Append(
-            feedback: feedback,
-            missingSession: missingSession,
-            context: context,
-            arrivedAt: .now
-        )
-        var giveUpAt: ContinuousClock.Instant?
-        while true {
-            do {
-                return try await appends.submit(append)
-            } catch let undecided as UndecidedAppend {
-                let end = giveUpAt ?? .now + MongoStoreLimits.repetitionTimeout
-                giveUpAt = end
-                if .now > end || context.reasonToDrop != nil || Task.isCancelled {
-                    throw undecided.error
-                }
-                try? await Task.sleep(for: .milliseconds(50))
-            }
-        }
+    ) async throws -> ChangeOutcome {
+        try await writes.submit(MongoWrite(change), context: context)
     }
 
     /// See ``Store``.
@@ -114,21 +99,24 @@ public final class MongoStore: Store {
     /// See ``Store``.
     public func close() async {
         monitor.close()
-        await appends.close()
+        await writes.close()
         await readers.close()
     }
 
     /// Runs the body on a worker, with a connection of its own.
+    ///
+    /// - Throws: RESOURCE_EXHAUSTED at once if too many reads wait; DEADLINE_EXCEEDED or CANCELLED
+    ///   if the call ended before its turn; UNAVAILABLE if no server could be found since the call
+    ///   arrived; the errors of the body.
     func read<T: Sendable>(
         _ context: CallContext,
-        for purpose: SessionCollection.Purpose = .reading,
         _ body: @escaping @Sendable (ReadableSessions) throws -> T
     ) async throws -> T {
         let arrivedAt = ContinuousClock.now
         return try await readers.run(context) { [sessions] in
-            if let refusal = sessions.refusal(arrivedAt: arrivedAt, for: purpose) { throw refusal }
+            if let refusal = sessions.refusal(arrivedAt: arrivedAt, for: .reading) { throw refusal }
             do {
-                return try sessions.use(for: purpose) { collection in
+                return try sessions.use(for: .reading) { collection in
                     try body(ReadableSessions(collection, sessions, context))
                 }
             } catch let failure as MongoFailure {
@@ -138,12 +126,12 @@ public final class MongoStore: Store {
     }
 }
 
-/// The sessions, for one call that reads or changes metadata, on its thread.
+/// The sessions, for one read, on its thread.
 struct ReadableSessions {
     let collection: Collection
     let name: CollectionName
     private let deadline: ContinuousClock.Instant?
-    /// How long the server may work on one read.
+    /// The time limit for one read on the server.
     private let timeMax: Duration
 
     init(_ collection: Collection, _ sessions: SessionCollection, _ context: CallContext) {
@@ -153,28 +141,24 @@ struct ReadableSessions {
         timeMax = sessions.pool.serverTimeMax
     }
 
-    /// Calls the body for each document that comes out of the pipeline, with its size in bytes,
-    /// until it returns false.
+    /// Calls the body with each document that the pipeline returns, and its size in bytes, until
+    /// the body returns false.
     ///
-    /// It reads what the URI prefers and a majority has, or, on the primary, also what is not
-    /// durable yet. The server works on it no longer than the call waits.
-    func aggregate(
-        _ pipeline: [BSON],
-        onPrimary: Bool = false,
-        _ body: (BSONDocument, Int) throws -> Bool
-    ) throws {
+    /// The read uses the URI's read preference and, unless the URI sets another read concern, data
+    /// that a majority has. The server works on it no longer than the caller waits.
+    func aggregate(_ pipeline: [BSON], _ body: (BSONDocument, Int) throws -> Bool) throws {
         let rest = deadline.map { max(.milliseconds(1), $0 - .now) } ?? .seconds(3_600)
         let time = min(rest, timeMax)
-        var options: BSONDocument = [
+        let options: BSONDocument = [
             "maxTimeMS": .int64(Int64(time / .milliseconds(1))), "allowDiskUse": true,
         ]
-        if onPrimary { options["readConcern"] = ["level": "local"] }
-        try collection.aggregate(pipeline, options: options, onPrimary: onPrimary, body)
+        try collection.aggregate(pipeline, options: options, body)
     }
 }
 
 extension PageTokenCodec {
-    /// Tokens have no secret to keep; all hosts have to understand those of one another.
+    /// Makes a codec whose key is derived from the collection's name: tokens contain no secret, and
+    /// every host must accept those of the others.
     fileprivate init(_ name: CollectionName) {
         let text = "\(name.database).\(name.collection)"
         var key = [UInt8](repeating: 0, count: Self.keyBytes)

@@ -2,27 +2,28 @@ import CMongoC
 import FeedbackModel
 import Glibc
 
-/// Where a MongoDB deployment is and how to reach it: a connection string.
+/// A MongoDB connection string: the address of a deployment and its options.
 ///
-/// It may hold a password, and so its description has the servers only.
+/// It may contain a password, which is not part of the description.
 public struct MongoURI: Sendable, Hashable, CustomStringConvertible {
-    /// The servers, like `mongodb://host:27017,other:27017`.
+    /// The servers, such as `mongodb://host:27017,other:27017`.
     public let description: String
-    /// The path's database; nil if it names none.
+    /// The database in the path; nil if there is none.
     public let database: String?
     private let text: String
 
-    /// Whether the text means a MongoDB connection string, be it a usable one or not.
+    /// Returns true if the text has the scheme of a MongoDB connection string; it may still be
+    /// invalid.
     public static func isMeant(by text: String) -> Bool {
         text.hasPrefix("mongodb://") || text.hasPrefix("mongodb+srv://")
     }
 
-    /// Reads a connection string.
+    /// Parses a connection string.
     ///
-    /// - Throws: INVALID_ARGUMENT that says what is wrong without repeating anything secret.
+    /// - Throws: INVALID_ARGUMENT that describes the fault without repeating anything secret.
     public init(_ text: String) throws {
         let (result, warnings) = Mongoc.collectingWarnings { Result { try URIHandle(text) } }
-        if let warning = warnings.first { throw FeedbackError.uriOption(warning) }
+        if let warning = warnings.first { throw CallError.uriOption(warning) }
         let handle = try result.get()
         try handle.checkDurability()
         try handle.checkNames()
@@ -32,10 +33,11 @@ public struct MongoURI: Sendable, Hashable, CustomStringConvertible {
         database = handle.database
     }
 
-    /// The connection string as libmongoc reads it, with everything set that it leaves open.
+    /// Calls `body` with the connection string as a `mongoc_uri_t` with defaults for all options
+    /// that it leaves open.
     ///
-    /// The body also gets how long a server may work on an operation so that its answer still comes
-    /// before the socket's timeout. `timeoutMax` bounds the timeouts of connecting and of the socket.
+    /// The second argument is the time limit for an operation on the server, so that its answer
+    /// arrives before the socket's timeout. `timeoutMax` bounds the connection and socket timeouts.
     func withDefaults<R>(
         timeoutMax: Duration? = nil,
         _ body: (OpaquePointer, Duration) throws -> R
@@ -48,14 +50,14 @@ public struct MongoURI: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// Owns a `mongoc_uri_t`.
+/// A `mongoc_uri_t`.
 private final class URIHandle {
     private let uri: OpaquePointer
 
     init(_ text: String) throws {
         var error = bson_error_t()
         guard let uri = mongoc_uri_new_with_error(text, &error) else {
-            throw FeedbackError.uriOption(
+            throw CallError.uriOption(
                 withUnsafeBytes(of: error.message) {
                     String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
                 }
@@ -87,22 +89,26 @@ private final class URIHandle {
         return "mongodb://\(names.joined(separator: ","))"
     }
 
-    /// - Throws: INVALID_ARGUMENT if the options ask for less than this service promises.
+    /// Checks the write concern.
+    ///
+    /// - Throws: INVALID_ARGUMENT if the options ask for less durability than this service
+    ///   promises.
     func checkDurability() throws {
         let concern = mongoc_uri_get_write_concern(uri)
         let acknowledges = mongoc_write_concern_get_wmajority(concern)
         if !acknowledges, mongoc_write_concern_get_w(concern) != MONGOC_WRITE_CONCERN_W_DEFAULT {
-            throw FeedbackError.mongoURI("the option w must be majority, or not be given")
+            throw CallError.mongoURI("the option w must be majority, or not be given")
         }
         if mongoc_write_concern_journal_is_set(concern), !mongoc_write_concern_get_journal(concern)
         {
-            throw FeedbackError.mongoURI("the option journal must be true, or not be given")
+            throw CallError.mongoURI("the option journal must be true, or not be given")
         }
     }
 
-    /// What libmongoc would only find out, or pass on to the server, with each connection.
+    /// Checks names that libmongoc would check, or pass on to the server, only with each
+    /// connection.
     ///
-    /// - Throws: INVALID_ARGUMENT if an option names something that there is not.
+    /// - Throws: INVALID_ARGUMENT if an option has an unknown name as its value.
     func checkNames() throws {
         if let mechanism = mongoc_uri_get_auth_mechanism(uri) {
             try check(MONGOC_URI_AUTHMECHANISM, mechanism, Self.mechanisms)
@@ -119,7 +125,7 @@ private final class URIHandle {
     ) throws {
         if known.contains(String(cString: name)) { return }
         let names = known.joined(separator: ", ")
-        throw FeedbackError.mongoURI("the option \(option) must be one of \(names)")
+        throw CallError.mongoURI("the option \(option) must be one of \(names)")
     }
 
     private static let mechanisms = [
@@ -130,12 +136,14 @@ private final class URIHandle {
         "majority", "linearizable", "snapshot", "local", "available",
     ]
 
-    /// - Throws: INVALID_ARGUMENT if a file that TLS needs cannot be read.
+    /// Checks the files of TLS.
+    ///
+    /// - Throws: INVALID_ARGUMENT if one cannot be read.
     func checkFiles() throws {
         for option in [MONGOC_URI_TLSCAFILE, MONGOC_URI_TLSCERTIFICATEKEYFILE] {
             let path = mongoc_uri_get_option_as_utf8(uri, option, nil)
             if let path, access(path, R_OK) != 0 {
-                throw FeedbackError.mongoURI("the file of the option \(option) cannot be read")
+                throw CallError.mongoURI("the file of the option \(option) cannot be read")
             }
         }
     }
@@ -148,7 +156,7 @@ private final class URIHandle {
             mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYWRITES, true)
         }
         if mongoc_uri_get_appname(uri) == nil { mongoc_uri_set_appname(uri, "feedbackd") }
-        // So that a write which waits for other members is answered.
+        // With a timeout, a write that waits for other members is answered.
         let waitMilliseconds = mongoc_uri_get_option_as_int32(
             uri,
             MONGOC_URI_WTIMEOUTMS,
@@ -167,7 +175,7 @@ private final class URIHandle {
         }
     }
 
-    /// Somewhat less than the socket's timeout.
+    /// The time limit for an operation on the server: four fifths of the socket's timeout.
     var serverMilliseconds: Int32 {
         max(1, mongoc_uri_get_option_as_int32(uri, MONGOC_URI_SOCKETTIMEOUTMS, 10_000) / 5 * 4)
     }
@@ -187,11 +195,12 @@ private final class URIHandle {
     }
 }
 
-extension FeedbackError {
-    /// What libmongoc's complaint means, without its text: that may repeat any part of the URI.
+extension CallError {
+    /// Returns the error for a complaint of libmongoc about the URI, without its text, which may
+    /// repeat any part of the URI.
     ///
-    /// Only an option's name is taken from it, which stands in the first quotes.
-    fileprivate static func uriOption(_ complaint: String) -> FeedbackError {
+    /// Only the name of an option is taken from it, which is between the first quotes.
+    fileprivate static func uriOption(_ complaint: String) -> CallError {
         let parts = complaint.split(separator: "\"", omittingEmptySubsequences: false)
         let name = parts.count > 2 ? String(parts[1]) : ""
         if mongoc_uri_option_is_int32(name) || mongoc_uri_option_is_int64(name)
@@ -210,7 +219,7 @@ extension FeedbackError {
         )
     }
 
-    fileprivate static func mongoURI(_ rule: String) -> FeedbackError {
-        FeedbackError(.invalidArgument, "the store's MongoDB URI cannot be used: \(rule)")
+    fileprivate static func mongoURI(_ rule: String) -> CallError {
+        CallError(.invalidArgument, "the store's MongoDB URI cannot be used: \(rule)")
     }
 }

@@ -2,19 +2,19 @@ import CMongoC
 import Glibc
 import Synchronization
 
-/// libmongoc as a whole.
+/// The global state of libmongoc.
 enum Mongoc {
     private struct Collection {
         let thread: pthread_t
         var warnings: [String] = []
     }
 
-    /// What a thread collects; nil when none does.
+    /// The warnings of the collecting thread; nil if no thread collects.
     private static let collection = Mutex<Collection?>(nil)
-    /// Held by the thread that collects.
+    /// The lock held by the thread that collects.
     private static let collecting = Mutex<Void>(())
 
-    /// Starts the library, the first time; it lives as long as the process.
+    /// Initializes the library on the first call; it is never cleaned up.
     static func start() {
         _ = started
     }
@@ -24,10 +24,10 @@ enum Mongoc {
         mongoc_init()
     }()
 
-    /// Keeps libmongoc from printing.
+    /// Prevents libmongoc from printing its log.
     ///
-    /// What it logs may repeat a part of a URI; what matters of it reaches its callers as errors
-    /// too.
+    /// Its messages may contain parts of a URI; everything important is also reported to callers as
+    /// errors.
     private static let redirectLog: Void = mongoc_log_set_handler(
         { _, _, message, _ in
             guard let message else { return }
@@ -39,7 +39,8 @@ enum Mongoc {
         nil
     )
 
-    /// What libmongoc warns of on this thread while the body runs, which must not block.
+    /// Returns the warnings that libmongoc logs on this thread while the body runs; the body must
+    /// not block.
     static func collectingWarnings<R>(_ body: () -> R) -> (R, [String]) {
         redirectLog
         return collecting.withLock { _ in

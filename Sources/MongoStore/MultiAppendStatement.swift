@@ -1,17 +1,17 @@
 import FeedbackModel
 
-/// The update that stores one feedback each of several sessions: as ``AppendStatement`` does for
-/// one, but a server reads and plans it once for all, which takes a third off its processor time.
+/// The update that stores one feedback for each of several sessions.
 ///
-/// It finds the sessions that are there, and ends at the first one that the server refuses to
-/// change.
+/// It has the effect of an ``AppendStatement`` for each session, but the server parses and plans it
+/// only once, which saves a third of its processor time. It applies to the sessions that exist, and
+/// stops at the first one that the server refuses to change.
 struct MultiAppendStatement {
     private(set) var filter = BSONWriter()
     private(set) var pipeline = BSONWriter()
 
-    /// Writes the statement in the place of the one before.
+    /// Replaces the statement.
     ///
-    /// - Parameter feedbacks: of a session each.
+    /// - Parameter feedbacks: the feedback, each of another session.
     mutating func write(_ feedbacks: [Feedback]) {
         filter.removeAll()
         Self.filterTemplate.write(to: &filter) { Self.writeSessions(of: feedbacks, to: &$1) }
@@ -33,7 +33,7 @@ struct MultiAppendStatement {
         }
     }
 
-    /// What differs from one statement to the next.
+    /// The values that differ between statements.
     private enum Blank: Int {
         case sessions, elements
     }
@@ -49,7 +49,7 @@ struct MultiAppendStatement {
         let changed = AppendStatement.changed(
             unless: [
                 "$or": [
-                    // -1 would mean the last element.
+                    // The index -1 would select the last element.
                     ["$lt": ["$$place", 0]],
                     ["$in": ["$$new.request_id", AppendStatement.storedRequestIDs]],
                 ]

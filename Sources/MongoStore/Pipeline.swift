@@ -1,14 +1,14 @@
 import FeedbackCore
 import FeedbackModel
 
-/// Parts of aggregation pipelines that understand what any program may have written as feedback,
-/// just as ``FeedbackDocument`` does.
+/// Expressions of aggregation pipelines that accept feedback of any program in the same way as
+/// ``FeedbackDocument``.
 enum Pipeline {
-    /// A document's feedback; an empty list if it has none.
+    /// The feedback of a document; an empty array if it has none.
     static let feedbacks: BSON = ["$cond": [["$isArray": "$feedbacks"], "$feedbacks", []]]
 
-    /// When an element was created, as a date of ``Timestamp/range``: 1970 if it says neither a date
-    /// nor a text that begins with one.
+    /// Returns the time of an element's creation, as a date within ``Timestamp/range``; 1970 if
+    /// `created_at` is neither a date nor a text that begins with one.
     static func created(_ element: String) -> BSON {
         let field = BSON.string("\(element).created_at")
         let first = BSON.date(Timestamp.range.lowerBound.millisecondsSinceEpoch)
@@ -22,7 +22,7 @@ enum Pipeline {
         return ["$cond": [["$eq": [type, "date"]], clamped(field), ofText]]
     }
 
-    /// An element's comment, as text.
+    /// Returns an element's comment; an empty text if it has none.
     static func comment(_ element: String) -> BSON {
         let field = BSON.string("\(element).comment")
         return ["$cond": [["$eq": [["$type": field], "string"]], field, ""]]
@@ -37,7 +37,7 @@ enum Pipeline {
         }
     }
 
-    /// Whether an element was created within the span.
+    /// Returns the conditions for an element to be created within the range.
     static func isCreated(in range: TimeRange, _ element: String) -> [BSON] {
         var conditions: [BSON] = []
         if let from = range.from {
@@ -49,7 +49,7 @@ enum Pipeline {
         return conditions
     }
 
-    /// What an element has to be besides one of the query's session.
+    /// Returns the conditions for an element to match the query, apart from its session.
     static func matches(_ query: FeedbackQuery, _ element: String) -> [BSON] {
         var conditions = isCreated(in: query.created, element)
         if !query.ratings.isEmpty, query.ratings.count < Rating.allCases.count {
@@ -66,7 +66,8 @@ enum Pipeline {
         return conditions
     }
 
-    /// The documents in which such feedback can be, found through an index where there is one.
+    /// Returns the stage that selects the documents which may contain matching feedback, through an
+    /// index where there is one.
     static func candidates(
         sessionID: String,
         created: TimeRange,
@@ -76,8 +77,8 @@ enum Pipeline {
         filter["_id"] = sessionID.isEmpty ? ["$type": "string"] : .string(sessionID)
         if sessionID.isEmpty {
             if !messageID.isEmpty { filter["feedbacks.message_id"] = .string(messageID) }
-            // Whoever adds feedback sets updated_at to the same moment or a later one, by the clock of
-            // another host maybe. What has no date counts as of 1970.
+            // Every program that adds feedback sets updated_at to the feedback's time or a later
+            // one, perhaps by the clock of another host. A missing date counts as 1970.
             if let from = created.from, from.millisecondsSinceEpoch > 0 {
                 let bound = from.millisecondsSinceEpoch - clockDifferenceMax
                 filter["updated_at"] = ["$not": ["$lt": .date(bound)]]
@@ -86,18 +87,19 @@ enum Pipeline {
         return ["$match": .document(filter)]
     }
 
-    /// How far the clocks of those who add to one session may be apart, in milliseconds.
+    /// The maximum difference between the clocks of the hosts that add to one session, in
+    /// milliseconds.
     private static let clockDifferenceMax = Timestamp.dayMilliseconds
 
-    /// Where an unwound element stands among the feedback of all sessions: its feedback_id, which
-    /// ascends in the order of insertion, and for one without such, the beginning of a feedback_id
-    /// of the time when it was created.
+    /// The sort key of an unwound element among the feedback of all sessions: its feedback_id,
+    /// which ascends in the order of insertion; for an element without one, the first digits of a
+    /// feedback_id from the time of its creation.
     static let key: BSON = {
         let id: BSON = "$feedbacks.feedback_id"
         return ["$cond": [["$eq": [["$type": id], "string"]], id, keyOfTime]]
     }()
 
-    /// The twelve hexadecimal digits of the milliseconds, as at the beginning of a UUIDv7 (RFC 9562,
+    /// The twelve hexadecimal digits of the milliseconds, as at the start of a UUIDv7 (RFC 9562,
     /// section 5.7).
     private static let keyOfTime: BSON = {
         let digits = (0..<12).reversed().map { place -> BSON in

@@ -1,9 +1,10 @@
 import FeedbackModel
 import Synchronization
 
-/// The sessions of a deployment: connections to it and the collection's name.
+/// The collection of sessions in a deployment, with the connections to it.
 final class SessionCollection: Sendable {
-    /// What a server is looked for: writing needs the primary, reading what the URI prefers.
+    /// The purpose for which a server is selected: writing needs the primary, reading the URI's
+    /// read preference.
     enum Purpose: Sendable {
         case reading, writing
     }
@@ -12,7 +13,7 @@ final class SessionCollection: Sendable {
     let name: CollectionName
     private let lastOutages = Mutex<[Purpose: ContinuousClock.Instant]>([:])
     private let seen = Mutex<Set<ExactText>>([])
-    /// Nil as long as nobody could look.
+    /// The result of ``Collection/hasPlainIDs``; nil until it is known.
     private let hasPlainIDs = Mutex<Bool?>(nil)
 
     init(pool: ClientPool, name: CollectionName) {
@@ -20,21 +21,21 @@ final class SessionCollection: Sendable {
         self.name = name
     }
 
-    /// Why a call that came at that time is refused at once; nil if it is not.
+    /// Returns the error for a call that need not wait for a server; nil if it has to try.
     ///
-    /// After its arrival another has found that no server can be reached: it need not wait just as
-    /// long again.
+    /// If another call has found no server since this one arrived, this one does not wait for the
+    /// same time again.
     func refusal(
         arrivedAt: ContinuousClock.Instant,
         for purpose: Purpose
-    ) -> FeedbackError? {
+    ) -> CallError? {
         guard let outage = lastOutages.withLock({ $0[purpose] }), arrivedAt < outage else {
             return nil
         }
-        return FeedbackError(.unavailable, "MongoDB cannot be reached, or has no primary")
+        return CallError(.unavailable, "MongoDB cannot be reached, or has no primary")
     }
 
-    /// Remembers that the sessions are there, until there are too many to remember.
+    /// Records that the sessions exist; all are forgotten when there are too many.
     func noteSeen(_ sessions: some Sequence<ExactText>) {
         seen.withLock { seen in
             if seen.count >= MongoStoreLimits.seenSessionsMax { seen.removeAll() }
@@ -42,20 +43,20 @@ final class SessionCollection: Sendable {
         }
     }
 
-    /// Forgets that the session is there.
+    /// Forgets that the session exists.
     func forget(_ session: ExactText) { seen.withLock { _ = $0.remove(session) } }
 
-    /// Which of the sessions were there when somebody looked last.
+    /// Returns those of the sessions that are known to exist.
     func seen(of sessions: some Sequence<ExactText>) -> Set<ExactText> {
         seen.withLock { seen in Set(sessions.lazy.filter(seen.contains)) }
     }
 
-    /// Whether one update may change several sessions, of which some are there.
+    /// Returns true if one update may change several existing sessions.
     ///
     /// A router may send an update of many documents to a shard that they are being moved to or
-    /// from, which then misses one, or counts one that is given up. With a collation, several
-    /// session_ids may be of one document. And in a clustered collection a server looks at all
-    /// documents between the first and the last. What the collection is like is looked up once.
+    /// from, which then misses one, or counts one that is orphaned. With a collation, several
+    /// session_ids may match one document. In a clustered collection, a server reads all documents
+    /// between the first and the last. The properties of the collection are read once.
     func mayShareUpdates(in collection: Collection) throws -> Bool {
         guard try collection.writesToReplicaSet else { return false }
         if let known = hasPlainIDs.withLock({ $0 }) { return known }
@@ -64,13 +65,14 @@ final class SessionCollection: Sendable {
             hasPlainIDs.withLock { $0 = found }
             return found
         } catch {
-            // It works without; only what will not pass is not asked again.
+            // Sharing is optional; only a permanent failure ends the attempts to read the
+            // properties.
             if !error.isPassing { hasPlainIDs.withLock { $0 = false } }
             return false
         }
     }
 
-    /// Runs the body with a connection of its own, on the caller's thread, which may block.
+    /// Calls the body with a connection of its own, on the caller's thread, which may block.
     func use<R>(for purpose: Purpose, _ body: (Collection) throws -> R) throws -> R {
         do {
             return try pool.withClient { try body(Collection(name, client: $0)) }
@@ -80,7 +82,7 @@ final class SessionCollection: Sendable {
         }
     }
 
-    /// Remembers when no server could be found.
+    /// Records the time at which no server could be found.
     func note(_ failure: MongoFailure, for purpose: Purpose) {
         if failure.isSelection { lastOutages.withLock { $0[purpose] = .now } }
     }

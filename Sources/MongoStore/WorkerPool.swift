@@ -4,14 +4,14 @@ import FeedbackCore
 import FeedbackModel
 import Synchronization
 
-/// A fixed number of threads for work that blocks; further work waits in a queue.
+/// A fixed number of threads for blocking work; further work waits in a queue.
 ///
-/// Each worker is a serial queue of its own, so that a blocked one costs a thread and holds up
-/// nothing else.
+/// Each worker is a serial dispatch queue, so that a blocked one costs a thread and delays nothing
+/// else.
 final class WorkerPool: Sendable {
     private struct State {
         var idle: [DispatchQueue]
-        /// Those that wait, in the order of their arrival, behind the first `taken`.
+        /// The waiting work in the order of arrival; the first `taken` elements have been started.
         var waiting: [@Sendable () -> Void] = []
         var taken = 0
         var runningCount = 0
@@ -23,10 +23,12 @@ final class WorkerPool: Sendable {
     private let queueLengthMax: Int
     private let queueLength = Meter(label: InstrumentName.readQueueLength.rawValue)
 
+    /// Makes a pool.
+    ///
     /// - Parameters:
-    ///   - label: the beginning of the threads' labels.
-    ///   - workersMax: how many run at once.
-    ///   - queueLengthMax: how many may run and wait.
+    ///   - label: the prefix of the workers' labels.
+    ///   - workersMax: the number of workers.
+    ///   - queueLengthMax: the maximum number of pieces of work that run or wait.
     init(label: String, workersMax: Int, queueLengthMax: Int) {
         let queues = (0..<workersMax).reversed().map { DispatchQueue(label: "\(label)-\($0)") }
         state = Mutex(State(idle: queues))
@@ -35,8 +37,8 @@ final class WorkerPool: Sendable {
 
     /// Runs the body on a worker when its turn comes.
     ///
-    /// - Throws: RESOURCE_EXHAUSTED at once when too many wait; UNAVAILABLE after ``close()``; the
-    ///   reason when the call has ended before its turn; what the body throws.
+    /// - Throws: RESOURCE_EXHAUSTED at once if too many wait; UNAVAILABLE after ``close()``;
+    ///   DEADLINE_EXCEEDED or CANCELLED if the call ended before its turn; the errors of the body.
     func run<T: Sendable>(
         _ context: CallContext,
         _ body: @escaping @Sendable () throws -> T
@@ -48,15 +50,14 @@ final class WorkerPool: Sendable {
                 if let reason = context.reasonToDrop {
                     continuation.resume(throwing: reason)
                 } else {
-                    let result = Result { try body() }
-                    context.goOn { continuation.resume(with: result) }
+                    continuation.resume(with: Result { try body() })
                 }
             }
             if let refusal = enqueue(work) { continuation.resume(throwing: refusal) }
         }
     }
 
-    /// How much work waits for a worker.
+    /// The number of pieces of work that wait for a worker.
     var waitingCount: Int { state.withLock { $0.waiting.count - $0.taken } }
 
     /// Refuses further work and returns when the accepted work is done.
@@ -71,14 +72,14 @@ final class WorkerPool: Sendable {
         }
     }
 
-    private func enqueue(_ work: @escaping @Sendable () -> Void) -> FeedbackError? {
-        let (refusal, worker): (FeedbackError?, DispatchQueue?) = state.withLock { state in
+    private func enqueue(_ work: @escaping @Sendable () -> Void) -> CallError? {
+        let (refusal, worker): (CallError?, DispatchQueue?) = state.withLock { state in
             if state.isClosed {
-                return (FeedbackError(.unavailable, "the store is closed"), nil)
+                return (CallError(.unavailable, "the store is closed"), nil)
             }
             if state.runningCount + state.waiting.count - state.taken >= queueLengthMax {
                 let limit = "the read queue is full (\(queueLengthMax) reads)"
-                return (FeedbackError(.resourceExhausted, limit), nil)
+                return (CallError(.resourceExhausted, limit), nil)
             }
             guard let worker = state.idle.popLast() else {
                 state.waiting.append(work)
@@ -96,7 +97,7 @@ final class WorkerPool: Sendable {
         while let next = takeNext(worker) { next() }
     }
 
-    /// The next work, or nil after noting that the worker is idle.
+    /// Returns the next work; nil, after marking the worker as idle, if there is none.
     private func takeNext(_ worker: DispatchQueue) -> (@Sendable () -> Void)? {
         let (next, closers): ((@Sendable () -> Void)?, [UnsafeContinuation<Void, Never>]) =
             state.withLock { state in

@@ -1,10 +1,10 @@
 internal import CoreMetrics
 
-/// The numbers behind one name and one set of labels, in Prometheus' text.
+/// The values of one metric with one set of labels, in Prometheus' text format.
 protocol Series: AnyObject, Sendable {
     static var kind: String { get }
 
-    /// Appends the lines; `labels` is `a="b",c="d"` or empty.
+    /// Appends the series' lines to the page; `labels` is `a="b",c="d"` or empty.
     func write(_ name: String, _ labels: String, to page: inout String)
 }
 
@@ -32,7 +32,7 @@ final class FloatingPointCounterSeries: Series, FloatingPointCounterHandler {
     }
 }
 
-/// A gauge; also a recorder that keeps the last value only.
+/// A gauge, which is also a recorder that keeps only the last value.
 final class GaugeSeries: Series, MeterHandler, RecorderHandler {
     static let kind = "gauge"
     private let cells = ShardedCells(1)
@@ -53,19 +53,19 @@ final class GaugeSeries: Series, MeterHandler, RecorderHandler {
 final class HistogramSeries: Series, TimerHandler, RecorderHandler {
     static let kind = "histogram"
 
-    /// From 10 µs to 10 s, in nanoseconds; shown in seconds.
+    /// The bucket bounds of durations, 10 µs to 10 s, in nanoseconds; the page shows seconds.
     static let times: [Double] = [
         1e4, 2.5e4, 5e4, 1e5, 2.5e5, 5e5, 1e6, 2.5e6, 5e6, 1e7, 2.5e7, 5e7, 1e8, 2.5e8, 5e8, 1e9,
         2.5e9, 5e9, 1e10,
     ]
-    /// Of counts and lengths: 1 to 16,384.
+    /// The bucket bounds of counts and lengths: 1 to 16,384.
     static let sizes: [Double] = (0...14).map { Double(1 << $0) }
 
-    /// The greatest values of the buckets but the last, in ascending order.
+    /// The upper bounds of all buckets but the last, in ascending order.
     private let bounds: [Double]
-    /// What the recorded values have to be divided by to be shown.
+    /// The divisor that converts recorded values into those of the page.
     private let divisor: Double
-    /// The counts of the buckets, and behind them the sum of the values.
+    /// The counts of the buckets, followed by the sum of the values.
     private let cells: ShardedCells
 
     init(bounds: [Double], divisor: Double = 1) {
@@ -107,7 +107,7 @@ extension String {
     }
 }
 
-/// A number as Prometheus reads it.
+/// Returns a number in Prometheus' text format.
 private func number(_ value: Double) -> String {
     if value.isNaN { return "NaN" }
     if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }

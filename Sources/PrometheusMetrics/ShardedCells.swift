@@ -2,12 +2,13 @@ internal import CLinux
 internal import Glibc
 internal import Synchronization
 
-/// Numbers that many threads add to without waiting for each other: every processor has its own
-/// cache lines for them, and reading adds these up.
+/// Numbers to which many threads add without contention: every processor has its own cache lines,
+/// and reading adds them up.
 final class ShardedCells: @unchecked Sendable {
-    // Unchecked: the memory is made in init and freed in deinit; between them it holds atomics only.
+    // Unchecked Sendable: the memory is allocated in init and freed in deinit; in between it holds
+    // atomics only.
 
-    /// A power of two; processors beyond share.
+    /// The number of shards: a power of two, so that shards are shared beyond 16 processors.
     private static let shardCount: Int = {
         let processors = min(16, max(1, Int(sysconf(Int32(_SC_NPROCESSORS_CONF)))))
         var count = 1
@@ -18,10 +19,10 @@ final class ShardedCells: @unchecked Sendable {
 
     private let cells: UnsafeMutablePointer<Atomic<UInt64>>
     private let shardMask: Int
-    /// From one processor's cell to the next's.
+    /// The distance between the cells of the same number in two shards.
     private let stride: Int
 
-    /// Makes that many numbers, all 0.
+    /// Makes `count` numbers, all 0.
     init(_ count: Int) {
         let cellsPerLine = Self.cacheLineBytes / MemoryLayout<Atomic<UInt64>>.stride
         shardMask = Self.shardCount - 1
@@ -45,7 +46,7 @@ final class ShardedCells: @unchecked Sendable {
     /// Adds to a number that is read with ``sumOfDoubles(_:)``.
     func addDouble(_ amount: Double, to index: Int) { addDouble(amount, at: place(index)) }
 
-    /// Adds 1 to one number and something to another, which is read with ``sumOfDoubles(_:)``.
+    /// Adds 1 to one number, and `amount` to another, which is read with ``sumOfDoubles(_:)``.
     func addOne(to index: Int, andDouble amount: Double, to other: Int) {
         let cell = place(index)
         cells[cell].wrappingAdd(1, ordering: .relaxed)
@@ -65,7 +66,7 @@ final class ShardedCells: @unchecked Sendable {
         }
     }
 
-    /// Makes a number what is given; what is added meanwhile may be lost.
+    /// Sets a number; additions at the same time may be lost.
     func set(_ value: Double, at index: Int) {
         for shard in 1..<shardMask + 1 {
             cells[shard * stride + index].store(0, ordering: .relaxed)
@@ -85,6 +86,7 @@ final class ShardedCells: @unchecked Sendable {
         }
     }
 
-    /// Where this thread's processor has the number; if the thread moves on, that is no fault.
+    /// Returns the cell of the number in the shard of the current processor; the thread may move to
+    /// another processor afterwards without harm.
     private func place(_ index: Int) -> Int { (Int(sched_getcpu()) & shardMask) * stride + index }
 }

@@ -1,24 +1,27 @@
 internal import CProtobufC
 internal import Glibc
 
-/// The memory of protobuf-c messages: allocated by moving a pointer, freed all at once.
+/// An arena for the memory of protobuf-c messages: a pointer moves with each allocation, and all
+/// memory is freed at once.
 ///
-/// It is capped, since protobuf-c has no limit of its own: 4 MiB of two-byte unknown fields would
-/// become 177 MiB. Not thread-safe; everything made in it is gone after ``reset()``.
+/// Its size is limited, since protobuf-c has no limit of its own: 4 MiB of two-byte unknown fields
+/// would become 177 MiB. An arena is not thread-safe; everything in it is invalid after
+/// ``reset()``.
 public final class ProtoArena {
-    /// The first block is kept across resets: most messages need no other.
+    /// The size of the first block, which is kept across resets; most messages need no further
+    /// block.
     private static let firstBlockBytesMax = 16 * 1024
     private static let alignment = 16
-    /// Shared, and never written to.
+    /// The empty string of all messages, which is never written to.
     private nonisolated(unsafe) static let emptyText: UnsafeMutablePointer<CChar> = {
         let text = UnsafeMutablePointer<CChar>.allocate(capacity: 1)
         text.initialize(to: 0)
         return text
     }()
 
-    /// How many bytes it gives out at most between two resets.
+    /// The maximum number of bytes between two resets.
     public let bytesMax: Int
-    /// True when an allocation was refused since the last reset.
+    /// True if an allocation was refused since the last reset.
     public private(set) var limitWasReached = false
 
     private let firstBlock: UnsafeMutableRawPointer
@@ -58,7 +61,7 @@ public final class ProtoArena {
         allocator.deallocate()
     }
 
-    /// Takes back everything.
+    /// Frees everything in the arena.
     public func reset() {
         for block in furtherBlocks { block.deallocate() }
         if !furtherBlocks.isEmpty { furtherBlocks.removeAll() }
@@ -68,7 +71,7 @@ public final class ProtoArena {
         limitWasReached = false
     }
 
-    /// Uninitialised memory, aligned for any message; nil beyond the cap.
+    /// Returns uninitialized memory, aligned for any message; nil beyond the limit.
     func allocate(_ size: Int) -> UnsafeMutableRawPointer? {
         let rounded = (size + Self.alignment - 1) & ~(Self.alignment - 1)
         if end - next < rounded {
@@ -81,24 +84,30 @@ public final class ProtoArena {
         return next
     }
 
-    /// Memory for all that has been built to be packed in; nil if that is much.
+    /// Returns the rest of the first block, if everything built since the reset can be packed in it;
+    /// nil if that may need more.
     ///
-    /// No part of a message packs to more than three times the memory that it was given: a field of 4
-    /// bytes to 12 at most (an enum's tag and a negative value), one of 8 to as many, a text or a
-    /// message to 7 besides what it points to. (Tags of our messages take two bytes at most.)
+    /// No part of a message packs to more than three times its memory: a field of 4 bytes packs to
+    /// 12 at most (an enum's tag and a negative value), one of 8 to as many, a string or message to
+    /// 7 besides its content. (Tags of our messages take two bytes at most.)
     func roomToPack() -> UnsafeMutableBufferPointer<UInt8>? {
-        let count = 3 * (next - firstBlock)
-        guard furtherBlocks.isEmpty, count <= end - next, let start = allocate(count) else {
-            return nil
-        }
+        let room = end - next
+        guard furtherBlocks.isEmpty, 3 * (next - firstBlock) <= room else { return nil }
         return UnsafeMutableBufferPointer(
-            start: start.assumingMemoryBound(to: UInt8.self),
-            count: count
+            start: next.assumingMemoryBound(to: UInt8.self),
+            count: room
         )
     }
 
+    /// Keeps the bytes that were packed at the beginning of ``roomToPack()``.
+    func keepPacked(_ count: Int) {
+        precondition(count <= end - next, "a part of the message was not built in the arena")
+        _ = allocate(count)
+    }
+
     private func addBlock(holding size: Int) -> Bool {
-        // As large as all before it, so that there are few, but not beyond the cap.
+        // The block is as large as all blocks before it, so that there are few, but within the
+        // limit.
         let room = bytesMax - blockBytesTotal
         guard size <= room else { return false }
         let bytes = max(size, min(blockBytesTotal, room))
@@ -112,7 +121,10 @@ public final class ProtoArena {
 
     // MARK: - Reading
 
-    /// Checks the bytes of a message (see ``WireCheck``) and decodes them.
+    /// Checks the bytes of a message (see ``WireCheck``) and decodes them into the arena.
+    ///
+    /// - Throws: a ``ProtoError`` if the message is malformed, is refused by the check, or needs
+    ///   more memory than the arena may give.
     public func unpack<Message>(
         _ bytes: UnsafeRawBufferPointer,
         as type: ProtoType<Message>
@@ -127,7 +139,7 @@ public final class ProtoArena {
 
     // MARK: - Building
 
-    /// A message with its default values.
+    /// Makes a message with default values in the arena.
     public func make<Message>(
         _ type: ProtoType<Message>
     ) throws(ProtoError) -> UnsafeMutablePointer<Message> {
@@ -136,10 +148,10 @@ public final class ProtoArena {
         return message
     }
 
-    /// The text of a field as a C string.
+    /// Copies a field's text into the arena as a C string.
     ///
-    /// - Throws: a ``ProtoError`` with the field if the text has the NUL character, where packing
-    ///   would cut it in silence.
+    /// - Throws: a ``ProtoError`` that names the field if the text contains the NUL character, at
+    ///   which packing would silently cut it.
     public func string(
         _ text: String,
         field: String
@@ -149,7 +161,7 @@ public final class ProtoArena {
         return copy
     }
 
-    /// The text as a C string, up to its NUL character if it has one.
+    /// Copies the text into the arena as a C string, which ends at the text's first NUL character.
     public func string(_ text: String) throws(ProtoError) -> UnsafeMutablePointer<CChar> {
         if text.isEmpty { return Self.emptyText }
         var text = text
@@ -164,7 +176,7 @@ public final class ProtoArena {
         return copy
     }
 
-    /// An uninitialised array, for repeated fields.
+    /// Allocates an uninitialized array, for a repeated field.
     public func allocate<Element>(
         of type: Element.Type,
         count: Int

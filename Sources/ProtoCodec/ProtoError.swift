@@ -1,24 +1,24 @@
-/// Why a message cannot be decoded or built.
+/// The reason for which a message cannot be decoded or built.
 public struct ProtoError: Error, Hashable {
-    /// What is wrong.
+    /// The kind of the fault.
     public enum Kind: Sendable, Hashable {
         /// The bytes are not a message of the type.
         case malformed
         /// Messages are nested deeper than ``WireCheck/depthMax``.
         case tooDeep
-        /// Text is not UTF-8.
+        /// A string is not valid UTF-8.
         case invalidUTF8
-        /// Text has the NUL character, which C strings cannot hold.
+        /// A string contains the NUL character, at which C strings end.
         case containsNUL
-        /// An enum has a value that its type does not name.
+        /// An enum field has a value that its type does not define.
         case unknownEnumValue
         /// The message needs more memory than its arena may give.
         case tooLarge
     }
 
-    /// What is wrong.
+    /// The kind of the fault.
     public var kind: Kind
-    /// The path of the field at fault, like `author.id`; empty if it is the message as a whole.
+    /// The path of the field at fault, such as `author.id`; empty for the message as a whole.
     public var field: String
 
     /// Makes an error.
@@ -27,7 +27,7 @@ public struct ProtoError: Error, Hashable {
         self.field = field
     }
 
-    /// The same fault, seen from the message that holds the one where it is.
+    /// Returns the same error with a path that begins with the field `parent`.
     func inside(_ parent: String) -> ProtoError {
         ProtoError(kind, field: field.isEmpty ? parent : "\(parent).\(field)")
     }

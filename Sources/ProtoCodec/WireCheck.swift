@@ -1,14 +1,14 @@
 internal import CProtobufC
 
-/// Looks through the bytes of a message for what protobuf-c 1.4 lets pass: nesting without a limit
-/// (10,000 levels overflow its stack), text that is not UTF-8 or has the NUL character (where C
-/// strings end), and unknown enum values.
+/// Checks the bytes of a message for faults that protobuf-c 1.4 does not detect: unlimited nesting
+/// (10,000 levels overflow its stack), text that is not UTF-8 or contains NUL (at which C strings
+/// end), and unknown enum values.
 ///
 /// Nothing is allocated.
 enum WireCheck {
-    /// How deep messages may be nested.
+    /// The maximum nesting depth of messages.
     ///
-    /// Metadata of 16 levels needs three messages a level.
+    /// Metadata of 16 levels needs three messages for each level.
     static let depthMax = 64
 
     static func check(
@@ -49,7 +49,7 @@ enum WireCheck {
                 try check(content, against: type, depth: depth + 1)
             } catch {
                 let parent = String(cString: field.pointee.name)
-                // What protobuf's own types are made of is no name that callers know.
+                // Callers do not know the field names inside of protobuf's own types.
                 let isWellKnown = String(cString: type.pointee.package_name) == "google.protobuf"
                 throw isWellKnown ? ProtoError(error.kind, field: parent) : error.inside(parent)
             }
@@ -66,7 +66,7 @@ enum WireCheck {
     ) throws(ProtoError) {
         guard field.pointee.type == PROTOBUF_C_TYPE_ENUM else { return }
         let type = field.pointee.descriptor.assumingMemoryBound(to: ProtobufCEnumDescriptor.self)
-        // Negative numbers travel as 64 bits; an enum is an int32.
+        // Negative numbers are encoded as 64 bits; an enum is an int32.
         let number = Int32(truncatingIfNeeded: value)
         let isInt32 = value == UInt64(bitPattern: Int64(number))
         if !isInt32 || protobuf_c_enum_descriptor_get_value(type, number) == nil {
@@ -76,11 +76,12 @@ enum WireCheck {
 }
 
 extension UnsafeRawBufferPointer {
-    /// What keeps the bytes from being text that C strings can hold: ``ProtoError/Kind/invalidUTF8`` or
-    /// ``ProtoError/Kind/containsNUL``; nil if nothing does.
+    /// The fault for which the bytes are not text of a C string: ``ProtoError/Kind/invalidUTF8`` or
+    /// ``ProtoError/Kind/containsNUL``; nil if there is none.
     public var textFault: ProtoError.Kind? {
-        // Eight bytes at a time. A byte of a word is 0 only if taking 1 from each borrows into its
-        // highest bit ("Bit Twiddling Hacks", S. E. Anderson: "Determine if a word has a zero byte").
+        // Eight bytes are examined at once. A byte of a word is 0 only if subtracting 1 from each
+        // byte borrows into its highest bit ("Bit Twiddling Hacks", S. E. Anderson: "Determine if a
+        // word has a zero byte").
         var allBits: UInt64 = 0
         var borrows: UInt64 = 0
         var rest = self

@@ -1,28 +1,27 @@
-/// Reads the fields of a message one after the other, as they lie in its bytes (protobuf.dev,
-/// "Encoding").
+/// Reads the encoded fields of a message one after the other (protobuf.dev, "Encoding").
 ///
-/// Nothing is allocated, and nothing is known of the message's type.
+/// It allocates nothing and does not know the message's type.
 public struct WireReader {
     /// The content of a field.
     public enum Value {
-        /// An integer, a bool or an enum.
+        /// An integer, a bool or an enum value.
         case varint(UInt64)
-        /// Text, bytes, a message, or packed numbers.
+        /// A string, bytes, a message, or packed numbers.
         case bytes(UnsafeRawBufferPointer)
-        /// A number of four or eight bytes.
+        /// A number of four or eight bytes, which is skipped.
         case fixed
     }
 
     private let message: UnsafeRawBufferPointer
     private var position = 0
 
-    /// Begins with the first field.
+    /// Makes a reader at the first field.
     public init(_ message: UnsafeRawBufferPointer) { self.message = message }
 
-    /// Whether there is no further field.
+    /// True if there is no further field.
     public var isAtEnd: Bool { position == message.count }
 
-    /// Reads a field.
+    /// Reads the next field.
     ///
     /// - Throws: a ``ProtoError`` of kind `malformed`, also for groups, which proto3 does not have.
     public mutating func field() throws(ProtoError) -> (number: UInt32, value: Value) {
@@ -39,7 +38,7 @@ public struct WireReader {
         return (number, .fixed)
     }
 
-    /// Reads an integer, as packed fields have them.
+    /// Reads an integer, such as an element of a packed field.
     mutating func varint() throws(ProtoError) -> UInt64 {
         guard !isAtEnd else { throw ProtoError(.malformed) }
         let first = message[position]

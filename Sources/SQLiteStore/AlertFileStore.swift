@@ -3,36 +3,40 @@ public import FeedbackModel
 public import Logging
 import Synchronization
 
-/// Queues alerts for a store that cannot: in an SQLite file beside it.
+/// A store that adds an outbox to another store, in an SQLite file of its own.
 ///
-/// Before a feedback of a rule's ratings is stored, an unconfirmed alert goes to the file. It is
-/// confirmed when the store has the feedback, after the caller has its answer; what a crash or an
-/// unclear error leaves unconfirmed is looked up. So no alert is lost, and none is told of feedback
-/// that was not stored.
+/// Before a feedback with one of a rule's ratings is stored, an unconfirmed alert is written to the
+/// file. It is confirmed after the caller has its answer, when the store has the feedback; alerts
+/// that a crash or an ambiguous error leaves unconfirmed are looked up in the store. So no alert is
+/// lost, and none is sent about feedback that was not stored.
 ///
-/// ``Alert/totalCount`` counts what came through this file: one host's feedback since the rule has
-/// its name. One process at a time uses a file.
+/// ``Alert/totalCount`` counts the feedback that passed through this file: that of one host since a
+/// rule with this name exists. A file is used by one process at a time.
 public final class AlertFileStore: AlertingStore {
     private struct State {
         var file: SQLiteStore?
         var lock: FileLock?
         var openedAt = ContinuousClock.now
-        /// The unconfirmed alerts whose appends are under way.
+        /// The unconfirmed alerts whose adds are in progress.
         var appending: Set<Int64> = []
-        /// When the appends ended of which it is not known whether they have stored anything.
+        /// The times at which adds ended without a known outcome, by the ids of their alerts.
         var undecidedSince: [Int64: ContinuousClock.Instant] = [:]
         var confirming: Task<Void, Never>?
-        /// Whether the last look into the store failed.
+        /// True if the last attempt to look up feedback in the store failed.
         var isBlind = false
     }
 
-    /// What is not found so long after its call was not stored, whatever became of that.
+    /// The time after the end of an add after which its feedback, if it cannot be found, counts as
+    /// not stored.
     private static let findTimeout = Duration.seconds(60)
-    /// How long to wait before what is open is looked up again.
+    /// The time between two attempts to look up feedback.
     private static let pause = Duration.seconds(2)
-    /// How long one look into the store may take.
+    /// The deadline of a read from the store.
     private static let readTimeout = Duration.seconds(5)
-    /// How far back a share of all sessions is looked for, more and more until it is found.
+    /// The time ranges, in milliseconds before the feedback, in which the feedback of all sessions
+    /// is searched; each is tried if the one before holds too little.
+    ///
+    /// Nil means all time.
     private static let looksBackMilliseconds: [Int64?] = [
         Timestamp.dayMilliseconds, 30 * Timestamp.dayMilliseconds, nil,
     ]
@@ -44,12 +48,13 @@ public final class AlertFileStore: AlertingStore {
     private let noAlerts = MemoryOutbox()
     private let wakeUp = WakeUp()
 
-    /// Makes a store that is the other one until ``open()``.
+    /// Makes a store that only forwards to `store` until ``open()`` is called.
     ///
     /// - Parameters:
-    ///   - store: has the feedback; it is closed with this one.
-    ///   - logger: is told of troubles.
-    ///   - path: where the file is, or will be made; asked by ``open()``.
+    ///   - store: the store that keeps the feedback; it is closed with this one.
+    ///   - logger: the destination of warnings.
+    ///   - path: returns the path of the file, which is created if it does not exist; called by
+    ///     ``open()``.
     public init(
         _ store: any Store,
         logger: Logger,
@@ -60,9 +65,9 @@ public final class AlertFileStore: AlertingStore {
         self.logger = logger
     }
 
-    /// Opens the file, unless it is open; without it no alerts can be queued.
+    /// Opens the file unless it is open; without it no alerts can be queued.
     ///
-    /// - Throws: a ``FeedbackError`` with the path in its message.
+    /// - Throws: a ``CallError`` with the path in its message.
     public func open() throws {
         try state.withLock { state in
             if state.file != nil { return }
@@ -83,50 +88,50 @@ public final class AlertFileStore: AlertingStore {
     /// See ``AlertingStore``.
     public var outbox: any AlertOutbox { file?.outbox ?? noAlerts }
 
-    /// See ``AlertingStore``.
-    public func append(
-        _ feedback: Feedback,
-        alerting rules: [AlertRule],
-        missingSession: MissingSessionPolicy,
+    /// See ``Store``.
+    public func commit(
+        _ change: AcceptedChange,
         context: CallContext
-    ) async throws -> AddedFeedback {
-        let rules = rules.filter { $0.ratings.contains(feedback.rating) }
-        guard !rules.isEmpty else {
-            return try await store.append(
-                feedback,
-                missingSession: missingSession,
-                context: context
-            )
+    ) async throws -> ChangeOutcome {
+        var plain = change
+        plain.alertRules = []
+        guard case .add(let draft) = change.change else {
+            return try await store.commit(plain, context: context)
         }
+        let rules = change.alertRules.filter { $0.ratings.contains(draft.rating) }
+        if rules.isEmpty { return try await store.commit(plain, context: context) }
+        let feedback = Feedback(
+            id: change.feedbackID,
+            draft: draft,
+            createdAt: change.acceptedAt
+        )
         if let reason = context.reasonToDrop { throw reason }
         guard let file else {
-            throw FeedbackError(.failedPrecondition, "the file of the alerts is not open")
+            throw CallError(.failedPrecondition, "the file of the alerts is not open")
         }
         let ids = try await file.alerts.write { alerts in
             let ids = try rules.compactMap { rule in
                 try Alert(rule: rule.name, feedback: feedback, sessionCount: 0, totalCount: 0)
                     .map { try alerts.insert($0, unconfirmed: rule) }
             }
-            // Before anyone sees the rows.
+            // The ids are marked before the commit, so that nobody sees the rows without the mark.
             self.state.withLock { $0.appending.formUnion(ids) }
             return ids
         }
         do {
-            let added = try await store.append(
-                feedback,
-                missingSession: missingSession,
-                context: context
-            )
-            await ended(ids, in: file, isStored: !added.replayed)
-            return added
+            let outcome = try await store.commit(plain, context: context)
+            let isStored = if case .added(let added) = outcome { !added.replayed } else { false }
+            await ended(ids, in: file, isStored: isStored)
+            return outcome
         } catch {
-            let isDecided = (error as? FeedbackError)?.code.meansNothingWasStored ?? false
+            let isDecided = (error as? CallError)?.code.meansNothingWasStored ?? false
             await ended(ids, in: file, isStored: isDecided ? false : nil)
             throw error
         }
     }
 
-    /// Lets alerts be confirmed, or removes them; nil is for what has to be found out.
+    /// Handles the end of an add: its alerts are to be confirmed if the feedback is stored, are
+    /// deleted if it is not, and are looked up if `isStored` is nil.
     private func ended(_ ids: [Int64], in file: SQLiteStore, isStored: Bool?) async {
         var isOpen = isStored == nil
         if isStored == false {
@@ -135,7 +140,7 @@ public final class AlertFileStore: AlertingStore {
                     for id in ids { try alerts.delete(id) }
                 }
             } catch {
-                // They are looked up like those of which nothing is known.
+                // The rows stay, and are looked up like those with an unknown outcome.
                 isOpen = true
             }
         }
@@ -163,7 +168,7 @@ public final class AlertFileStore: AlertingStore {
 
     // MARK: Confirming
 
-    /// Finds out what became of the unconfirmed alerts whose appends have ended; true if some have
+    /// Confirms or deletes the unconfirmed alerts whose adds have ended; returns true if some have
     /// to be looked up again.
     private func confirmAll() async -> Bool {
         guard let file else { return false }
@@ -206,7 +211,7 @@ public final class AlertFileStore: AlertingStore {
             state.withLock { $0.isBlind = false }
         } catch {
             isAnyOpen = true
-            // Said once, not at each look while it lasts.
+            // The failure is logged as a warning once, not at each attempt while it lasts.
             let wasBlind = state.withLock { state in
                 defer { state.isBlind = true }
                 return state.isBlind
@@ -216,20 +221,22 @@ public final class AlertFileStore: AlertingStore {
         return isAnyOpen
     }
 
-    /// How many alerts are waited for whose appends ended without a clear outcome.
+    /// The number of alerts whose adds ended without a known outcome and which are yet to be looked
+    /// up.
     var undecidedCount: Int { state.withLock { $0.undecidedSince.count } }
 
     private func isAppending(_ id: Int64) -> Bool { state.withLock { $0.appending.contains(id) } }
 
-    /// What is to become of an unconfirmed alert.
+    /// The decision about an unconfirmed alert.
     private struct Decision {
         let alert: QueuedAlert
         var isMet = false
-        /// How many of the rule's ratings the session has had; nil if the feedback is not stored.
+        /// The number of feedbacks with the rule's ratings in the session; nil if the feedback is
+        /// not stored.
         var sessionCount: Int64?
     }
 
-    /// Nil if it cannot be decided yet.
+    /// Decides about an unconfirmed alert; nil if that is not possible yet.
     private func decide(_ queued: QueuedAlert, _ rule: AlertRule) async throws -> Decision? {
         let alert = queued.alert
         let upToIt = TimeRange(until: alert.createdAt.advanced(byMilliseconds: 1))
@@ -265,14 +272,14 @@ public final class AlertFileStore: AlertingStore {
 
     /// The alert's feedback in a list of feedback up to its millisecond.
     private struct Found {
-        /// The ratings of the same millisecond that came after it.
+        /// The ratings of the feedback that was stored after it in the same millisecond.
         var newer: [Rating] = []
-        /// Its own and those before, newest first.
+        /// The rating of the feedback and those before it, newest first.
         var history: [Rating] = []
     }
 
-    /// Finds the alert's feedback and so many ratings from it backwards, at least its own; nil if
-    /// it is not there.
+    /// Finds the alert's feedback, and `historyLength` ratings from it backwards, but at least its
+    /// own; nil if it is not stored.
     private func find(
         _ alert: Alert,
         in query: FeedbackQuery,
@@ -293,7 +300,8 @@ public final class AlertFileStore: AlertingStore {
                 }
             }
             query.pageToken = page.nextPageToken
-            // The order is not strictly that of time, so a whole page has to be past it.
+            // The order of the list is not strictly that of time, so that a whole page has to be
+            // older.
             let isPast = page.feedbacks.first.map { $0.createdAt < alert.createdAt } ?? true
             if found.history.isEmpty, isPast { return nil }
         } while !query.pageToken.isEmpty
@@ -301,7 +309,7 @@ public final class AlertFileStore: AlertingStore {
     }
 }
 
-// The feedback itself is the other store's.
+// The feedback itself is in the other store.
 extension AlertFileStore {
     /// See ``Store``.
     public func list(_ query: FeedbackQuery, context: CallContext) async throws -> FeedbackPage {
@@ -322,23 +330,8 @@ extension AlertFileStore {
     }
 
     /// See ``Store``.
-    public func changeMetadata(
-        ofSession sessionID: String,
-        by change: MetadataChange,
-        missingSession: MissingSessionPolicy,
-        context: CallContext
-    ) async throws -> Metadata {
-        try await store.changeMetadata(
-            ofSession: sessionID,
-            by: change,
-            missingSession: missingSession,
-            context: context
-        )
-    }
-
-    /// See ``Store``.
     ///
-    /// Without the file, feedback that is to be told is refused.
+    /// The file has to serve, too: without it, feedback that a rule selects is refused.
     public func health() async -> StoreHealth {
         let health = await store.health()
         guard health == .serving, let file else { return health }
@@ -346,8 +339,8 @@ extension AlertFileStore {
     }
 }
 
-extension FeedbackError.Code {
-    /// Whether an append that ended so has stored nothing, and will not any more.
+extension CallError.Code {
+    /// True if an add that ended with this code has stored nothing and will not do so any more.
     fileprivate var meansNothingWasStored: Bool {
         switch self {
         case .invalidArgument, .notFound, .permissionDenied, .resourceExhausted,

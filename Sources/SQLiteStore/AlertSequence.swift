@@ -1,20 +1,21 @@
 import FeedbackModel
 import GRDB
 
-/// Gives out the ids of the alerts that one transaction queues.
+/// Assigns the ids of the alerts that one transaction queues.
 ///
-/// No id is given out twice, so that what is said of an alert is never said of another, and they
-/// ascend from transaction to transaction. They are counted here, and ``end()`` writes how far;
-/// SQLite's AUTOINCREMENT writes that for each row. There may be one at a time on a connection.
+/// No id is used twice, so that a statement about an alert never concerns another one, and ids
+/// ascend from transaction to transaction. They are counted in memory, and ``end()`` stores the
+/// next one once for each transaction; SQLite's AUTOINCREMENT would do so for each row. Only one
+/// sequence may exist on a connection at a time.
 struct AlertSequence: ~Copyable {
     private let db: Database
     private var nextID: Int64
 
-    /// Begins with what the last one has left.
+    /// Makes a sequence that continues where the previous one ended.
     init(_ db: Database) throws {
         let row = try PreparedStatement("SELECT next_id FROM alert_sequence", db)
         guard try row.step() else {
-            throw FeedbackError(.dataLoss, "the id of the next alert is missing")
+            throw CallError(.dataLoss, "the id of the next alert is missing")
         }
         self.db = db
         self.nextID = row.integer(0)
@@ -25,7 +26,7 @@ struct AlertSequence: ~Copyable {
         return nextID
     }
 
-    /// Notes which ids were given out.
+    /// Stores the next id.
     consuming func end() throws {
         var update = try PreparedStatement("UPDATE alert_sequence SET next_id = ?", db)
         try update.bind(nextID)

@@ -3,16 +3,16 @@ import FeedbackModel
 import Foundation
 import GRDB
 
-/// The rows of `alert`: alerts that were tried, are dead letters, or have to be confirmed.
+/// The table `alert`: alerts that were tried, dead letters, and unconfirmed alerts.
 struct AlertTable {
-    /// The values of `state`.
+    /// The values of the column `state`.
     enum State: Int64 {
         case unconfirmed = 0
         case pending = 1
         case dead = 2
 
-        /// What finds the alerts of the state in the order of their ids: for pending ones that is
-        /// the table itself, which has few others.
+        /// The clause that selects the index by which the alerts of the state are found in the
+        /// order of their ids; pending ones are found in the table itself, which has few others.
         fileprivate var index: String {
             switch self {
             case .unconfirmed: "INDEXED BY alert_unconfirmed"
@@ -28,7 +28,7 @@ struct AlertTable {
 
     private var untried: UntriedAlerts { UntriedAlerts(db: db) }
 
-    /// Keeps an alert until it is confirmed, with its rule; returns its id.
+    /// Inserts an unconfirmed alert with its rule and returns its id.
     func insert(_ alert: Alert, unconfirmed rule: AlertRule) throws -> Int64 {
         var ids = try AlertSequence(db)
         let id = ids.next()
@@ -59,11 +59,14 @@ struct AlertTable {
         return id
     }
 
-    /// What is due later than any pause lasts was so by a clock that was set back since.
+    /// The greatest distance of a due time, in milliseconds.
+    ///
+    /// A due time further ahead, which no pause explains, was computed before the clock was set
+    /// back.
     private static let dueLatest = 2 * Timestamp.hourMilliseconds
 
-    /// The rule's alerts that are due, those that are so longest first; of the untried ones, those
-    /// from the given id on.
+    /// Returns the rule's due alerts, the longest due first; of the untried ones, those with ids
+    /// from `untriedFrom` on.
     func due(
         of rule: String,
         at now: Timestamp,
@@ -95,7 +98,9 @@ struct AlertTable {
         return []
     }
 
-    /// When the rule's next alert is due; of the untried ones, of those from the given id on.
+    /// Returns the time at which the rule's next alert is due; nil if there is none.
+    ///
+    /// Of the untried alerts, those with ids from `untriedFrom` on are considered.
     func nextDue(of rule: String, untriedFrom id: Int64) throws -> Timestamp? {
         var row = try PreparedStatement(
             "SELECT min(due_at) FROM alert WHERE state = 1 AND rule = ?",
@@ -133,9 +138,9 @@ struct AlertTable {
         return state == .pending ? try count + untried.count() : count
     }
 
-    /// Unconfirmed alerts with their rules, in the order of their ids.
+    /// Returns unconfirmed alerts with their rules, in the order of their ids.
     ///
-    /// A rule that cannot be read tells of everything.
+    /// A rule that cannot be decoded is replaced by one that selects every feedback.
     func unconfirmed(after id: Int64, limit: Int) throws -> [(QueuedAlert, AlertRule)] {
         try list(.unconfirmed, after: id, limit: limit).map { alert in
             var row = try PreparedStatement(
@@ -149,10 +154,10 @@ struct AlertTable {
         }
     }
 
-    /// Counts one more of the alert's rule and makes it pending, or deletes it if it is not to be
-    /// told.
+    /// Adds the alert to its rule's total and makes it pending, or deletes it if its rule is not
+    /// met.
     func confirm(_ alert: QueuedAlert, isMet: Bool, sessionCount: Int64) throws {
-        // By whom else it may have been.
+        // The alert may have been confirmed before.
         var row = try PreparedStatement("SELECT 1 FROM alert WHERE id = ? AND state = 0", db)
         try row.bind(alert.id)
         guard try row.step() else { return }
@@ -194,10 +199,10 @@ struct AlertTable {
         try row.run()
     }
 
-    /// How many ``retry(_:at:)`` changes at most without ids.
+    /// The maximum number of alerts that one call of ``retry(_:at:)`` without ids changes.
     static let retriedMax = 1_000
 
-    /// Makes dead alerts pending again; returns how many.
+    /// Makes dead letters pending again and returns their number.
     func retry(_ ids: [Int64], at now: Timestamp) throws -> Int {
         let assignments = "state = 1, queued_at = ?1, due_at = ?1, attempts = 0"
         if ids.isEmpty {
@@ -252,20 +257,20 @@ struct AlertTable {
         "id, state, rule, feedback_id, session_id, rating, comment, created_at, session_count, "
         + "total_count, queued_at, due_at, attempts, last_error"
 
-    /// Reads rows of ``columns``.
+    /// Reads alerts from rows of ``columns``.
     static func alerts(_ row: inout PreparedStatement) throws -> [QueuedAlert] {
         var alerts: [QueuedAlert] = []
         while try row.step() {
-            // One that is damaged must not hold up the others.
+            // A damaged row must not hold up the others.
             if let alert = try? alert(row) { alerts.append(alert) }
         }
         return alerts
     }
 
-    /// Reads a row of ``columns``.
+    /// Reads an alert from a row of ``columns``.
     private static func alert(_ row: borrowing PreparedStatement) throws -> QueuedAlert {
         guard let feedbackID = row.feedbackID(3) else {
-            throw FeedbackError(.dataLoss, "a queued alert has no feedback_id")
+            throw CallError(.dataLoss, "a queued alert has no feedback_id")
         }
         let isDead = row.integer(1) == State.dead.rawValue
         let due = Timestamp(millisecondsSinceEpoch: row.integer(11))
@@ -290,7 +295,7 @@ struct AlertTable {
 }
 
 extension QueuedAlert {
-    /// What alerts are due in the order of.
+    /// The sort key of the due order.
     fileprivate var dueAndID: (Int64, Int64) {
         guard case .pending(let due) = state else { return (.max, id) }
         return (due.millisecondsSinceEpoch, id)

@@ -1,8 +1,9 @@
 import FeedbackModel
 import GRDB
 
-/// What one transaction adds to the counter tables, with one statement for each row that changes,
-/// however many feedbacks it counts.
+/// The changes that one transaction makes to the counter tables.
+///
+/// Each changed row costs one statement, however many feedbacks it counts.
 struct CounterChanges {
     private struct SessionHour: Hashable {
         var session: Int64
@@ -25,7 +26,7 @@ struct CounterChanges {
     private var sessions: [Int64: Tally] = [:]
     private var hours: [SessionHour: Hour] = [:]
 
-    /// Counts a new row; sequences must ascend.
+    /// Counts a new feedback; the sequences of successive calls must ascend.
     mutating func count(_ feedback: Feedback, session: Int64, sequence: Int64) {
         let length = Int64(feedback.comment.codePointCount)
         var one = Tally()
@@ -38,7 +39,7 @@ struct CounterChanges {
         )
     }
 
-    /// What is added to a session's counts, or to those of all.
+    /// Returns the counts to be added to a session, or to all sessions together.
     func tally(ofSession session: Int64) -> Tally {
         session == SessionTable.everySession ? everySession : sessions[session] ?? Tally()
     }
@@ -93,7 +94,7 @@ struct CounterChanges {
         ON CONFLICT (session) DO UPDATE SET \(additions)
         """
 
-    // Another process may have written between two of this one's transactions, so both ends move.
+    // Another process may have written between two transactions of this one, so both ends may move.
     private static let hourUpsert = """
         INSERT INTO hour_total (session, hour, \(Tally.columnList), first_sequence, last_sequence)
         VALUES (?, ?, \(placeholders), ?, ?)

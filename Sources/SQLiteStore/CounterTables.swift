@@ -1,13 +1,14 @@
 import FeedbackModel
 import GRDB
 
-/// Reads what the counter tables know about a span of time.
+/// Reads the counter tables for a range of time.
 ///
-/// Hours that lie in the span as a whole are summed up; of the at most two that it cuts, the rows
-/// themselves are counted, which lie between the hour's first and last sequence.
+/// The hours that lie completely within the range are summed up. In the hours that the range cuts,
+/// at most two, the feedback itself is counted: the rows between the hour's first and last
+/// sequence.
 struct CounterTables {
     let db: Database
-    /// ``SessionTable/everySession`` or one session's number.
+    /// The session's number, or ``SessionTable/everySession``.
     let session: Int64
 
     init(_ db: Database, session: Int64) {
@@ -15,7 +16,7 @@ struct CounterTables {
         self.session = session
     }
 
-    /// Everything in the span as one.
+    /// Returns the counts of the range.
     func total(_ range: TimeRange) throws -> Tally {
         if range == .always { return try allTime() }
         guard let span = HourSpan(range) else { return Tally() }
@@ -36,7 +37,7 @@ struct CounterTables {
         return total
     }
 
-    /// Each hour of the span that has feedback.
+    /// Calls `body` with each hour of the range that has feedback, and its counts.
     func forEachHour(_ range: TimeRange, _ body: (Int64, Tally) throws -> Void) throws {
         guard let span = HourSpan(range) else { return }
         if let whole = span.whole {
@@ -54,7 +55,7 @@ struct CounterTables {
         }
     }
 
-    /// The sessions that have feedback in the span, each once.
+    /// Returns the counts of the sessions that have feedback in the range.
     func bySession(_ range: TimeRange) throws -> [Int64: Tally] {
         if session != SessionTable.everySession { return [session: try total(range)] }
         guard let span = HourSpan(range) else { return [:] }
@@ -90,7 +91,8 @@ struct CounterTables {
         return sessions
     }
 
-    /// The first and last sequence of the hours that the span touches; nil if they have none.
+    /// Returns the first and the last sequence of the hours that the range touches; nil if they
+    /// have no feedback.
     func sequences(_ range: TimeRange) throws -> ClosedRange<Int64>? {
         guard let span = HourSpan(range) else { return nil }
         var row = try PreparedStatement(
@@ -109,7 +111,7 @@ struct CounterTables {
         return try Self.total(ofSession: session, by: &search)
     }
 
-    /// Everything of a session by a statement that many searches share.
+    /// Returns the counts of a session for all time, by a statement that many searches share.
     static func total(
         ofSession session: Int64,
         by search: inout PreparedStatement
@@ -126,7 +128,8 @@ struct CounterTables {
         )
     }
 
-    /// Counts the rows of an hour that the span cuts, with their sessions.
+    /// Calls `body` for each feedback in an hour that the range cuts, with its session and its
+    /// count.
     private func forEachCount(
         _ hour: Int64,
         _ range: TimeRange,
@@ -161,7 +164,8 @@ struct CounterTables {
         }
     }
 
-    /// A session's rows of some hours: one search for each hour in which there is any feedback.
+    /// Selects a session's rows of a range of hours, with one search for each hour that has any
+    /// feedback.
     static let fromHours = """
         FROM hour_total AS every INDEXED BY hour_total_every
         CROSS JOIN hour_total ON hour_total.hour = every.hour AND hour_total.session = ?

@@ -2,14 +2,14 @@ import FeedbackModel
 import Foundation
 import GRDB
 
-/// The rows of `feedback`.
+/// The table `feedback`.
 enum FeedbackTable {
-    /// What ``feedback(_:sessionID:)`` reads, in order.
+    /// The columns that ``feedback(_:sessionID:)`` reads, in order.
     static let columns =
         "sequence, session, feedback_id, request_id, rating, comment, created_at, updated_at, "
         + "message_id, agent_id, author_source, author_id, tags, attributes"
 
-    /// The statement of ``insert(_:session:by:_:)``.
+    /// Prepares the statement of ``insert(_:session:by:_:)``.
     static func insertion(_ db: Database) throws -> PreparedStatement {
         try PreparedStatement(
             """
@@ -21,7 +21,7 @@ enum FeedbackTable {
         )
     }
 
-    /// The new row's sequence; nil if the session has the request_id already.
+    /// Inserts a feedback and returns its sequence; nil if the session has the request_id already.
     static func insert(
         _ feedback: Feedback,
         session: Int64,
@@ -49,7 +49,7 @@ enum FeedbackTable {
         return db.changesCount == 0 ? nil : db.lastInsertedRowID
     }
 
-    /// The session's feedback with that request_id; nil if there is none.
+    /// Returns the session's feedback with the request_id; nil if there is none.
     static func find(
         requestID: String,
         session: Int64,
@@ -65,7 +65,8 @@ enum FeedbackTable {
         return try row.step() ? try feedback(row, sessionID: sessionID) : nil
     }
 
-    /// The last ratings of a session, or of all, newest first; one that is damaged is none.
+    /// Returns the last ratings of a session, or of all sessions, newest first; a damaged rating is
+    /// read as ``Rating/none``.
     static func newestRatings(
         _ count: Int,
         ofSession session: Int64? = nil,
@@ -86,7 +87,7 @@ enum FeedbackTable {
         return ratings
     }
 
-    /// Reads a row of ``columns``.
+    /// Reads a feedback from a row of ``columns``.
     static func feedback(
         _ row: borrowing PreparedStatement,
         sessionID: String
@@ -116,7 +117,7 @@ enum FeedbackTable {
     ) throws -> Rating {
         guard let rating = Int32(exactly: row.integer(column)).flatMap(Rating.init(rawValue:))
         else {
-            throw FeedbackError(.dataLoss, "a stored feedback has an unknown rating")
+            throw CallError(.dataLoss, "a stored feedback has an unknown rating")
         }
         return rating
     }
@@ -125,7 +126,7 @@ enum FeedbackTable {
         if row.isNull(10) { return nil }
         guard let source = Int32(exactly: row.integer(10)).flatMap(AuthorSource.init(rawValue:))
         else {
-            throw FeedbackError(.dataLoss, "a stored feedback has an unknown kind of author")
+            throw CallError(.dataLoss, "a stored feedback has an unknown kind of author")
         }
         return Author(source: source, id: row.text(11))
     }
@@ -140,7 +141,7 @@ enum FeedbackTable {
         do {
             return try JSONDecoder().decode(type, from: Data(json.utf8))
         } catch {
-            throw FeedbackError(
+            throw CallError(
                 .dataLoss,
                 "a stored feedback has unreadable tags or attributes",
                 cause: error

@@ -1,23 +1,26 @@
 import FeedbackModel
 import Glibc
 
-/// Keeps other processes from using something, until it goes or the process ends.
+/// A lock on a file, which other processes cannot take until this object or the process ends
+/// (flock(2)).
 final class FileLock: Sendable {
     private let descriptor: Int32
 
-    /// Makes the file if it is missing; it stays there.
+    /// Takes the lock.
     ///
-    /// - Throws: FAILED_PRECONDITION with the path if another has the lock, or the file cannot be
-    ///   opened.
-    init(_ path: String) throws(FeedbackError) {
+    /// The file is created if it does not exist, and never removed.
+    ///
+    /// - Throws: FAILED_PRECONDITION with the path if another process has the lock, or the file
+    ///   cannot be opened.
+    init(_ path: String) throws(CallError) {
         descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else {
             let reason = String(cString: strerror(errno))
-            throw FeedbackError(.failedPrecondition, "\(path): cannot be opened: \(reason)")
+            throw CallError(.failedPrecondition, "\(path): cannot be opened: \(reason)")
         }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             close(descriptor)
-            throw FeedbackError(
+            throw CallError(
                 .failedPrecondition,
                 "\(path): another process uses this file of alerts: name another alerts_file"
             )

@@ -2,42 +2,44 @@ import FeedbackModel
 import GRDB
 import GRDBSQLite
 
-/// Gathers what a connection writes to its log, so that a transaction costs one write.
+/// A buffer for a connection's writes to the write-ahead log, so that a transaction costs one
+/// write.
 ///
-/// SQLite writes every page of a transaction and the page's header apart, and then syncs: of an
-/// add's seven pages the fourteen writes take half as long as the sync. Here they are kept until the
-/// sync, or until the file is read, cut or measured. So this is for a connection with
-/// `synchronous=FULL`, which syncs the log in every commit, before other connections look there.
+/// SQLite writes each page of a transaction and its header separately, and then syncs: the fourteen
+/// writes for the seven pages of an add take half as long as the sync. The buffer holds them until
+/// the file is synced, read, truncated or measured. It is only correct for a connection with
+/// `synchronous=FULL`, which syncs the log in every commit before other connections look there.
 ///
 /// The connection's file object gets methods of its own (sqlite.org/c3ref/io_methods.html), which
-/// go on to those that it had.
+/// forward to the original ones.
 struct LogWriteBuffer: @unchecked Sendable {
-    // Unchecked: what `state` leads to is used on the connection's queue only.
+    // Unchecked Sendable: the memory behind `state` is used on the connection's queue only.
 
-    /// SQLite's writes on Unix take 17 bits of length.
+    /// The capacity in bytes: on Unix, SQLite takes 17 bits for the length of a write.
     private static let capacity = 0x1FFFF
 
-    /// What `pMethods` of the file leads to; the file's object itself has no room.
+    /// The memory that the file's `pMethods` points to; the file object itself has no room for it.
     private struct State {
-        /// Has to be the first.
+        /// The methods must be the first field, since `pMethods` points to them.
         var methods: sqlite3_io_methods
         let former: UnsafePointer<sqlite3_io_methods>
         let bytes: UnsafeMutableRawPointer
-        /// Where in the file the bytes belong.
+        /// The offset in the file at which the bytes belong.
         var offset: sqlite3_int64 = 0
         var count = 0
     }
 
     private let state: UnsafeMutablePointer<State>
 
-    /// Takes the place of the file's methods until the connection is closed.
+    /// Replaces the methods of the connection's log file until the connection is closed.
     ///
-    /// - Throws: if the connection has no log, which it has once it has read in WAL mode.
+    /// - Throws: INTERNAL if the connection has no log; it has one after its first read in WAL
+    ///   mode.
     init(_ db: Database) throws {
         var file: UnsafeMutablePointer<sqlite3_file>?
         sqlite3_file_control(db.sqliteConnection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file)
         guard let file, let former = file.pointee.pMethods else {
-            throw FeedbackError(.internal, "SQLite's connection has no log")
+            throw CallError(.internal, "SQLite's connection has no log")
         }
         state = .allocate(capacity: 1)
         state.initialize(
@@ -51,8 +53,10 @@ struct LogWriteBuffer: @unchecked Sendable {
             .assumingMemoryBound(to: sqlite3_io_methods.self)
     }
 
-    /// Forgets what is kept, after a rollback on this connection and before anything else on it:
-    /// from then on, other processes may write at the same places.
+    /// Discards the buffer.
+    ///
+    /// This must be called after a rollback on this connection, before anything else on it: after
+    /// the rollback, other processes may write at the same offsets.
     func discard() { state.pointee.count = 0 }
 
     private typealias File = UnsafeMutablePointer<sqlite3_file>
@@ -91,7 +95,7 @@ struct LogWriteBuffer: @unchecked Sendable {
             .assumingMemoryBound(to: State.self)
     }
 
-    /// Calls the file's former methods, which may look for themselves there, too.
+    /// Calls the original methods with `pMethods` restored, since they may read it.
     private static func formerly(_ file: File, _ body: (sqlite3_io_methods) -> CInt) -> CInt {
         let methods = file.pointee.pMethods
         let former = state(of: file).pointee.former
@@ -120,7 +124,7 @@ struct LogWriteBuffer: @unchecked Sendable {
         return SQLITE_OK
     }
 
-    /// Writes what is kept, which is forgotten even if that fails, and the transaction with it.
+    /// Writes the buffer, and empties it even if that fails, since the transaction fails with it.
     private static func flush(_ file: File) -> CInt {
         let state = state(of: file)
         let count = state.pointee.count

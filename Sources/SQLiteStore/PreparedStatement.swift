@@ -3,10 +3,11 @@ import GRDB
 import GRDBSQLite
 import Glibc
 
-/// A statement that the connection keeps prepared, to be run once, or again after each ``reset()``.
+/// A prepared statement from the connection's cache, which can be run once, or again after each
+/// ``reset()``.
 ///
-/// Values are bound in the order of the statement's parameters. Only one of the same SQL may be alive
-/// on a connection.
+/// Values are bound in the order of the statement's parameters. On a connection, only one object
+/// with the same SQL may exist at a time.
 struct PreparedStatement: ~Copyable {
     private let db: Database
     private let statement: Statement
@@ -19,7 +20,7 @@ struct PreparedStatement: ~Copyable {
 
     deinit { Self.end(statement) }
 
-    /// Ends the run, so that the next one can begin.
+    /// Ends the run, so that the statement can be run again.
     mutating func reset() {
         Self.end(statement)
         boundCount = 0
@@ -27,7 +28,7 @@ struct PreparedStatement: ~Copyable {
 
     private static func end(_ statement: Statement) {
         sqlite3_reset(statement.sqliteStatement)
-        // Releases the copies of what was bound.
+        // The copies of the bound values are freed.
         sqlite3_clear_bindings(statement.sqliteStatement)
     }
 
@@ -83,24 +84,24 @@ struct PreparedStatement: ~Copyable {
 
     // MARK: Execution
 
-    /// Goes to the next row; false at the end.
+    /// Advances to the next row; returns false at the end.
     func step() throws -> Bool {
         errno = 0
         let code = sqlite3_step(statement.sqliteStatement)
         if code == SQLITE_ROW { return true }
         if code == SQLITE_DONE { return false }
-        // sqlite3_system_errno is not set when a COMMIT fails, and is never cleared.
+        // sqlite3_system_errno is not set if a COMMIT fails, and is never cleared.
         let systemErrno = errno
         throw StatementError(error: failure(code), systemErrno: systemErrno)
     }
 
-    /// Runs a statement that has no rows, to its end.
+    /// Runs a statement without result rows to its end.
     mutating func run() throws {
         defer { reset() }
         while try step() {}
     }
 
-    /// Runs a statement that has neither parameters nor rows.
+    /// Runs a statement without parameters and result rows.
     static func run(_ sql: String, _ db: Database) throws {
         var statement = try PreparedStatement(sql, db)
         try statement.run()
@@ -112,19 +113,19 @@ struct PreparedStatement: ~Copyable {
         sqlite3_column_type(statement.sqliteStatement, column) == SQLITE_NULL
     }
 
-    /// 0 for NULL.
+    /// Returns an integer column; 0 for NULL.
     func integer(_ column: CInt) -> Int64 {
         sqlite3_column_int64(statement.sqliteStatement, column)
     }
 
-    /// Empty for NULL.
+    /// Returns a text column; empty for NULL.
     func text(_ column: CInt) -> String {
         guard let bytes = sqlite3_column_text(statement.sqliteStatement, column) else { return "" }
         let count = Int(sqlite3_column_bytes(statement.sqliteStatement, column))
         return String(decoding: UnsafeBufferPointer(start: bytes, count: count), as: UTF8.self)
     }
 
-    /// Nil for NULL and for anything that has not 16 bytes.
+    /// Returns an identifier column; nil for NULL and for any value that has not 16 bytes.
     func feedbackID(_ column: CInt) -> FeedbackID? {
         guard let bytes = sqlite3_column_blob(statement.sqliteStatement, column),
             sqlite3_column_bytes(statement.sqliteStatement, column) == 16
@@ -148,7 +149,7 @@ struct PreparedStatement: ~Copyable {
     }
 }
 
-/// The failure of a step, with the system's error number as the step left it.
+/// The failure of a step, with the value of errno after it.
 struct StatementError: Error {
     let error: DatabaseError
     let systemErrno: CInt

@@ -8,12 +8,13 @@ import GRDBSQLite
 import Logging
 import Synchronization
 
-/// The connections to one file: a writer, which also checkpoints, and readers beside it.
+/// The connections to one database file: a writer, which also makes the checkpoints, and several
+/// readers.
 final class SQLiteDatabase: Sendable {
     private enum Status {
         case serving
-        /// Writes are refused with this error; reads are tried.
-        case stopped(FeedbackError)
+        /// Writes are refused with this error; reads are still attempted.
+        case stopped(CallError)
         case closed
     }
 
@@ -24,21 +25,23 @@ final class SQLiteDatabase: Sendable {
     private let walLength: WALLength
     private let walBytesBeforeCheckpoint: Int
     private let readQueueLengthMax: Int
-    /// The reads that run or wait.
+    /// The number of reads that run or wait.
     private let readCount = Atomic(0)
     private let readQueueLength = Meter(label: InstrumentName.readQueueLength.rawValue)
     private let logger: Logger
-    private let onStop: @Sendable (FeedbackError) -> Void
+    private let onStop: @Sendable (CallError) -> Void
     private let status = Mutex(Status.serving)
-    /// Closing waits for reads under way, so it happens on a thread of its own.
+    /// Closing blocks until running reads have ended, so that it happens on a queue of its own.
     private let closingQueue = DispatchQueue(label: "feedbackd.sqlite.close")
 
-    /// - Throws: a FeedbackError with the path in its message.
+    /// Opens the database, creating and migrating it as needed.
+    ///
+    /// - Throws: a ``CallError`` with the path in its message.
     init(
         path: String,
         limits: SQLiteStoreLimits,
         logger: Logger,
-        onStop: @escaping @Sendable (FeedbackError) -> Void
+        onStop: @escaping @Sendable (CallError) -> Void
     ) throws {
         let path = URL(fileURLWithPath: path).path
         self.path = path
@@ -72,15 +75,15 @@ final class SQLiteDatabase: Sendable {
         }
     }
 
-    /// Runs the body on a reader's queue, in a transaction that sees one moment's state.
+    /// Runs the body on a reader's queue, in a transaction that sees a snapshot.
     ///
-    /// - Throws: RESOURCE_EXHAUSTED at once when too many reads wait; the reason when the call has
-    ///   ended before its turn.
+    /// - Throws: RESOURCE_EXHAUSTED at once if too many reads wait; DEADLINE_EXCEEDED or CANCELLED
+    ///   if the call ended before its turn; UNAVAILABLE if the store is closed.
     func read<T: Sendable>(
         _ context: CallContext = CallContext(),
         _ body: @escaping @Sendable (Database) throws -> T
     ) async throws -> T {
-        if case .closed = status.withLock({ $0 }) { throw FeedbackError.storeIsClosed }
+        if case .closed = status.withLock({ $0 }) { throw CallError.storeIsClosed }
         let queued = readCount.add(1, ordering: .relaxed).newValue
         readQueueLength.increment()
         defer {
@@ -88,7 +91,7 @@ final class SQLiteDatabase: Sendable {
             readQueueLength.decrement()
         }
         guard queued <= readQueueLengthMax else {
-            throw FeedbackError(
+            throw CallError(
                 .resourceExhausted,
                 "the read queue is full (\(readQueueLengthMax) reads)"
             )
@@ -106,18 +109,19 @@ final class SQLiteDatabase: Sendable {
                         throw noted(SQLiteFailure(error, during: .read))
                     }
                 }
-                context.goOn { continuation.resume(with: result) }
+                continuation.resume(with: result)
             }
         }
     }
 
     /// Runs the body in a transaction on the writer and commits it, all on the caller's thread.
     ///
-    /// When this returns, the transaction is on the disk. When it throws, nothing has changed, as
-    /// far as the disk still can be trusted.
-    func write<T>(_ body: (Database) throws -> T) throws(FeedbackError) -> T {
-        let result: Result<T, FeedbackError> = pool.writeWithoutTransaction { db in
-            // Asked here, on the writer's queue: a checkpoint before this may have failed.
+    /// When this method returns, the transaction is on the disk. When it throws, nothing has
+    /// changed, as far as the disk can still be trusted.
+    func write<T>(_ body: (Database) throws -> T) throws(CallError) -> T {
+        let result: Result<T, CallError> = pool.writeWithoutTransaction { db in
+            // The status is checked on the writer's queue, since a checkpoint before this write may
+            // have failed.
             if let refusal { return .failure(refusal) }
             do {
                 try PreparedStatement.run("BEGIN IMMEDIATE", db)
@@ -131,16 +135,17 @@ final class SQLiteDatabase: Sendable {
                 return .failure(noted(SQLiteFailure(error, during: .write)))
             }
         }
-        // Not before the callers have their answers: they need not wait for a checkpoint.
+        // The checkpoint runs on the writer's queue after this transaction: the callers of this
+        // batch do not wait for it, a batch that comes meanwhile does.
         if walLength.claimCheckpoint(from: walBytesBeforeCheckpoint) {
             pool.asyncWriteWithoutTransaction { [self] db in checkpoint(db) }
         }
         return try result.get()
     }
 
-    /// Waits for reads under way and closes the connections.
+    /// Waits for running reads and closes the connections.
     ///
-    /// No write may be under way.
+    /// No write may be in progress.
     func close() async {
         await withUnsafeContinuation { continuation in
             closingQueue.async { [self] in
@@ -150,8 +155,8 @@ final class SQLiteDatabase: Sendable {
         }
     }
 
-    /// Why nothing may be written any more; nil if it may.
-    private var refusal: FeedbackError? {
+    /// The error with which writes are refused; nil if they are accepted.
+    private var refusal: CallError? {
         switch status.withLock({ $0 }) {
         case .serving: nil
         case .stopped(let error): error
@@ -167,8 +172,8 @@ final class SQLiteDatabase: Sendable {
         if case .closed = before { return }
         do {
             if case .serving = before {
-                // So that the file alone is a whole copy of the data: the log stays, but empty.
-                // Failing is no loss, the next start reads the log.
+                // A truncated log makes the database file alone a complete copy of the data. A
+                // failure loses nothing, since the next start reads the log.
                 try pool.barrierWriteWithoutTransaction { db in _ = try? db.checkpoint(.truncate) }
             }
             try pool.close()
@@ -178,9 +183,9 @@ final class SQLiteDatabase: Sendable {
         }
     }
 
-    /// Copies the log into the database as far as readers allow.
+    /// Copies the log into the database as far as readers allow (a passive checkpoint).
     ///
-    /// SQLite's own automatic checkpoint passes over errors; a failed fsync must not be passed over.
+    /// SQLite's automatic checkpoint ignores errors, but a failed fsync must not be ignored.
     private func checkpoint(_ db: Database) {
         walLength.releaseCheckpoint()
         do {
@@ -190,11 +195,11 @@ final class SQLiteDatabase: Sendable {
         }
     }
 
-    /// The failure's error, after the store was stopped if the failure demands it.
-    private func noted(_ failure: SQLiteFailure) -> FeedbackError {
+    /// Returns the failure's error, after stopping the store if the failure requires it.
+    private func noted(_ failure: SQLiteFailure) -> CallError {
         let (error, isNew) = status.withLock { status in
             switch status {
-            case .closed: return (FeedbackError.storeIsClosed, false)
+            case .closed: return (CallError.storeIsClosed, false)
             case .stopped: return (failure.error, false)
             case .serving:
                 if failure.stopsTheStore { status = .stopped(failure.error) }
@@ -215,12 +220,12 @@ final class SQLiteDatabase: Sendable {
     }
 
     private static func setUpWriter(_ db: Database) throws {
-        // DatabasePool has set NORMAL, which would lose the last commits at a power failure.
+        // DatabasePool has set NORMAL, which would lose the last commits in a power failure.
         try db.execute(sql: "PRAGMA synchronous = FULL")
         guard try Int.fetchOne(db, sql: "PRAGMA synchronous") == 2,
             try String.fetchOne(db, sql: "PRAGMA journal_mode") == "wal"
         else {
-            throw FeedbackError(.internal, "SQLite does not keep the log that durability needs")
+            throw CallError(.internal, "SQLite does not keep the log that durability needs")
         }
     }
 }
@@ -231,30 +236,31 @@ extension Configuration {
         configuration.label = "feedbackd.sqlite"
         configuration.busyMode = .timeout(limits.busyTimeout / .seconds(1))
         configuration.maximumReaderCount = limits.readersMax
-        // There are no foreign keys: session 0 of the counters stands for every session.
+        // There are no foreign keys: session 0 of the counter tables stands for all sessions.
         configuration.foreignKeysEnabled = false
         let busyMilliseconds = Int(limits.busyTimeout / .milliseconds(1))
         configuration.prepareDatabase { db in
             // DatabasePool gives readers ten seconds.
             try db.execute(sql: "PRAGMA busy_timeout = \(busyMilliseconds)")
             try db.execute(sql: "PRAGMA temp_store = MEMORY")
-            // Of a file that is made now; any other keeps its own.
+            // The page size applies to a file that is created now; an existing one keeps its own.
             try db.execute(sql: "PRAGMA page_size = \(SQLiteSchema.pageBytes)")
         }
         return configuration
     }
 }
 
-/// How long the write-ahead log is, as SQLite reports it after each commit.
+/// The length of the write-ahead log, as SQLite reports it after each commit.
 private final class WALLength: Sendable {
     private let bytes = Atomic(0)
     private let bytesPerPage: Int
     private let checkpointIsDue = Atomic(false)
 
-    /// Takes the place of SQLite's automatic checkpoint on the connection.
+    /// Installs a WAL hook on the connection, which replaces SQLite's automatic checkpoint.
     init(_ db: Database) throws {
         bytesPerPage = try Int.fetchOne(db, sql: "PRAGMA page_size") ?? 0
-        // Unretained: the hook goes with the connection, which the owner of both closes first.
+        // Unretained: the hook ends with the connection, which the owner of both closes before it
+        // frees this object.
         let context = Unmanaged.passUnretained(self).toOpaque()
         sqlite3_wal_hook(
             db.sqliteConnection,
@@ -268,19 +274,20 @@ private final class WALLength: Sendable {
         )
     }
 
-    /// True for the one who should start a checkpoint.
+    /// Returns true if the log is at least `limit` bytes long and the caller must start a
+    /// checkpoint; false if another caller has done so.
     func claimCheckpoint(from limit: Int) -> Bool {
         bytes.load(ordering: .relaxed) >= limit
             && !checkpointIsDue.exchange(true, ordering: .acquiringAndReleasing)
     }
 
     func releaseCheckpoint() {
-        // The next commit reports the length that it finds then.
+        // The next commit reports the length after the checkpoint.
         bytes.store(0, ordering: .relaxed)
         checkpointIsDue.store(false, ordering: .releasing)
     }
 }
 
-extension FeedbackError {
-    static let storeIsClosed = FeedbackError(.unavailable, "the store is closed")
+extension CallError {
+    static let storeIsClosed = CallError(.unavailable, "the store is closed")
 }

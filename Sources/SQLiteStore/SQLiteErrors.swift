@@ -2,32 +2,31 @@ import FeedbackModel
 import Foundation
 import GRDB
 
-/// What an error of SQLite, or anything else thrown on a connection, means to callers and to the
-/// store.
+/// The meaning of an error that was thrown on a connection, for callers and for the store.
 struct SQLiteFailure {
-    /// What the store was doing.
+    /// The operation that failed.
     enum Operation {
         case read
         case write
         case checkpoint
     }
 
-    /// For the caller.
-    let error: FeedbackError
-    /// Whether the store has to refuse further writes.
+    /// The error for the caller.
+    let error: CallError
+    /// True if the store has to refuse further writes.
     let stopsTheStore: Bool
     /// SQLite's extended result code; 0 if the error is not SQLite's.
     let code: CInt
-    /// The system's error number, with errors of input and output.
+    /// The system's error number of an I/O error; 0 for other errors.
     let systemErrno: CInt
 
-    /// Maps an error that was thrown on the connection: the only place where that is done.
+    /// Maps an error that was thrown on the connection; no other place maps SQLite's errors.
     init(_ thrown: any Error, during operation: Operation) {
         let step = thrown as? StatementError
         guard let error = step?.error ?? (thrown as? DatabaseError) else {
             self.error =
-                (thrown as? FeedbackError)
-                ?? FeedbackError(.internal, "the store failed", cause: thrown)
+                (thrown as? CallError)
+                ?? CallError(.internal, "the store failed", cause: thrown)
             self.stopsTheStore = false
             self.code = 0
             self.systemErrno = 0
@@ -36,7 +35,7 @@ struct SQLiteFailure {
         let primary = error.resultCode
         let code = error.extendedResultCode.rawValue
         let systemErrno = primary == .SQLITE_IOERR ? step?.systemErrno ?? 0 : 0
-        let (answer, message, stops): (FeedbackError.Code, String, Bool) =
+        let (answer, message, stops): (CallError.Code, String, Bool) =
             switch primary {
             case .SQLITE_BUSY, .SQLITE_LOCKED:
                 (.unavailable, "another process holds the database's lock", false)
@@ -53,26 +52,26 @@ struct SQLiteFailure {
             default:
                 (.internal, "the store failed (SQLite's code \(code))", false)
             }
-        self.error = FeedbackError(answer, message, cause: error.withoutStatement)
+        self.error = CallError(answer, message, cause: error.withoutStatement)
         self.stopsTheStore = stops
         self.code = code
         self.systemErrno = systemErrno
     }
 
-    /// The answer to an attempt to open the file, naming it.
-    static func opening(_ path: String, _ error: any Error) -> FeedbackError {
+    /// Returns the error for a failed attempt to open the file, with the path in its message.
+    static func opening(_ path: String, _ error: any Error) -> CallError {
         if let error = error as? DatabaseError {
             let cause = error.withoutStatement
             let code = "SQLite's code \(error.extendedResultCode.rawValue)"
             switch error.resultCode {
             case .SQLITE_NOTADB:
-                return FeedbackError(
+                return CallError(
                     .failedPrecondition,
                     "\(path): is not an SQLite database",
                     cause: cause
                 )
             case .SQLITE_CANTOPEN, .SQLITE_READONLY, .SQLITE_PERM, .SQLITE_AUTH:
-                return FeedbackError(
+                return CallError(
                     .failedPrecondition,
                     "\(path): cannot be opened for reading and writing (\(code))",
                     cause: cause
@@ -87,7 +86,7 @@ struct SQLiteFailure {
 
     private static func isDiskFull(_ code: CInt, _ systemErrno: CInt) -> Bool {
         switch ResultCode(rawValue: code) {
-        // What was to be synced may be gone, whatever the reason.
+        // After a failed fsync the unsynced data may be lost, whatever the reason.
         case .SQLITE_IOERR_FSYNC, .SQLITE_IOERR_DIR_FSYNC: false
         // The shared memory file could not grow; SQLite keeps no errno for that.
         case .SQLITE_IOERR_SHMSIZE: true
@@ -97,7 +96,7 @@ struct SQLiteFailure {
 }
 
 extension DatabaseError {
-    /// The same without SQL and arguments, fit for a log.
+    /// The same error without SQL and arguments, which may be logged.
     fileprivate var withoutStatement: DatabaseError {
         DatabaseError(resultCode: extendedResultCode, message: message)
     }

@@ -2,11 +2,12 @@ import FeedbackModel
 import Foundation
 import GRDB
 
-/// The database file before it is opened for writing.
+/// Checks and creates the database file before it is opened for writing.
 enum SQLiteFile {
-    /// Makes an empty file if there is none, and looks at a file that is there.
+    /// Creates an empty file if there is none, and checks an existing one.
     ///
-    /// - Throws: if it is not this service's database, which then is as it was.
+    /// - Throws: FAILED_PRECONDITION if it is not a database of this service; the file is then
+    ///   unchanged.
     static func prepare(_ path: String, busyTimeout: Duration) throws {
         var status = stat()
         guard stat(path, &status) == 0 else {
@@ -14,13 +15,13 @@ enum SQLiteFile {
             return try create(path)
         }
         guard status.st_mode & S_IFMT == S_IFREG else {
-            throw FeedbackError(.failedPrecondition, "\(path): is not a regular file")
+            throw CallError(.failedPrecondition, "\(path): is not a regular file")
         }
-        // SQLite takes an empty file for a new database.
+        // SQLite treats an empty file as a new database.
         if status.st_size > 0 { try inspect(path, busyTimeout) }
     }
 
-    /// Nobody but the owner may ever read it; SQLite gives `-wal` and `-shm` the same mode.
+    /// Creates the file for its owner alone; SQLite gives `-wal` and `-shm` the same mode.
     private static func create(_ path: String) throws {
         let directory = URL(fileURLWithPath: path).deletingLastPathComponent().path
         do {
@@ -30,13 +31,14 @@ enum SQLiteFile {
                 attributes: [.posixPermissions: 0o700]
             )
         } catch {
-            throw FeedbackError(
+            throw CallError(
                 .failedPrecondition,
                 "\(path): its directory cannot be made",
                 cause: error
             )
         }
-        // Closed before SQLite opens it: closing any descriptor of a file drops the process's locks.
+        // The descriptor is closed before SQLite opens the file: closing any descriptor of a file
+        // drops all of the process's locks on it.
         let descriptor = open(path, O_CREAT | O_EXCL | O_CLOEXEC | O_WRONLY, 0o600)
         guard descriptor >= 0 else {
             if errno == EEXIST { return }
@@ -45,7 +47,7 @@ enum SQLiteFile {
         Foundation.close(descriptor)
     }
 
-    /// Looks at the database through SQLite, which locks it as it should, for reading only.
+    /// Checks the database through a read-only connection of SQLite, which takes the needed locks.
     private static func inspect(_ path: String, _ busyTimeout: Duration) throws {
         var configuration = Configuration()
         configuration.label = "feedbackd.sqlite.inspection"
@@ -54,15 +56,15 @@ enum SQLiteFile {
         do {
             try DatabaseQueue(path: path, configuration: configuration).inspect(path)
         } catch let error as DatabaseError where error.extendedResultCode == .hotJournal {
-            // A program was interrupted while it wrote, as this one can be while it makes the
-            // database. Only a connection that may write sees the file as it was before.
+            // A program was interrupted while it wrote, perhaps this one while it created the
+            // database. Only a connection that may write can restore the state before.
             configuration.readonly = false
             try DatabaseQueue(path: path, configuration: configuration).inspect(path)
         }
     }
 
-    private static func failure(_ path: String, _ what: String, _ number: CInt) -> FeedbackError {
-        FeedbackError(
+    private static func failure(_ path: String, _ what: String, _ number: CInt) -> CallError {
+        CallError(
             .failedPrecondition,
             "\(path): \(what)",
             cause: POSIXError(POSIXErrorCode(rawValue: number) ?? .EIO)
@@ -71,7 +73,8 @@ enum SQLiteFile {
 }
 
 extension ResultCode {
-    /// SQLITE_READONLY_ROLLBACK.
+    /// SQLITE_READONLY_ROLLBACK: the file has a hot journal, which a read-only connection cannot
+    /// roll back.
     fileprivate static let hotJournal = ResultCode.SQLITE_READONLY_ROLLBACK
 }
 

@@ -2,12 +2,12 @@ import FeedbackCore
 import FeedbackModel
 import Synchronization
 
-/// The queues of alerts in a database.
+/// The outbox in a database.
 final class SQLiteOutbox: AlertOutbox {
     private let database: SQLiteDatabase
     private let writes: StoreWrites
-    /// By rules, ids below which they have no untried alert any more, nor ever will have: a queue is
-    /// not looked for again where only others' alerts wait.
+    /// For each rule, an id below which it has no untried alert and will never have one: rows of
+    /// other rules are not searched again.
     private let untriedFrom = Mutex<[String: Int64]>([:])
 
     init(database: SQLiteDatabase, writes: StoreWrites) {
@@ -53,14 +53,14 @@ final class SQLiteOutbox: AlertOutbox {
     func retry(_ ids: [Int64], at now: Timestamp) async throws -> Int {
         var total = 0
         while true {
-            // Other writes come between.
+            // Other writes may run in between.
             let count = try await write { try $0.retry(ids, at: now) }
             total += count
             if !ids.isEmpty || count < AlertTable.retriedMax { return total }
         }
     }
 
-    /// Makes the changes in a transaction that they may share with other writes.
+    /// Makes the changes in a transaction, which they may share with other writes.
     func write<T: Sendable>(
         _ change: @escaping @Sendable (AlertTable) throws -> T
     ) async throws -> T {

@@ -5,54 +5,57 @@ import GRDB
 
 /// The tables and their versions.
 ///
-/// - `session`: one row per session; its id stands for it in the other tables.
-/// - `feedback`: one row per feedback; `sequence` is the order of insertion. Fields that are empty
-///   are NULL, `updated_at` also when it is `created_at`.
-/// - `session_total`, `hour_total`: the counts of a session's feedback, of all time and of each hour
-///   (`created_at` / 3,600,000 ms, rounded down), where session 0 is all sessions together. They
-///   change in the same transactions as `feedback` and always equal a recount.
-/// - `alert_untried`: the alerts about feedback of this database that nobody has tried to deliver yet;
-///   the feedback is what they tell.
-/// - `alert`: the alerts that were tried, and dead letters. Those of an ``AlertFileStore`` are here
-///   from the beginning, unconfirmed at first, with their rule.
+/// - `session`: one row for each session; its `id` represents the session in the other tables.
+/// - `feedback`: one row for each feedback; `sequence` is the order of insertion. Empty fields are
+///   NULL, as is `updated_at` if it equals `created_at`.
+/// - `session_total`, `hour_total`: the counts of a session's feedback, for all time and for each
+///   hour (`created_at` / 3,600,000 ms, rounded down); session 0 stands for all sessions together.
+///   They change in the same transactions as `feedback` and always equal a recount.
+/// - `alert_untried`: the alerts about feedback of this database whose delivery has not been
+///   attempted yet; their content is read from the feedback's row.
+/// - `alert`: the alerts whose delivery has been attempted, and dead letters. Those of an
+///   ``AlertFileStore`` are here from the start, at first unconfirmed, with their rule.
 /// - `alert_sequence`: the id of the next alert.
-/// - `alert_total`: how many alerts of a rule an ``AlertFileStore`` has counted.
-/// - `page_token_key`: seals page tokens, so that they outlive the process.
+/// - `alert_total`: the number of alerts of a rule that an ``AlertFileStore`` has counted.
+/// - `page_token_key`: the key of page tokens, which are so valid across restarts.
 ///
-/// An add should change as few pages as it can, and those that the adds before it have changed. So
-/// the keys that each add looks for begin with what ascends with time: the request_id, which clients
-/// make so (UUIDs of version 7), and the hour.
+/// An add should change few pages, and preferably pages that the previous adds have changed.
+/// Therefore the keys that each add looks up begin with a value that ascends with time: the
+/// request_id, which clients make as a UUID of version 7, and the hour.
 enum SQLiteSchema {
-    /// In the file's header, "FBKD": what `file` and SQLite's tools know the database by.
+    /// The application id in the file's header, "FBKD", by which `file` and SQLite's tools
+    /// recognize the database.
     static let applicationID: Int64 = 0x4642_4B44
 
-    /// The size of a new file's pages.
+    /// The page size of a new file, in bytes.
     ///
-    /// A commit logs whole pages, seven for an add alone: with half of SQLite's usual 4,096 bytes it
-    /// takes a tenth less time. With still smaller ones checkpoints, and the calls that wait for
-    /// them, take longer.
+    /// A commit writes whole pages to the log, seven for a single add: with half of SQLite's
+    /// default of 4,096 bytes it takes a tenth less time. With still smaller pages, checkpoints and
+    /// the calls that wait for them take longer.
     static let pageBytes = 2_048
 
-    /// - Throws: if the database is another program's or of a newer version.
+    /// Checks that the database belongs to this service.
+    ///
+    /// - Throws: FAILED_PRECONDITION if it is another program's or of a newer version.
     static func checkIdentity(_ db: Database, _ path: String) throws {
         let id = try Int64.fetchOne(db, sql: "PRAGMA application_id") ?? 0
         let tables = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master") ?? 0
-        // The id is written before the first table.
+        // The id is written before the first table is created.
         guard id == applicationID || (id == 0 && tables == 0) else {
-            throw FeedbackError(
+            throw CallError(
                 .failedPrecondition,
                 "\(path): is the database of another program (application_id \(id))"
             )
         }
         if try migrator.hasBeenSuperseded(db) {
-            throw FeedbackError(
+            throw CallError(
                 .failedPrecondition,
                 "\(path): was written by a newer version of this program"
             )
         }
     }
 
-    /// Makes what is missing, on a database whose identity has been checked.
+    /// Creates the missing tables, in a database whose identity has been checked.
     static func migrate(_ pool: DatabasePool) throws {
         try pool.writeWithoutTransaction { db in
             if try Int64.fetchOne(db, sql: "PRAGMA application_id") != applicationID {
@@ -65,13 +68,13 @@ enum SQLiteSchema {
     static func pageTokenKey(_ db: Database) throws -> [UInt8] {
         guard let key = try Data.fetchOne(db, sql: "SELECT key FROM page_token_key"),
             key.count == PageTokenCodec.keyBytes
-        else { throw FeedbackError(.dataLoss, "the key of the page tokens is missing") }
+        else { throw CallError(.dataLoss, "the key of the page tokens is missing") }
         return Array(key)
     }
 
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
-        // Without foreign keys there is nothing to check, which would read every table.
+        // Without foreign keys there is nothing to check; a deferred check would read every table.
         migrator.registerMigration("v1", foreignKeyChecks: .immediate) { db in
             try db.execute(sql: tables)
             try db.execute(sql: counterTables)
@@ -142,7 +145,10 @@ enum SQLiteSchema {
         ) STRICT, WITHOUT ROWID;
         """
 
-    /// `hour_total_every` has the hours that there are; a pending alert is in one index only.
+    /// Moves the ascending value to the front of the keys.
+    ///
+    /// `hour_total_every` indexes the hours that have feedback; a pending alert is in one index
+    /// only.
     private static let keysByTime = """
         DROP INDEX feedback_request;
         CREATE UNIQUE INDEX feedback_request ON feedback (request_id, session)
@@ -194,7 +200,7 @@ enum SQLiteSchema {
         ) STRICT, WITHOUT ROWID;
         """
 
-    /// The same table with ids that an ``AlertSequence`` counts.
+    /// Recreates the table `alert` with ids that an ``AlertSequence`` assigns.
     private static let ownAlertSequence = """
         CREATE TABLE alert_sequence (
             id INTEGER PRIMARY KEY CHECK (id = 1),

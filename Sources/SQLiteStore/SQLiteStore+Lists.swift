@@ -1,4 +1,4 @@
-public import FeedbackCore
+internal import FeedbackCore
 public import FeedbackModel
 import GRDB
 
@@ -14,7 +14,7 @@ extension SQLiteStore {
                 let list = try FeedbackList(query, session: session, db)
             else { return FeedbackPage() }
             let total = try list.totalSize(db)
-            // Otherwise the search for a page would look at every row.
+            // Without matches, the search for a page would read every row.
             guard total > 0 else { return FeedbackPage() }
             let (feedbacks, last) = try list.page(beyond: position, db)
             let next = last.map { tokens.token(position: $0, query: query) }
@@ -23,13 +23,13 @@ extension SQLiteStore {
     }
 }
 
-/// A query as conditions on `feedback`, whose pages are found by the sequence they begin after.
+/// A query as conditions on `feedback`; its pages are found by the sequence after which they begin.
 struct FeedbackList {
     private let query: FeedbackQuery
     private let session: Int64
-    /// Outside of them is nothing that the query's time range matches.
+    /// The sequences that can match the query's time range.
     private let sequences: ClosedRange<Int64>
-    /// On anything but the sequence.
+    /// The conditions on columns other than the sequence.
     private var conditions: [String] = []
     private var arguments: [Argument] = []
 
@@ -38,7 +38,7 @@ struct FeedbackList {
         case text(String)
     }
 
-    /// Nil if nothing can match.
+    /// Makes the conditions of a query; nil if nothing can match.
     init?(_ query: FeedbackQuery, session: Int64, _ db: Database) throws {
         self.query = query
         self.session = session
@@ -78,7 +78,7 @@ struct FeedbackList {
         }
     }
 
-    /// How many rows match, on all pages.
+    /// Returns the number of matching rows, on all pages.
     func totalSize(_ db: Database) throws -> Int64 {
         if query.messageID.isEmpty {
             return try CounterTables(db, session: session).total(query.created)
@@ -88,11 +88,12 @@ struct FeedbackList {
         return try row.step() ? row.integer(0) : 0
     }
 
-    /// The feedbacks beyond the position, and the last one's position unless it is the list's end.
+    /// Returns the feedback after the position, and the position of the last one unless the list
+    /// ends there.
     func page(beyond position: Int64?, _ db: Database) throws -> ([Feedback], Int64?) {
         guard let sequences = sequences(beyond: position) else { return ([], nil) }
         var row = try select(pageSQL, in: sequences, db)
-        // One more than the page tells whether there is another page.
+        // One row more than the page shows whether there is another page.
         try row.bind(Int64(query.pageSize) + 1)
         var feedbacks: [Feedback] = []
         var last: Int64?
@@ -106,7 +107,7 @@ struct FeedbackList {
         return (feedbacks, nil)
     }
 
-    /// The statement that finds a page; for tests of how SQLite carries it out.
+    /// The statement that finds a page; also for tests of its query plan.
     var pageSQL: String {
         sql(pageColumns) + " ORDER BY sequence \(query.newestFirst ? "DESC" : "ASC") LIMIT ?"
     }

@@ -1,4 +1,4 @@
-public import FeedbackCore
+internal import FeedbackCore
 public import FeedbackModel
 import GRDB
 

@@ -2,19 +2,18 @@ public import FeedbackCore
 
 /// The limits of a ``SQLiteStore``.
 public struct SQLiteStoreLimits: Sendable {
-    /// How long a connection waits for a lock that another process holds.
+    /// The time for which a connection waits for a lock that another process holds.
     public var busyTimeout: Duration
-    /// How many reads run at once, at least 1; further ones wait.
+    /// The maximum number of concurrent reads, at least 1; further ones wait.
     public var readersMax: Int
-    /// How many reads may run and wait; one more is refused.
+    /// The maximum number of reads that run or wait; a further one is refused.
     public var readQueueLengthMax: Int
-    /// How many bytes of pages the write-ahead log collects before they are copied into the
-    /// database.
+    /// The length of the write-ahead log, in bytes, from which on it is copied into the database.
     ///
-    /// With a long read under way it grows beyond that.
+    /// A long read can make the log longer.
     public var walBytesBeforeCheckpoint: Int
-    /// Of the write queue and of one transaction.
-    public var writes: GroupCommitLimits
+    /// The limits of the write queue and of one transaction.
+    public var writes: CommitLimits
 
     /// Makes limits.
     public init(
@@ -22,7 +21,7 @@ public struct SQLiteStoreLimits: Sendable {
         readersMax: Int = 4,
         readQueueLengthMax: Int = 4_096,
         walBytesBeforeCheckpoint: Int = 4 << 20,
-        writes: GroupCommitLimits = GroupCommitLimits()
+        writes: CommitLimits = CommitLimits()
     ) {
         self.busyTimeout = busyTimeout
         self.readersMax = readersMax

@@ -2,18 +2,19 @@ import FeedbackCore
 import FeedbackModel
 import GRDB
 
-/// The rows of `session`.
+/// The table `session`.
 enum SessionTable {
-    /// What the counter tables call all sessions together.
+    /// The number that represents all sessions together in the counter tables.
     static let everySession: Int64 = 0
 
-    /// The session's number; nil if it is unknown.
+    /// Returns the session's number; nil if the session does not exist.
     static func number(_ sessionID: String, _ db: Database) throws -> Int64? {
         var search = try numberSearch(db)
         return try number(sessionID, by: &search)
     }
 
-    /// The same by a statement that many searches share.
+    /// Returns the session's number by a statement that many searches share; nil if it does not
+    /// exist.
     static func number(_ sessionID: String, by search: inout PreparedStatement) throws -> Int64? {
         defer { search.reset() }
         try search.bind(sessionID)
@@ -24,7 +25,8 @@ enum SessionTable {
         try PreparedStatement("SELECT id FROM session WHERE session_id = ?", db)
     }
 
-    /// The number that a query's session has in the counter tables; nil if it is unknown.
+    /// Returns the number of a query's session in the counter tables, ``everySession`` for an empty
+    /// one; nil if the session does not exist.
     static func number(filter sessionID: String, _ db: Database) throws -> Int64? {
         sessionID.isEmpty ? everySession : try number(sessionID, db)
     }
@@ -44,11 +46,11 @@ enum SessionTable {
     static func sessionID(_ number: Int64, _ db: Database) throws -> String {
         var row = try PreparedStatement("SELECT session_id FROM session WHERE id = ?", db)
         try row.bind(number)
-        guard try row.step() else { throw FeedbackError.missingSessionRow }
+        guard try row.step() else { throw CallError.missingSessionRow }
         return row.text(0)
     }
 
-    /// The session's metadata as JSON; nil if the session is unknown.
+    /// Returns the session's metadata as JSON; nil if the session does not exist.
     static func metadata(_ sessionID: String, _ db: Database) throws -> String? {
         var row = try PreparedStatement("SELECT metadata FROM session WHERE session_id = ?", db)
         try row.bind(sessionID)
@@ -62,11 +64,11 @@ enum SessionTable {
         try update.run()
     }
 
-    /// What ``MetadataJSON/groupKey(_:)`` calls the session's value under the key, mostly without
-    /// decoding the metadata.
+    /// Returns the group key, as ``MetadataJSON/groupKey(_:)``, of the session's value under `key`,
+    /// mostly without decoding the metadata.
     static func groupKey(_ key: String, ofSession number: Int64, _ db: Database) throws -> String {
-        // SQLite's own reading of numbers may differ from Swift's in the last digit, and it knows
-        // no -0: those are decoded here.
+        // SQLite's conversion of numbers may differ from Swift's in the last digit, and it does not
+        // know -0: such values are decoded in Swift.
         var row = try PreparedStatement(
             """
             SELECT value.type, value.value,
@@ -79,7 +81,7 @@ enum SessionTable {
         )
         try row.bind(key)
         try row.bind(number)
-        guard try row.step() else { throw FeedbackError.missingSessionRow }
+        guard try row.step() else { throw CallError.missingSessionRow }
         if row.isNull(0) { return "" }
         if !row.isNull(2) {
             return try MetadataJSON.groupKey(try MetadataJSON.decode(row.text(2))[key])
@@ -91,8 +93,8 @@ enum SessionTable {
     }
 }
 
-extension FeedbackError {
-    fileprivate static let missingSessionRow = FeedbackError(
+extension CallError {
+    fileprivate static let missingSessionRow = CallError(
         .dataLoss,
         "the database counts feedback of a session that it does not know"
     )

@@ -1,8 +1,8 @@
 import FeedbackModel
 
-/// Counts of feedback as the counter tables keep them: by rating, with and without a comment.
+/// The counts of feedback in the counter tables, by rating and by whether there is a comment.
 ///
-/// From these follow the metrics and the size of a list with any filter on ratings and comments.
+/// Metrics, and the size of a list with any filter on ratings and comments, follow from them.
 struct Tally {
     private var buckets = InlineArray<6, Int64>(repeating: 0)
     private(set) var commentCodePoints: Int64 = 0
@@ -13,7 +13,7 @@ struct Tally {
         "comment_code_points",
     ]
 
-    /// The same as they stand in a statement.
+    /// The columns as a list in SQL.
     static let columnList = columns.joined(separator: ", ")
 
     /// Counts one more feedback.
@@ -27,7 +27,8 @@ struct Tally {
         commentCodePoints += other.commentCodePoints
     }
 
-    /// How many have one of the ratings (empty: any) and a comment, none, or either (nil).
+    /// Returns the number of feedbacks with one of the ratings (any if the set is empty), and with
+    /// a comment (true), without one (false) or either (nil).
     func total(ratings: Set<Rating>, hasComment: Bool?) -> Int64 {
         var total: Int64 = 0
         for rating in Rating.allCases where ratings.isEmpty || ratings.contains(rating) {
@@ -52,7 +53,7 @@ struct Tally {
 }
 
 extension Tally {
-    /// Reads ``columns`` from the row, from the given column on.
+    /// Reads ``columns`` from the row, starting at `column`.
     init(_ row: borrowing PreparedStatement, from column: CInt) {
         for index in buckets.indices { buckets[index] = row.integer(column + CInt(index)) }
         commentCodePoints = row.integer(column + 6)
@@ -65,19 +66,19 @@ extension Tally {
     }
 }
 
-/// The hours that a span of time touches.
+/// The hours that a range of time touches.
 struct HourSpan {
-    /// All of them.
+    /// All hours that the range touches.
     let touched: ClosedRange<Int64>
-    /// Those that lie inside as a whole.
+    /// The hours that lie completely within the range; nil if there are none.
     let whole: ClosedRange<Int64>?
-    /// The first and the last, if the span cuts them.
+    /// The first and the last hour, if the range cuts them.
     let cut: [Int64]
 
-    /// Nil if the span is empty.
+    /// Makes the hours of a range; nil if the range is empty.
     init?(_ range: TimeRange) {
         let first = range.from?.hourNumber ?? .min
-        // The last moment inside, since the bound itself is outside.
+        // The last moment within the range, since the bound itself is outside.
         let last = range.until?.before.hourNumber ?? .max
         if let from = range.from, let until = range.until, from >= until { return nil }
         touched = first...last
@@ -94,10 +95,10 @@ struct HourSpan {
 }
 
 extension Timestamp {
-    /// Hours since 1970-01-01T00:00:00Z, rounded down.
+    /// The number of hours since 1970-01-01T00:00:00Z, rounded down.
     var hourNumber: Int64 { millisecondsSinceEpoch.floorDivided(by: Timestamp.hourMilliseconds) }
 
-    /// The beginning of an hour.
+    /// Makes the start of an hour.
     init(hourNumber: Int64) {
         self.init(millisecondsSinceEpoch: hourNumber * Timestamp.hourMilliseconds)
     }

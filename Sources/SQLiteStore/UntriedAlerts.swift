@@ -1,14 +1,16 @@
 import FeedbackModel
 import GRDB
 
-/// The rows of `alert_untried`.
+/// The table `alert_untried`.
 ///
-/// An alert is here from the feedback's transaction until its first attempt. What it tells is the
-/// feedback's row, and nothing but its id finds it: so to queue it costs an add as little as can be.
+/// An alert is here from the feedback's transaction until its first attempt. Its content is read
+/// from the feedback's row, and the table has no index but the primary key: so queueing costs an
+/// add as little as possible.
 struct UntriedAlerts {
     let db: Database
 
-    /// The rule's alerts, or those of all rules, in the order of their ids, beyond the given one.
+    /// Returns the alerts of the rule, or of all rules, with ids above `id`, in the order of their
+    /// ids.
     func first(of rule: String?, after id: Int64, limit: Int) throws -> [QueuedAlert] {
         var row = try PreparedStatement(rule == nil ? Self.firstOfAll : Self.firstOfRule, db)
         try row.bind(id)
@@ -17,8 +19,8 @@ struct UntriedAlerts {
         return try AlertTable.alerts(&row)
     }
 
-    /// The greatest id below which the rule has no alert now, looking from the given one on: that of
-    /// its first alert, or the end.
+    /// Returns the greatest id below which the rule has no alert now, searching from `id` on: the
+    /// id of its first alert, or the id after the last row.
     func begin(of rule: String, from id: Int64) throws -> Int64 {
         var row = try PreparedStatement(
             """
@@ -34,7 +36,8 @@ struct UntriedAlerts {
         return try row.step() ? max(id, row.integer(0)) : id
     }
 
-    /// Since when the rule's first alert, from the given id on, is due; nil if there is none.
+    /// Returns the time since which the rule's first alert, from `id` on, is due; nil if there is
+    /// none.
     func firstDue(of rule: String, from id: Int64) throws -> Timestamp? {
         var row = try PreparedStatement(
             """
@@ -53,7 +56,7 @@ struct UntriedAlerts {
         return try row.step() ? row.integer(0) : 0
     }
 
-    /// True if it was there.
+    /// Deletes an alert; returns true if it existed.
     func delete(_ id: Int64) throws -> Bool {
         var row = try PreparedStatement("DELETE FROM alert_untried WHERE id = ?", db)
         try row.bind(id)
@@ -61,7 +64,7 @@ struct UntriedAlerts {
         return db.changesCount > 0
     }
 
-    /// Makes the alert, if it is here, one of those that were tried.
+    /// Moves the alert, if it is here, to the table `alert`.
     func moveToTried(_ id: Int64) throws {
         var insertion = try PreparedStatement(
             """
@@ -83,7 +86,7 @@ struct UntriedAlerts {
             + "ORDER BY alert_untried.id LIMIT ?"
     }
 
-    /// The same as ``AlertTable/columns``.
+    /// The values of ``AlertTable/columns``.
     private static let alertColumns =
         "alert_untried.id, \(AlertTable.State.pending.rawValue), rule, feedback_id, "
         + "session.session_id, rating, ifnull(comment, ''), created_at, session_count, "
@@ -117,7 +120,7 @@ struct UntriedAlertInsertion: ~Copyable {
         return UntriedAlertInsertion(try AlertSequence(db), statement)
     }
 
-    /// Queues an alert, due at once, about the feedback of the sequence.
+    /// Queues an alert, due at once, about the feedback with the sequence.
     mutating func insert(
         rule: String,
         sequence: Int64,
@@ -132,6 +135,6 @@ struct UntriedAlertInsertion: ~Copyable {
         try statement.run()
     }
 
-    /// Has to be called before the transaction ends.
+    /// Stores the next id; must be called before the transaction ends.
     consuming func end() throws { try ids.end() }
 }

@@ -2,37 +2,35 @@ import FeedbackCore
 import FeedbackModel
 import GRDB
 
-/// A write that waits for its transaction.
+/// A write in the queue.
 enum StoreWrite: Sendable {
-    case append(Feedback, [AlertRule], MissingSessionPolicy)
-    case changeMetadata(String, MetadataChange, MissingSessionPolicy)
+    case change(AcceptedChange)
     case changeAlerts(@Sendable (AlertTable) throws -> Void)
 }
 
-/// What a committed write led to.
+/// The outcome of a committed write.
 enum StoreOutcome: Sendable {
-    case added(AddedFeedback)
-    case metadata(Metadata)
+    case changed(ChangeOutcome)
     case alertsChanged
 }
 
-/// The writer's queue.
-typealias StoreWrites = GroupCommit<StoreWrite, StoreOutcome>
+/// The queue of the writer.
+typealias StoreWrites = CommitQueue<StoreWrite, StoreOutcome>
 
 /// The writes of one transaction.
 ///
-/// A write that is refused (unknown session, metadata too large) is so before it has changed
-/// anything; an error of SQLite's fails the transaction as a whole.
+/// A write that is refused (session does not exist, metadata too large) has not changed anything;
+/// an error of SQLite fails the whole transaction.
 struct WriteTransaction: ~Copyable {
     private let db: Database
     private var counters = CounterChanges()
-    /// What the counter tables say, as far as it was asked for.
+    /// The totals that were read from the counter tables, by session.
     private var storedTotals: [Int64: Tally] = [:]
     private var sessionSearch: PreparedStatement
     private var insertion: PreparedStatement
-    /// Made for the first alert.
+    /// The insertion of alerts; nil before the first alert.
     private var alerts: UntriedAlertInsertion?
-    /// Made when a total is first asked for.
+    /// The statement that reads totals; nil before the first search.
     private var totalSearch: PreparedStatement?
 
     private init(
@@ -45,11 +43,11 @@ struct WriteTransaction: ~Copyable {
         self.insertion = insertion
     }
 
-    /// Writes and commits the batch; one result per write, in order.
+    /// Writes and commits the batch; returns one result for each write, in the same order.
     static func commit(
         _ writes: [StoreWrite],
         to database: SQLiteDatabase
-    ) -> [Result<StoreOutcome, any Error>] {
+    ) -> [CommitResult<StoreOutcome>] {
         do {
             return try database.write { db in
                 var transaction = WriteTransaction(
@@ -57,7 +55,7 @@ struct WriteTransaction: ~Copyable {
                     sessionSearch: try SessionTable.numberSearch(db),
                     insertion: try FeedbackTable.insertion(db)
                 )
-                var results: [Result<StoreOutcome, any Error>] = []
+                var results: [CommitResult<StoreOutcome>] = []
                 results.reserveCapacity(writes.count)
                 for write in writes { results.append(try transaction.apply(write)) }
                 try transaction.endAlerts()
@@ -65,38 +63,47 @@ struct WriteTransaction: ~Copyable {
                 return results
             }
         } catch {
-            return writes.map { _ in .failure(error) }
+            return writes.map { _ in .refused(error) }
         }
     }
 
-    private mutating func apply(_ write: StoreWrite) throws -> Result<StoreOutcome, any Error> {
+    private mutating func apply(_ write: StoreWrite) throws -> CommitResult<StoreOutcome> {
         do {
             switch write {
-            case .append(let feedback, let rules, let policy):
-                return .success(.added(try append(feedback, rules, policy)))
-            case .changeMetadata(let sessionID, let change, let policy):
-                return .success(.metadata(try changeMetadata(sessionID, change, policy)))
+            case .change(let change): return .done(.changed(try apply(change)))
             case .changeAlerts(let change):
                 try endAlerts()
                 try change(AlertTable(db))
-                return .success(.alertsChanged)
+                return .done(.alertsChanged)
             }
-        } catch let refusal as FeedbackError {
-            return .failure(refusal)
+        } catch let refusal as CallError {
+            return .refused(refusal)
         }
     }
 
-    private mutating func append(
-        _ feedback: Feedback,
-        _ rules: [AlertRule],
-        _ missingSession: MissingSessionPolicy
+    private mutating func apply(_ change: AcceptedChange) throws -> ChangeOutcome {
+        switch change.change {
+        case .add(let draft): .added(try add(draft, by: change))
+        case .changeMetadata(let sessionID, let by):
+            .metadata(try changeMetadata(sessionID, by, change.missingSession))
+        }
+    }
+
+    private mutating func add(
+        _ draft: FeedbackDraft,
+        by change: AcceptedChange
     ) throws -> AddedFeedback {
-        let sessionID = feedback.sessionID
+        let feedback = Feedback(
+            id: change.feedbackID,
+            draft: draft,
+            createdAt: change.acceptedAt
+        )
+        let sessionID = draft.sessionID
         let session: Int64
         if let number = try SessionTable.number(sessionID, by: &sessionSearch) {
             session = number
         } else {
-            guard missingSession == .create else { throw FeedbackError.unknownSession }
+            guard change.missingSession == .create else { throw CallError.unknownSession }
             session = try SessionTable.insert(sessionID, db)
         }
         if let sequence = try FeedbackTable.insert(
@@ -106,7 +113,7 @@ struct WriteTransaction: ~Copyable {
             db
         ) {
             counters.count(feedback, session: session, sequence: sequence)
-            for rule in rules where rule.ratings.contains(feedback.rating) {
+            for rule in change.alertRules where rule.ratings.contains(feedback.rating) {
                 try queueAlert(of: rule, about: feedback, sequence, session)
             }
             return AddedFeedback(feedback: feedback, replayed: false)
@@ -118,12 +125,12 @@ struct WriteTransaction: ~Copyable {
             db
         )
         guard let original else {
-            throw FeedbackError(.internal, "a repeated request_id has no original")
+            throw CallError(.internal, "a repeated request_id has no original")
         }
         return AddedFeedback(feedback: original, replayed: true)
     }
 
-    /// Queues an alert about the feedback just inserted if the rule says so.
+    /// Queues an alert about the feedback just inserted if the rule is met.
     private mutating func queueAlert(
         of rule: AlertRule,
         about feedback: Feedback,
@@ -137,7 +144,7 @@ struct WriteTransaction: ~Copyable {
                 try FeedbackTable.newestRatings(rule.historyLength, ofSession: session, db)
             case .share: try FeedbackTable.newestRatings(rule.historyLength, db)
             }
-        // Without an id it could not be named.
+        // Feedback without an id cannot be named in an alert.
         guard feedback.id != nil, rule.isMet(by: history) else { return }
         let sessionCount = try count(rule.ratings, ofSession: session)
         let totalCount = try count(rule.ratings, ofSession: SessionTable.everySession)
@@ -154,7 +161,7 @@ struct WriteTransaction: ~Copyable {
         if let alerts = alerts.take() { try alerts.end() }
     }
 
-    /// What the counter tables will say when this transaction is written.
+    /// Returns the count that the counter tables will have after this transaction.
     private mutating func count(_ ratings: Set<Rating>, ofSession session: Int64) throws -> Int64 {
         var tally = try storedTotals[session] ?? storedTotal(ofSession: session)
         storedTotals[session] = tally
@@ -175,7 +182,7 @@ struct WriteTransaction: ~Copyable {
         _ missingSession: MissingSessionPolicy
     ) throws -> Metadata {
         let session = try SessionTable.number(sessionID, by: &sessionSearch)
-        if session == nil, missingSession == .reject { throw FeedbackError.unknownSession }
+        if session == nil, missingSession == .reject { throw CallError.unknownSession }
         let before = try SessionTable.metadata(sessionID, db).map(MetadataJSON.decode) ?? [:]
         let metadata = change.applied(to: before)
         let json = try encoded(metadata)
@@ -187,13 +194,14 @@ struct WriteTransaction: ~Copyable {
         return metadata
     }
 
-    /// Whatever is wrong with one write's metadata must not fail its neighbours.
-    private func encoded(_ metadata: Metadata) throws(FeedbackError) -> String {
+    /// Encodes metadata; an error fails only the write with this metadata, not the others of the
+    /// batch.
+    private func encoded(_ metadata: Metadata) throws(CallError) -> String {
         do {
             return try MetadataJSON.encode(metadata)
         } catch {
-            throw error as? FeedbackError
-                ?? FeedbackError(.internal, "the metadata cannot be written as JSON", cause: error)
+            throw error as? CallError
+                ?? CallError(.internal, "the metadata cannot be written as JSON", cause: error)
         }
     }
 }

@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import FeedbackClient
 
-/// The ratings as people write them.
+/// The ratings as arguments.
 enum RatingName: String, ExpressibleByArgument, CaseIterable {
     case up
     case down
@@ -16,7 +16,7 @@ enum RatingName: String, ExpressibleByArgument, CaseIterable {
     }
 }
 
-/// The kinds of author as people write them.
+/// The kinds of author as arguments.
 enum AuthorSourceName: String, ExpressibleByArgument, CaseIterable {
     case human
     case model
@@ -102,7 +102,7 @@ struct AddCommand: AsyncParsableCommand {
     }
 }
 
-/// Splits `KEY=VALUE`.
+/// Splits an argument of the form `KEY=VALUE`.
 func keyAndValue(_ text: String, option: String) throws -> (String, String) {
     guard let separator = text.firstIndex(of: "="), separator != text.startIndex else {
         throw ValidationError("\(option) takes KEY=VALUE")

@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import FeedbackClient
 internal import Foundation
 
-/// The command line to a running daemon.
+/// The command line client of a running daemon.
 @main
 struct Feedbackctl: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -15,11 +15,11 @@ struct Feedbackctl: AsyncParsableCommand {
         ]
     )
 
-    // Here too, so that it may stand before the command's name.
+    // The options are here, too, so that they may precede the name of the command.
     @OptionGroup var connection: ConnectionOptions
 }
 
-/// What every command takes.
+/// The options of all commands.
 struct ConnectionOptions: ParsableArguments {
     @Option(
         help: "The daemon's socket. (default: $FEEDBACKD_SOCKET, else the daemon's own default)"
@@ -38,13 +38,13 @@ struct ConnectionOptions: ParsableArguments {
         }
     }
 
-    /// Connects, makes the call, and turns what goes wrong into a line and an exit code.
+    /// Connects and makes the call; prints an error as one line and exits with its code.
     func run(_ call: (FeedbackClient) async throws -> Void) async throws {
         do {
             let client = try await connectedClient()
             defer { client.close() }
             try await call(client)
-        } catch let error as FeedbackError {
+        } catch let error as CallError {
             Self.complain("feedbackctl: \(error)")
             throw ExitCode(1)
         }
@@ -59,7 +59,7 @@ struct ConnectionOptions: ParsableArguments {
             let client = try FeedbackClient(socket: path, options: options)
             try await client.connect()
             return client
-        } catch let error as FeedbackError {
+        } catch let error as CallError {
             Self.complain("feedbackctl: \(error.message)")
             throw ExitCode(2)
         }
@@ -70,9 +70,9 @@ struct ConnectionOptions: ParsableArguments {
     }
 }
 
-/// The first entries of a list, at most so many, and how many there are in all.
+/// Returns the first entries of a list, at most `limit`, and the total number of entries.
 ///
-/// `page` makes the call for at most so many entries, with the former page's token.
+/// `page` fetches at most `size` entries, with the token of the previous page.
 func entries<Entry>(
     _ limit: Int,
     page:

@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import FeedbackClient
 internal import Foundation
 
-/// The span of time that some commands take.
+/// The options of a range of time.
 struct TimeOptions: ParsableArguments {
     @Option(help: "Created at or after that moment, like 2024-01-22T15:00:00Z or 2024-01-22.")
     var since: Moment?
@@ -13,7 +13,7 @@ struct TimeOptions: ParsableArguments {
     var range: TimeRange { TimeRange(from: since?.timestamp, until: until?.timestamp) }
 }
 
-/// A moment as people write it: RFC 3339, or a day for its beginning in UTC.
+/// A moment as an argument: in RFC 3339 format, or a day, which means its start in UTC.
 struct Moment: ExpressibleByArgument {
     var timestamp: Timestamp
 

@@ -83,7 +83,7 @@ struct MetadataCommand: AsyncParsableCommand {
     }
 }
 
-/// Prints metadata as it is after the call.
+/// Prints the metadata that a call returned.
 private func show(_ metadata: Metadata, _ connection: ConnectionOptions) throws {
     if connection.json {
         try printJSON(metadata)

@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import FeedbackClient
 internal import Foundation
 
-/// How metrics are split, as people write it.
+/// The grouping of metrics as an argument.
 struct GroupingName: ExpressibleByArgument {
     var grouping: MetricsGrouping
 

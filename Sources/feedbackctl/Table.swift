@@ -1,4 +1,4 @@
-/// Columns of text for people.
+/// A table of text, for people.
 struct Table {
     private var rows: [[String]]
 
@@ -21,7 +21,7 @@ struct Table {
         }
     }
 
-    /// The text with control characters made visible: they could change the terminal.
+    /// Returns the text with its control characters escaped, since they could control the terminal.
     private static func onOneLine(_ text: String) -> String {
         var line = ""
         for scalar in text.unicodeScalars {

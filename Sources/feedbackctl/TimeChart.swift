@@ -1,12 +1,13 @@
 internal import FeedbackClient
 
-/// Bars of text: how much feedback each hour or day has, and what share of it is up, none and down.
+/// A bar chart of text with the number of feedbacks in each hour or day, and the shares of up, none
+/// and down.
 struct TimeChart {
     static let legend = "\(up) UP \(none) NONE \(down) DOWN"
 
-    /// So many characters has the longest bar.
+    /// The length of the longest bar in characters.
     private static let widthMax = 40
-    /// Further hours or days without feedback are left out rather than shown.
+    /// The number of rows from which on hours or days without feedback are left out.
     private static let rowsMax = 1_000
     private static let up: Character = "█"
     private static let none: Character = "▒"
@@ -16,7 +17,7 @@ struct TimeChart {
 
     init(_ groups: [MetricsGroup]) { totalMax = groups.map(\.metrics.total).max() ?? 0 }
 
-    /// The bar of an hour or day; not empty, unless there is no feedback.
+    /// Returns the bar of an hour or day, which is empty only if there is no feedback.
     func bar(_ metrics: Metrics) -> String {
         guard metrics.total > 0 else { return "" }
         let width = max(1, rounded(Self.widthMax, metrics.total, totalMax))
@@ -31,7 +32,8 @@ struct TimeChart {
         Int((Double(width) * Double(part) / Double(whole)).rounded())
     }
 
-    /// The groups with those that the server leaves out, since they have no feedback.
+    /// Returns the groups with empty ones inserted for the hours or days that the server leaves
+    /// out.
     static func withGaps(_ groups: [MetricsGroup]) -> [MetricsGroup] {
         let times = groups.compactMap { Moment(argument: $0.key)?.timestamp.millisecondsSinceEpoch }
         guard times.count == groups.count, let first = times.first, let last = times.last

@@ -1,7 +1,8 @@
 internal import FeedbackClient
 internal import Foundation
 
-/// A feedback as JSON, with the field names of the proto file and the guide's ratings.
+/// A feedback as JSON, with the field names of the proto file; the rating is "up", "down" or null,
+/// as in the Python library feedback-system.
 struct FeedbackView: Encodable {
     private enum Key: String, CodingKey {
         case feedbackID = "feedback_id"
@@ -50,7 +51,7 @@ struct FeedbackView: Encodable {
     }
 }
 
-/// The outcome of `add`.
+/// The JSON output of `add`.
 struct AddedView: Encodable {
     let feedback: FeedbackView
     let replayed: Bool
@@ -61,7 +62,7 @@ struct AddedView: Encodable {
     }
 }
 
-/// The outcome of `list`.
+/// The JSON output of `list`.
 struct ListView: Encodable {
     private enum CodingKeys: String, CodingKey {
         case feedbacks
@@ -127,7 +128,7 @@ struct AlertView: Encodable {
     }
 }
 
-/// The outcome of `alerts list`.
+/// The JSON output of `alerts list`.
 struct AlertListView: Encodable {
     private enum CodingKeys: String, CodingKey {
         case alerts
@@ -138,7 +139,7 @@ struct AlertListView: Encodable {
     let totalSize: Int64
 }
 
-/// The outcome of `metrics`.
+/// The JSON output of `metrics`.
 struct ReportView: Encodable {
     struct Group: Encodable {
         let key: String
@@ -174,7 +175,7 @@ struct MetricsView: Encodable {
     let averageCommentLength: Double
     let satisfactionRate: Double
     let approvalRate: Double
-    /// The least and the greatest, or null.
+    /// The bounds of the approval rate's interval, the lower first; null if there is none.
     let approvalInterval: [Double]?
 
     init(_ metrics: Metrics) {
@@ -197,7 +198,7 @@ struct MetricsView: Encodable {
         try container.encode(averageCommentLength, forKey: .averageCommentLength)
         try container.encode(satisfactionRate, forKey: .satisfactionRate)
         try container.encode(approvalRate, forKey: .approvalRate)
-        // With null, so that the field is always there.
+        // Null is encoded, so that the field is always present.
         try container.encode(approvalInterval, forKey: .approvalInterval)
     }
 }

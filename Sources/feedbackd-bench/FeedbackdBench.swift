@@ -11,13 +11,13 @@ struct FeedbackdBench: ParsableCommand {
     )
 }
 
-/// What ends the program with a line on standard error.
+/// An error that ends the program with a line on standard error.
 struct BenchError: Error, CustomStringConvertible {
     let description: String
 
     init(_ description: String) { self.description = description }
 
-    /// What a system call has just said.
+    /// Makes the error of a failed system call.
     init(_ call: String, errno code: CInt) {
         description = "\(call): \(String(cString: strerror(code)))"
     }

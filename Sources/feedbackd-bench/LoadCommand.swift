@@ -101,7 +101,8 @@ struct LoadCommand: ParsableCommand {
     }
 
     func run() throws {
-        // Sleeps of the open loop end on time, not up to 50 µs later. Threads inherit it.
+        // With a timer slack of 1 ns, sleeps of the open loop end on time instead of up to 50 µs
+        // later. Threads inherit it.
         try? Data("1".utf8).write(to: URL(fileURLWithPath: "/proc/self/timerslack_ns"))
         do {
             try LoadReport(Self.run(plan)).write(to: json)
@@ -133,7 +134,7 @@ struct LoadCommand: ParsableCommand {
             request: kind,
             sessions: (session ?? (takesEverySession ? "" : nil)).map { .one($0) }
                 ?? .inTurn(count: sessions),
-            // As in a UUID of version 7, milliseconds come first.
+            // The milliseconds are the high bits, as in a UUID of version 7.
             firstRequest: UInt64(Date().timeIntervalSince1970 * 1000) << 16,
             rate: rate,
             warmUpNanoseconds: Int64(warmup * 1e9),

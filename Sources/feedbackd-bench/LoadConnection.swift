@@ -1,15 +1,15 @@
 internal import Glibc
 
-/// One connection: its socket, its buffers, and when its calls began.
+/// One connection: its socket, its buffers, and the start times of its calls.
 ///
-/// Everything is allocated at the beginning. It lies in memory of its ``LoadLoop`` and is used
-/// through a pointer only.
+/// All memory is allocated in init. The connection itself is in memory of its ``LoadLoop`` and is
+/// used through a pointer only.
 struct LoadConnection: ~Copyable {
     let descriptor: CInt
     private(set) var inFlight = 0
-    /// Open loop: when the next call is due.
+    /// The time at which the next call is due in an open loop.
     var nextDue: Int64 = 0
-    /// Whether the socket could not take all of the output.
+    /// True if the socket has not taken all of the output.
     private(set) var hasOutput = false
 
     private let inFlightMax: Int
@@ -21,20 +21,21 @@ struct LoadConnection: ~Copyable {
     private var outputStart = 0
     private var outputEnd = 0
 
-    /// When the call began of each stream id, at the id's place; 0 where there is none.
+    /// The start times of the calls in flight, at the place of their stream ids; 0 if there is
+    /// none.
     private let begins: UnsafeMutableBufferPointer<Int64>
 
     private static let inputBytes = TTRPCHeader.bytes + TTRPCHeader.dataLengthMax
-    /// One read takes no more than that; a batch of ordinary replies is far less.
+    /// The maximum number of bytes of one read; a batch of ordinary replies is far smaller.
     private static let readBytesMax = 256 << 10
 
     init(descriptor: CInt, inFlightMax: Int, frameBytes: Int) {
         self.descriptor = descriptor
         self.inFlightMax = inFlightMax
-        // Pages of it that no reply reaches are never touched.
+        // The pages of the buffer that no reply reaches are never touched, and so take no memory.
         input = .allocate(byteCount: Self.inputBytes, alignment: 8)
         output = .allocate(byteCount: inFlightMax * frameBytes, alignment: 8)
-        // Replies come in any order: room for some that are overtaken by many others.
+        // Replies arrive in any order: there is room for some that are overtaken by many others.
         let places = 1 << (Int.bitWidth - (inFlightMax * 8 - 1).leadingZeroBitCount)
         begins = .allocate(capacity: places)
         begins.initialize(repeating: 0)
@@ -49,7 +50,7 @@ struct LoadConnection: ~Copyable {
 
     var canBegin: Bool { inFlight < inFlightMax && begins[place(nextStreamID)] == 0 }
 
-    /// Puts a request into the output.
+    /// Appends a request to the output.
     mutating func begin(at time: Int64, _ template: inout RequestTemplate) {
         begins[place(nextStreamID)] = time
         inFlight += 1
@@ -58,7 +59,7 @@ struct LoadConnection: ~Copyable {
         nextStreamID &+= 2
     }
 
-    /// Writes the output, as far as the socket takes it.
+    /// Writes the output until the socket takes no more.
     mutating func flush(flags: CInt) throws {
         while outputStart < outputEnd {
             let count = send(
@@ -75,7 +76,7 @@ struct LoadConnection: ~Copyable {
                 throw BenchError("the connection cannot be written to", errno: errno)
             }
         }
-        // What is left moves to the front, so that all calls in flight always find room.
+        // The rest moves to the front, so that there is always room for all calls in flight.
         let rest = outputEnd - outputStart
         if outputStart > 0, rest > 0 { memmove(output, output + outputStart, rest) }
         outputStart = 0
@@ -83,7 +84,7 @@ struct LoadConnection: ~Copyable {
         hasOutput = rest > 0
     }
 
-    /// Reads once, and returns whether there was something.
+    /// Reads once; returns true if something was read.
     mutating func receive(flags: CInt) throws -> Bool {
         let room = min(Self.inputBytes - inputCount, Self.readBytesMax)
         let count = recv(descriptor, input + inputCount, room, flags)
@@ -96,7 +97,8 @@ struct LoadConnection: ~Copyable {
         throw BenchError("the connection cannot be read from", errno: errno)
     }
 
-    /// Takes each whole reply out of the input, and hands on when its call began and its status.
+    /// Removes each complete reply from the input, and passes its status and the start time of its
+    /// call to `body`.
     @inline(__always)
     mutating func forEachReply(_ body: (_ begin: Int64, _ statusCode: Int) -> Void) throws {
         var at = 0
@@ -120,6 +122,6 @@ struct LoadConnection: ~Copyable {
         if at > 0, inputCount > 0 { memmove(input, input + at, inputCount) }
     }
 
-    /// Stream ids of clients are odd.
+    /// Returns the place of a stream id; clients' stream ids are odd.
     private func place(_ streamID: UInt32) -> Int { Int(streamID >> 1) & (begins.count - 1) }
 }

@@ -1,20 +1,20 @@
 internal import CLinux
 internal import Glibc
 
-/// What one thread does: it keeps calls in flight on its connections and counts the replies.
+/// The loop of one thread, which keeps calls in flight on its connections and counts the replies.
 ///
-/// Nothing is allocated per call, and nothing is shared with other threads. The requests that become
-/// possible at one time are written with one system call, and one system call reads all replies that
-/// are there. The clock is read once per batch of replies: that time ends their calls and, in the
-/// closed loop, begins those that take their place, so that the generator's own work on a batch
-/// counts as the server's, never the reverse.
+/// Nothing is allocated for a call, and nothing is shared with other threads. All requests that can
+/// be sent at one time are written with one system call, and one system call reads all replies that
+/// have arrived. The clock is read once for each batch of replies: that time ends their calls and,
+/// in the closed loop, starts the calls that replace them, so that the generator's own work on a
+/// batch counts as the server's, never the reverse.
 struct LoadLoop: ~Copyable {
     private let connections: UnsafeMutablePointer<LoadConnection>
     private var connectionCount = 0
     private let epoll: CInt
     private let events: UnsafeMutablePointer<epoll_event>
-    /// Whether reads and writes may simply wait: one connection, without a schedule, whose requests
-    /// all fit into the socket's buffer.
+    /// True if reads and writes may block: with one connection, without a schedule, and if all
+    /// requests fit into the socket's buffer.
     private let blocks: Bool
     private let schedule: Schedule?
     private let firstConnection: Int
@@ -22,21 +22,21 @@ struct LoadLoop: ~Copyable {
 
     private var template: RequestTemplate
     private var result = LoadResult()
-    /// How many calls may still begin.
+    /// The number of calls that may still start.
     private var callsLeft = 0
     private var end = Int64.max
     private var inFlight = 0
     private var lastReply: Int64 = 0
 
     private static let eventsMax = 256
-    /// The longest wait for anything, so that it ends in time.
+    /// The maximum time of one wait, in nanoseconds, so that the loop ends on time.
     private static let waitMax = MonotonicClock.second / 10
-    /// How long replies are waited for when none comes at all.
+    /// The time, in nanoseconds, after which the loop stops waiting if no reply arrives.
     private static let silenceMax = 10 * MonotonicClock.second
-    /// About a quarter of the kernel's default buffer.
+    /// About a quarter of the kernel's default buffer size.
     private static let blockingBytesMax = 48 << 10
 
-    /// Connects.
+    /// Opens the connections.
     init(_ plan: LoadPlan, thread: Int) throws {
         template = RequestTemplate(
             plan.request,
@@ -79,12 +79,12 @@ struct LoadLoop: ~Copyable {
         close(epoll)
     }
 
-    /// Makes calls until an instant, then waits for the replies, which count like all others.
+    /// Makes calls until `end`, then waits for their replies, which count like all others.
     mutating func run(until end: Int64) throws -> LoadResult {
         try run(until: end, calls: .max)
     }
 
-    /// Makes so many calls and waits for the replies.
+    /// Makes `calls` calls and waits for the replies.
     mutating func run(calls: Int) throws -> LoadResult {
         try run(until: .max, calls: calls)
     }
@@ -121,7 +121,7 @@ struct LoadLoop: ~Copyable {
         return (0..<connectionCount).allSatisfy { connections[$0].nextDue >= end }
     }
 
-    /// Begins the calls that are possible and, in the open loop, due.
+    /// Starts all calls that are possible and, in the open loop, due.
     @inline(__always)
     private mutating func beginCalls(
         on connection: UnsafeMutablePointer<LoadConnection>,
@@ -193,7 +193,7 @@ struct LoadLoop: ~Copyable {
         return now
     }
 
-    /// Until the next call is due.
+    /// Returns the time until the next call is due, in nanoseconds.
     private func waitTime(_ now: Int64) -> Int64 {
         guard schedule != nil else { return Self.waitMax }
         var due = now + Self.waitMax

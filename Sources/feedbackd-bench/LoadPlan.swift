@@ -1,35 +1,35 @@
-/// What a load consists of.
+/// The parameters of a load.
 struct LoadPlan: Sendable {
     var socket: String
     var connections: Int
-    /// Per connection.
+    /// The number of calls in flight on each connection.
     var inFlight: Int
     var threads: Int
     var request: RequestKind
     var sessions: SessionChoice
-    /// The time, so that no two runs have the same request_ids.
+    /// The number before that of the first request_id, made from the time, so that no two runs use
+    /// the same request_ids.
     var firstRequest: UInt64
-    /// Open loop: how many calls per second are due on all connections together; nil: closed loop,
-    /// in which each reply makes place for the next call.
+    /// The number of calls per second that are due on all connections together, in an open loop;
+    /// nil for a closed loop, in which each reply starts the next call.
     var rate: Double?
     var warmUpNanoseconds: Int64
     var length: LoadLength
-    /// The processor of the first thread; the others take those that follow.
+    /// The processor of the first thread; the other threads use the processors after it.
     var firstProcessor: Int?
 }
 
-/// How much is measured.
+/// The length of the measurement.
 enum LoadLength: Sendable {
     case nanoseconds(Int64)
-    /// On all connections together.
+    /// The number of calls on all connections together.
     case calls(Int)
 }
 
-/// The instants at which the calls of an open loop are due: evenly spread over time, the connections
-/// in turn.
+/// The times at which the calls of an open loop are due: evenly spaced, on each connection in turn.
 struct Schedule {
     private let connections: Int
-    /// From one call to the next of one connection.
+    /// The time between two calls of one connection, in nanoseconds.
     let interval: Int64
 
     init(callsPerSecond: Double, connections: Int) {
@@ -37,6 +37,6 @@ struct Schedule {
         interval = Int64(Double(connections) * 1e9 / callsPerSecond)
     }
 
-    /// When a connection's first call is due, from the beginning on.
+    /// Returns the time from the start to a connection's first call, in nanoseconds.
     func firstDue(connection: Int) -> Int64 { interval * Int64(connection) / Int64(connections) }
 }

@@ -1,16 +1,16 @@
 internal import Foundation
 internal import Histogram
 
-/// The result of a load as JSON, in the form that all load programs of the benchmark share.
+/// The result of a load as JSON, in the format of all load programs of the benchmark.
 struct LoadReport: Encodable {
-    /// Only calls that succeeded; so with the latencies.
+    /// The number of calls that succeeded; the latencies are of these only.
     var calls = 0
-    /// Calls that failed or had no reply.
+    /// The number of calls that failed or had no reply.
     var errors: Int
     var seconds: Double
     var callsPerSecond = 0.0
     var latencyNs: Latency
-    /// Pairs of a percentile and the latency that it stays within.
+    /// Pairs of a percentile and its latency in nanoseconds.
     var percentiles: [[Double]]
     var errorsByCode: [String: Int] = [:]
 
@@ -23,7 +23,7 @@ struct LoadReport: Encodable {
         var mean: Double
     }
 
-    /// Puts the threads' results together.
+    /// Merges the results of the threads.
     init(_ results: [LoadResult]) {
         var latencies = results[0].latencies
         for result in results.dropFirst() { latencies.add(result.latencies) }
@@ -54,7 +54,7 @@ struct LoadReport: Encodable {
         }
     }
 
-    /// Writes it to a file; "-" is standard output.
+    /// Writes the report to a file; "-" means standard output.
     func write(to path: String) throws {
         let encoder = JSONEncoder()
         encoder.keyEncodingStrategy = .convertToSnakeCase

@@ -1,19 +1,19 @@
 internal import Histogram
 
-/// What a thread has counted.
+/// The counts of one thread.
 struct LoadResult: Sendable {
-    /// Of calls that succeeded, in nanoseconds.
+    /// The latencies of the calls that succeeded, in nanoseconds.
     private(set) var latencies = Histogram<UInt32>(
         highestTrackableValue: Self.latencyMax,
         numberOfSignificantValueDigits: .three
     )
-    /// How many calls failed, by status code; the last place takes what is no code.
+    /// The number of failed calls by status code; the last place counts values that are not a code.
     private(set) var failures = InlineArray<18, Int>(repeating: 0)
-    /// How many calls had no reply when it was given up.
+    /// The number of calls without a reply when the loop stopped waiting.
     var unfinished = 0
     var nanoseconds: Int64 = 0
 
-    /// An hour; whatever takes longer is counted as that.
+    /// The maximum latency, an hour; longer ones are counted as an hour.
     private static let latencyMax: UInt64 = 3_600_000_000_000
 
     @inline(__always)

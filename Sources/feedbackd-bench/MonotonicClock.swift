@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// The time since some fixed point, in nanoseconds.
+/// The time since an arbitrary fixed point, in nanoseconds.
 enum MonotonicClock {
     static var now: Int64 {
         var time = timespec()
@@ -12,7 +12,7 @@ enum MonotonicClock {
 }
 
 extension timespec {
-    /// A span of time.
+    /// Makes a duration.
     init(nanoseconds: Int64) {
         self.init(
             tv_sec: Int(nanoseconds / MonotonicClock.second),

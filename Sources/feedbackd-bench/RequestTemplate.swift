@@ -9,38 +9,40 @@ enum RequestKind {
 /// The request_ids of adds.
 enum RequestIDs {
     case none
-    /// As clients make them (UUIDs of version 7): they begin with the time.
+    /// The ids begin with the time, as those that clients make (UUIDs of version 7).
     case ascending
-    /// Consecutive ones lie nowhere near each other in an index.
+    /// Consecutive ids are far apart in an index.
     case random
 }
 
-/// Which sessions the calls go to.
+/// The sessions to which the calls go.
 enum SessionChoice {
-    /// Always this one; empty for every session, where the method has that.
+    /// All calls go to this session; empty means every session, if the method allows that.
     case one(String)
-    /// `session-0000000` and so on in turn, so many of them.
+    /// The calls go to `session-0000000` and so on in turn, to `count` sessions.
     case inTurn(count: Int)
 }
 
-/// A whole ttrpc request frame, built once: each call copies it, after the digits in it that differ
-/// from call to call have been changed in place.
+/// A complete ttrpc request frame, built once; for each call, the digits that differ are changed in
+/// place, and the frame is copied.
 struct RequestTemplate: ~Copyable {
     private let frame: UnsafeMutableRawBufferPointer
-    /// Where the request_id's digits begin; nil if there is none.
+    /// The offset of the request_id's first digit; nil if there is no request_id.
     private let requestIDDigits: Int?
     private var requestNumber: UInt64
     private let hashesRequestNumber: Bool
-    /// Where the last digit of the session_id is; nil if it stays the same.
+    /// The offset of the session_id's last digit; nil if all calls go to one session.
     private let sessionDigit: Int?
     private let sessionCount: Int
     private var session = 0
 
+    /// Builds the frame.
+    ///
     /// - Parameters:
     ///   - kind: the method and its request.
-    ///   - sessions: the sessions that the calls go to.
-    ///   - firstRequest: the number of the first call; they ascend from there.
-    ///   - thread: tells its calls from those of others with the same numbers.
+    ///   - sessions: the sessions to which the calls go.
+    ///   - firstRequest: the number before that of the first request_id; they ascend from there.
+    ///   - thread: the number of the thread, which is part of its request_ids.
     init(_ kind: RequestKind, sessions: SessionChoice, firstRequest: UInt64, thread: Int = 0) {
         requestNumber = firstRequest
         hashesRequestNumber = if case .add(_, .random) = kind { true } else { false }
@@ -76,7 +78,7 @@ struct RequestTemplate: ~Copyable {
 
     var frameBytes: Int { frame.count }
 
-    /// Writes the next request, of which no two are alike.
+    /// Writes the next request, with the next request_id and session if they vary.
     mutating func writeNext(streamID: UInt32, to start: UnsafeMutableRawPointer) {
         if let requestIDDigits { writeRequestID(requestIDDigits) }
         if let sessionDigit {
@@ -108,7 +110,7 @@ struct RequestTemplate: ~Copyable {
         requestNumber &+= 1
         var number = requestNumber
         if hashesRequestNumber {
-            // The finalizer of MurmurHash3: every number has another hash.
+            // The finalizer of MurmurHash3 maps different numbers to different hashes.
             number = (number ^ number >> 33) &* 0xFF51_AFD7_ED55_8CCD
             number = (number ^ number >> 33) &* 0xC4CE_B9FE_1A85_EC53
             number ^= number >> 33
@@ -119,7 +121,7 @@ struct RequestTemplate: ~Copyable {
         }
     }
 
-    /// Appends what follows the session_id and returns where the request_id's digits begin.
+    /// Appends the fields after the session_id; returns the offset of the request_id's first digit.
     private static func appendFields(
         of kind: RequestKind,
         thread: Int,
@@ -142,9 +144,9 @@ struct RequestTemplate: ~Copyable {
         }
     }
 
-    /// Enough for every session count that is accepted.
+    /// The number of digits, which is enough for the maximum number of sessions.
     static let sessionDigits = 7
-    /// As long as a UUID.
+    /// The length of a request_id, which is that of a UUID.
     private static let requestIDBytes = 36
     private static let numberDigits = 16
 }
@@ -160,7 +162,7 @@ extension RequestKind {
     }
 }
 
-/// Appends fields in protobuf's encoding.
+/// Encodes fields of protobuf messages.
 private struct ProtoWriter {
     private(set) var bytes: [UInt8] = []
 

@@ -1,7 +1,7 @@
-/// The ten bytes before the data of a ttrpc frame, integers big-endian (ttrpc, PROTOCOL.md).
+/// The ten bytes before the data of a ttrpc frame, with big-endian integers (ttrpc, PROTOCOL.md).
 enum TTRPCHeader {
     static let bytes = 10
-    /// ttrpc's own limit.
+    /// The maximum length of the data, which is ttrpc's own limit.
     static let dataLengthMax = 4 << 20
 
     private static let request: UInt8 = 1
@@ -18,7 +18,7 @@ enum TTRPCHeader {
     }
 }
 
-/// A reply in the input buffer, read no further than it takes to see whether the call succeeded.
+/// A reply in the input buffer, parsed only as far as is needed to know whether the call succeeded.
 struct TTRPCReply {
     let start: UnsafeRawPointer
     let dataLength: Int
@@ -27,7 +27,7 @@ struct TTRPCReply {
     private static let statusTag: UInt8 = 1 << 3 | 2
     private static let codeTag: UInt8 = 1 << 3
 
-    /// The frame that begins there; at least its header must be there.
+    /// Makes a reply of the frame at `start`, of which at least the header must have arrived.
     init(_ start: UnsafeRawPointer) {
         self.start = start
         dataLength = Int(
@@ -43,7 +43,7 @@ struct TTRPCReply {
 
     var isResponse: Bool { start.load(fromByteOffset: 8, as: UInt8.self) == Self.response }
 
-    /// The status code, 0 for OK; the whole frame must be there.
+    /// The status code, 0 for OK; the complete frame must have arrived.
     ///
     /// Servers write the envelope's fields in ascending order, so a response that does not begin
     /// with field 1, the status, has none. A status in turn begins with field 1, its code.

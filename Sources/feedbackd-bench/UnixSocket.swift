@@ -1,8 +1,8 @@
 internal import Glibc
 
-/// Connects to Unix domain sockets.
+/// Opens connections to Unix domain sockets.
 enum UnixSocket {
-    /// A connected, blocking stream socket.
+    /// Returns the descriptor of a connected, blocking stream socket, which the caller closes.
     static func connect(_ path: String) throws -> CInt {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)

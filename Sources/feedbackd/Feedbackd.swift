@@ -55,7 +55,7 @@ struct Feedbackd: AsyncParsableCommand {
     /// One line of the error for people, without its code.
     static func line(_ error: any Error) -> String {
         switch error {
-        case let error as FeedbackError: error.message
+        case let error as CallError: error.message
         default: "\(error)"
         }
     }

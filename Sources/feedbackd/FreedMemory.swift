@@ -1,13 +1,13 @@
 internal import CLinux
 internal import Dispatch
 
-/// What the program has freed and the C library keeps for its next allocations.
+/// The memory that the program has freed and the C library keeps for its next allocations.
 enum FreedMemory {
-    /// So much may be kept, in bytes; a load's peak can leave several times that.
+    /// The most that the C library may keep, in bytes; a load's peak can leave several times that.
     private static let keptBytesMax = 8 << 20
     private static let interval = DispatchTimeInterval.seconds(5)
 
-    /// Returns it to the system from time to time, beginning now and until the program ends.
+    /// Returns freed memory to the system from time to time, until the program ends.
     static func returnRegularly() -> any DispatchSourceTimer {
         let timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "feedbackd.memory"))
         timer.schedule(deadline: .now() + interval, repeating: interval, leeway: .seconds(1))

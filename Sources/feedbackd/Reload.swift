@@ -1,11 +1,11 @@
 internal import FeedbackServer
 internal import Logging
 
-/// What SIGHUP does: the hooks are made anew, from the file as it is now if that is good, and their
-/// files are opened again.
+/// The reload on SIGHUP: the hooks are made anew, from the file as it is now if that is good, and
+/// their files are opened again.
 actor Reload {
     private let options: Options
-    /// Those of which the running hooks are made.
+    /// The settings of which the running hooks are made.
     private var settings: Settings
     private let logger: Logger
 
@@ -21,10 +21,10 @@ actor Reload {
             let new = try Settings(sources)
             // A file that is empty or cut off is no wish to go on without checks and audit.
             if new.hooks.isEmpty, !settings.hooks.isEmpty,
-                sources.file?.values["hooks.order"] == nil
+                sources.file?.values[HookSettings.orderKey] == nil
             {
                 throw sources.fault(
-                    "hooks.order",
+                    HookSettings.orderKey,
                     "is missing while hooks run; to end them all, write hooks: {order: []}"
                 )
             }
@@ -38,7 +38,8 @@ actor Reload {
         }
     }
 
-    /// What the hooks write to may have been moved away, whatever the file is like.
+    /// Makes the running hooks anew, whatever the file is like: the files that they write to may have
+    /// been moved away.
     private func renew(on server: FeedbackServer) async {
         do {
             try await server.replaceHooks(try settings.hooks.map { hook in try hook.make(logger) })

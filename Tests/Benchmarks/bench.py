@@ -39,7 +39,7 @@ SECTIONS: list[Callable[[Settings], Section]] = [
     counts,
     profiles,
 ]
-#: What the quick form has no time for, unless it is asked for by name.
+#: The sections that the quick form leaves out unless they are requested by name.
 NOT_QUICK = {"profiles"}
 
 
@@ -70,13 +70,13 @@ def main() -> int:
 
 
 def _all(quick: bool) -> list[str]:
-    """The names of the parts that are measured if none is named."""
+    """Returns the names of the sections that are measured if none is named."""
     names = [measure.__name__ for measure in SECTIONS]
     return [name for name in names if not (quick and name in NOT_QUICK)]
 
 
 def _measured(measure: Callable[[Settings], Section], settings: Settings) -> Section:
-    """Runs a section; one that cannot be run says why, and the others go on."""
+    """Runs a section; one that cannot be run states the reason, and the others continue."""
     name = measure.__name__
     title = (measure.__doc__ or name).splitlines()[0].rstrip(".")
     begin = time.monotonic()

@@ -3,8 +3,8 @@
 #
 #   build-peers.sh OUTPUT_DIR      writes OUTPUT_DIR/<peer> for each folder below peers/
 #
-# What is newer than its sources is not built again. The generated code of the messages goes below
-# OUTPUT_DIR too, so that nothing generated gets into the source tree.
+# A target that is newer than its sources is not built again. The generated code of the messages
+# goes below OUTPUT_DIR too, so that nothing generated gets into the source tree.
 set -euo pipefail
 
 die() {
@@ -50,7 +50,7 @@ build_echo_dispatch() {
     local target=$output/echo-dispatch source=$peers/echo-dispatch/main.swift
     is_current "$target" "$source" "$peers/response_frame.h" && return
     echo "building echo-dispatch"
-    # Linked as the daemon is.
+    # The program is linked like the daemon.
     swiftc -O -swift-version 6 -static-stdlib -use-ld=lld \
         -import-objc-header "$peers/response_frame.h" -o "$target" "$source"
 }

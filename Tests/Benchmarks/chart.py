@@ -1,4 +1,4 @@
-"""The picture: latency by percentile of all servers, as SVG."""
+"""The chart of latency by percentile of all servers, as SVG."""
 
 import math
 from html import escape
@@ -9,12 +9,12 @@ WIDTH, PANEL_HEIGHT = 860, 400
 LEFT, RIGHT, TOP, BOTTOM = 70, 190, 46, 48
 #: The percentiles that the axis names; each further nine takes as much room as the one before.
 TICKS = [0, 50, 90, 99, 99.9, 99.99]
-#: Told apart by people who see colours differently, too (Okabe and Ito).
+#: Colours that people with colour blindness can distinguish, too (Okabe and Ito).
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"]
 
 
 def draw(panels: list[tuple[str, dict[str, list[Sample]]]]) -> str:
-    """One panel below the other; each has a title and samples by the server's name."""
+    """Returns panels below each other; each has a title and samples by the server's name."""
     height = len(panels) * PANEL_HEIGHT
     names = list(dict.fromkeys(name for _, samples in panels for name in samples))
     colours = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(names)}
@@ -31,7 +31,7 @@ def draw(panels: list[tuple[str, dict[str, list[Sample]]]]) -> str:
 
 
 def panel(section: Section, label: str = "") -> dict[str, list[Sample]]:
-    """A section's samples, or those of one shape of load, without the shape in their names."""
+    """Returns a section's samples, or those of one load shape without the shape in their names."""
     suffix = f", {label}" if label else ""
     return {
         name.removesuffix(suffix): samples
@@ -47,7 +47,7 @@ def _panel(title: str, samples: dict[str, list[Sample]], colours: dict[str, str]
     high = 10 ** math.ceil(math.log10(max(latencies)))
     parts = [f'<text x="{LEFT}" y="26" font-size="15" font-weight="bold">{escape(title)}</text>']
     parts += _axes(low, high)
-    # The slowest one's label first, from top to bottom as the lines end.
+    # The labels are placed from top to bottom in the order of the lines' ends, the slowest first.
     ends = sorted(lines, key=lambda name: -lines[name][-1][1])
     label_y = 0.0
     for name in ends:
@@ -100,7 +100,7 @@ def _axes(low: float, high: float) -> list[str]:
 
 
 def _points(runs: list[Sample]) -> list[tuple[float, float]]:
-    """Percentiles and microseconds of the run whose median is the median of all."""
+    """Returns percentiles and microseconds of the run whose median is the median of all runs."""
     run = sorted(runs, key=P50.of)[len(runs) // 2]
     return [
         (percent, max(nanoseconds / 1000, 0.1))

@@ -1,6 +1,6 @@
-// Counts what a process asks the C library for, when it is loaded before it (LD_PRELOAD).
+// Counts a process's allocations, and its transactions of SQLite, when loaded with LD_PRELOAD.
 //
-// At its end the process writes the counts to the file that COUNT_CALLS_FILE names.
+// When the process exits, it writes the counts to the file that COUNT_CALLS_FILE names.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-// glibc's own names for what is replaced here.
+// glibc's own names of the functions that are replaced here.
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *old, size_t size);
@@ -44,8 +44,9 @@ int posix_memalign(void **result, size_t alignment, size_t size) {
     return *result ? 0 : ENOMEM;
 }
 
-// A transaction is one or more writes of pages with their headers, 4,120 bytes each, to SQLite's log,
-// and a sync. (A checkpoint writes bare pages to the database, and a header alone begins the log.)
+// A transaction is one or more writes of pages with their headers to SQLite's log, and a sync.
+// Writes of bare pages, as a checkpoint makes them to the database, and of the log's own header do
+// not count.
 enum { FILES = 1024, PAGE = 4096, LOG_HEADER = 32 };
 static atomic_bool has_pages[FILES];
 

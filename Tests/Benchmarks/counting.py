@@ -1,4 +1,4 @@
-"""Counting what a server asks the C library and the kernel for."""
+"""Counts of a server's calls of the C library and the kernel."""
 
 import dataclasses
 import json
@@ -14,8 +14,9 @@ SOURCE = Path(__file__).with_name("count-calls.c")
 
 
 def counted(server: Server, shape: tuple[int, int], *options: str) -> tuple[int, dict[str, int]]:
-    """Loads a server whose calls of the C library are counted: how many calls it answered, and
-    the counts of its whole life by name.
+    """Loads a server whose calls of the C library are counted.
+
+    Returns the number of calls that it answered, and the counts of its whole life by name.
     """
     with tempfile.NamedTemporaryFile(prefix="feedbackd-bench-") as file:
         environment = {"LD_PRELOAD": _library(), "COUNT_CALLS_FILE": file.name}
@@ -24,7 +25,7 @@ def counted(server: Server, shape: tuple[int, int], *options: str) -> tuple[int,
 
 
 def traced(server: Server, shape: tuple[int, int], *options: str) -> tuple[int, dict[str, int]]:
-    """The same with the system calls of all its threads."""
+    """Returns the same as `counted` for the system calls of all its threads."""
     with tempfile.NamedTemporaryFile("r", prefix="feedbackd-bench-") as file:
         wrapper = ["strace", "-f", "-qq", "-c", "-U", "calls,name", "-o", file.name]
         calls = _load(server, shape, options, wrapper)
@@ -34,7 +35,7 @@ def traced(server: Server, shape: tuple[int, int], *options: str) -> tuple[int, 
 
 
 def switched(server: Server, shape: tuple[int, int], *options: str) -> tuple[int, dict[str, int]]:
-    """The same with how often its threads waited for something."""
+    """Returns the same as `counted` for the number of times that its threads waited."""
     with Running(server) as running:
         calls = run_json(ttrpc_load(running.socket, *shape, "--warmup", "0", *options))["calls"]
     if running.usage is None:
@@ -54,7 +55,7 @@ def _load(
 
 
 def _library() -> str:
-    """The library that counts, compiled when it is not up to date."""
+    """Returns the path of the counting library, compiling it if it is not up to date."""
     library = WORK / "count-calls.so"
     if not library.exists() or library.stat().st_mtime < SOURCE.stat().st_mtime:
         WORK.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""What a call costs in counts that do not depend on how busy the machine is.
+"""The cost of a call in counts that do not depend on the load of the machine.
 
-Each is the difference between two runs of the same server with different numbers of calls, divided
-by that difference: starting and ending it, and all that is done once, counts for nothing.
+Each is the difference between the counts of two runs of the same server, divided by the difference
+of their numbers of calls: starting and ending the server, and all that is done once, cancel out.
 """
 
 import json
@@ -27,10 +27,10 @@ class Case:
 
     name: str
     options: tuple[str, ...] = ()
-    #: Where feedbackd stores, or which peer it is.
+    #: The store of feedbackd, or the name of a peer.
     store: str = "memory"
     peer: str = ""
-    #: Or the server itself.
+    #: Makes any other server.
     special: Callable[[], AbstractContextManager[Server]] | None = None
 
     @contextmanager
@@ -88,7 +88,7 @@ def _counts(case: Case) -> dict[str, float]:
         "system calls": sum(system_calls.values()),
         "waits": _per_call(case, switched)["waits"],
     }
-    # The peers end without a last word, and Go does not allocate through the C library anyway.
+    # The peers end without writing counts, and Go does not allocate through the C library anyway.
     if not case.peer:
         counts["allocations"] = _per_call(case, counted)["allocations"]
     return counts

@@ -22,7 +22,7 @@ BIG_SESSION_ROWS = 100_000
 
 @dataclass(frozen=True)
 class Shape:
-    """How many rows, and how they are divided among sessions; see dataset.sql."""
+    """The number of rows, and their division among sessions; see dataset.sql."""
 
     rows: int
     rows_per_session: int = 100
@@ -45,19 +45,19 @@ SMALL = Shape(10_000, rows_per_session=10, has_big_session=False)
 
 @contextmanager
 def copy(shape: Shape) -> Iterator[str]:
-    """A database of that shape which may be changed, for the length of a `with` block."""
+    """Makes a copy of the database of the shape, which may be changed, for a `with` block."""
     original = _database(shape)
     with scratch_folder() as folder:
         path = folder / "copy.db"
         shutil.copyfile(original, path)
-        # Or the kernel writes the copy out while the first load waits for its own few pages.
+        # Otherwise the kernel writes the copy out while the first load waits for its own few pages.
         os.sync()
         yield str(path)
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A folder on the disk that the benchmark measures."""
+    """Makes a folder on the disk that the benchmark measures, for a `with` block."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     kind = filesystem(FOLDER)
     if kind in {"tmpfs", "ramfs"}:
@@ -67,13 +67,13 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def filesystem(path: Path) -> str:
-    """The kind of file system that holds a folder."""
+    """Returns the kind of the file system that holds a folder."""
     command = ["findmnt", "--noheadings", "--output", "FSTYPE", "--target", str(path)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _database(shape: Shape) -> Path:
-    """The database of that shape; makes it if there is none of the present schema."""
+    """Returns the path of the database of the shape, making it if the present schema has none."""
     with scratch_folder() as folder:
         path = folder / "new.db"
         # The daemon itself makes the tables.
@@ -106,7 +106,7 @@ def _fill(path: Path, shape: Shape) -> None:
     # Changing temp_store would delete the parameters, which are a temporary table.
     script = "PRAGMA temp_store = MEMORY;\n"
     script += "".join(f".parameter set :{name} {value}\n" for name, value in values.items())
-    # Much faster than keeping the indexes up to date row by row.
+    # Building the indexes at the end is much faster than updating them row by row.
     script += "".join(f"DROP INDEX {name};\n" for name in named)
     script += SCRIPT.read_text()
     script += "\n".join(named.values()) + "\nPRAGMA journal_mode = WAL;\n"

@@ -19,12 +19,12 @@ from measure import (
 )
 from programs import Running, feedbackd, program, run_json
 
-#: As many as the add's one page and its header in SQLite's log.
+#: The bytes of a page of 4,096 bytes and its header in SQLite's log.
 APPENDED_BYTES = "4120"
 
 MANY, ONE = "feedbackd, 8 x 8", "feedbackd, 1 x 1"
 LOOP, LOOP_OF_ONE = "C loop", "C loop, one by one"
-#: To a file that grows, and to one that has its length already, as SQLite's log mostly has.
+#: Writes to a file that grows, and to one that has its length already, as SQLite's log mostly has.
 APPEND, OVERWRITE = "bare fdatasync, appending", "bare fdatasync, overwriting"
 
 
@@ -73,16 +73,16 @@ def _loop(folder: Path, settings: Settings, name: str, *options: str) -> Sample:
 
 
 def new_file(folder: Path) -> Path:
-    """A file that is not there, nor any rest of the former run."""
+    """Returns the path of a new file, after removing the files of the former run."""
     for rest in folder.glob("file*"):
         rest.unlink()
-    # What the former run has not written yet must not delay the next one.
+    # Unwritten data of the former run must not delay the next one.
     os.sync()
     return folder / "file"
 
 
 def _batch_size(folder: Path) -> float:
-    """How many adds feedbackd stores in one transaction, in the mean."""
+    """Returns the mean number of adds that feedbackd stores in one transaction."""
     server = feedbackd(f"sqlite:{new_file(folder)}")
     calls, counts = counted(server, (8, 8), "--duration", "1")
     return calls / counts["transactions"]

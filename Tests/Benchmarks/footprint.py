@@ -1,4 +1,4 @@
-"""Memory at rest, and how soon it answers: goal 5."""
+"""Memory at rest, and time to the first answer: goal 5."""
 
 import resource
 import subprocess
@@ -12,7 +12,7 @@ from programs import Failed, LeftOut, Running, connect, feedbackd, program, star
 CONNECTIONS = 10_000
 QUICK_CONNECTIONS = 2_000
 ROWS = 1_000_000
-#: Longer than Dispatch keeps threads that have nothing to do.
+#: Longer than Dispatch keeps idle threads.
 REST_SECONDS = 7
 QUICK_REST_SECONDS = 2
 STARTS = 9
@@ -62,7 +62,7 @@ def _allow_descriptors(count: int) -> None:
 
 
 def _held(running: Running, connections: int, rest: float) -> int:
-    """The daemon's memory while so many connections are held that made one call each."""
+    """Returns the daemon's memory with idle connections, each of which has made one call."""
     command = [program("feedbackd-bench"), "hold", "--socket", running.socket]
     holder = start(
         [*command, "--connections", str(connections)],
@@ -79,7 +79,7 @@ def _held(running: Running, connections: int, rest: float) -> int:
 
 
 def _start_to_first_answer(path: str) -> float:
-    """In milliseconds, from before the process is made."""
+    """Returns the milliseconds from before the start of the process to its first answer."""
     with Running(feedbackd(f"sqlite:{path}")) as running, connect(running.socket) as client:
         if ttrpc.metrics_total(client) != ROWS:
             raise Failed("the first answer is wrong")

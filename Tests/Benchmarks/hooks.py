@@ -1,4 +1,4 @@
-"""What metrics and a chain of hooks add to an add, beside the memory store."""
+"""The cost of metrics and of a chain of hooks for an add to the memory store."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ from programs import Failed, Server, feedbackd
 
 PLAIN, RECORDED, HOOKED = "feedbackd", "feedbackd, metrics", "feedbackd, metrics, four hooks"
 SHAPE = (8, 8)
-#: The load's feedback is up: nobody is alerted.
+#: All feedback of the load is rated up, so that there are no alerts.
 CHAIN = """\
 hooks:
   order: [check, audit, alert, analytics]
@@ -43,7 +43,7 @@ hooks:
 """
 
 
-#: Every add of the load is to be told, to a receiver that is not there.
+#: Every add of the load causes an alert to a receiver that does not exist.
 STORM = """\
 hooks:
   order: [alert]
@@ -59,13 +59,13 @@ METRICS = ["--metrics-listen", "127.0.0.1:0"]
 
 
 def recorded() -> Server:
-    """feedbackd that collects metrics."""
+    """Returns feedbackd with metrics."""
     return feedbackd(name=RECORDED, options=METRICS)
 
 
 @contextmanager
 def hooked() -> Iterator[Server]:
-    """The same with a chain of four hooks; the audit's file must grow."""
+    """Makes feedbackd with metrics and a chain of four hooks; the audit's file must grow."""
     with scratch_folder() as folder:
         audit = folder / "audit.jsonl"
         config = folder / "hooks.yaml"
@@ -110,7 +110,7 @@ def alert_storm(settings: Settings) -> Section:
 
 
 def _add_difference(section: Section, what: str, ours: str, theirs: str, limit_us: float) -> None:
-    """How much more one costs than the other, round by round."""
+    """Adds the difference of two contenders' costs, which is taken round by round."""
     pairs: list[tuple[Sample, Sample]] = list(
         zip(section.samples[ours], section.samples[theirs], strict=True)
     )

@@ -1,4 +1,4 @@
-"""What the benchmark ran on, with, and of."""
+"""A description of the benchmark's machine, tools and commit."""
 
 import datetime
 import os
@@ -12,7 +12,7 @@ from programs import ROOT, WORK
 
 
 def describe() -> dict[str, str]:
-    """Everything a reader needs to judge the figures, by its name for people."""
+    """Returns everything that a reader needs to judge the figures, by its name for people."""
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": _commit(),
@@ -33,7 +33,7 @@ def describe() -> dict[str, str]:
 
 
 def load_average() -> str:
-    """How many threads ran or wanted to, on average over a minute."""
+    """Returns the mean number of runnable threads over the last minute."""
     return f"{os.getloadavg()[0]:.2f}"
 
 
@@ -52,7 +52,7 @@ def _line(file: str, key: str) -> str:
 
 
 def _output(*command: str) -> str:
-    """The first line that a program prints; empty if it is missing or fails."""
+    """Returns the first line that a program prints; empty if it is missing or fails."""
     if shutil.which(command[0]) is None:
         return ""
     result = subprocess.run(command, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Measuring in turn: what is compared runs A B A B …, and ratios are of neighbours in time."""
+"""Measurements in turn: contenders run A B A B …, and ratios are of runs next to each other."""
 
 import os
 import resource
@@ -12,7 +12,7 @@ from programs import Running, Server, program, run_json
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is measured."""
+    """The number and the length of the measurements."""
 
     quick: bool
     rounds: int
@@ -26,23 +26,23 @@ class Settings:
         return Settings(quick, rounds=5, seconds=2, warm_up_seconds=0.5)
 
     def in_rounds(self, rounds: int) -> "Settings":
-        """The same time in so many rounds, without the warm-ups."""
+        """Returns settings for the same time, not counting warm-ups, in `rounds` rounds."""
         return replace(self, rounds=rounds, seconds=self.seconds * self.rounds / rounds)
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What was used for one call in the mean."""
+    """The mean resources that were used for one call."""
 
     server_cpu_us: float
-    #: How often a thread of the server gave up the processor to wait for something.
+    #: The number of times that a thread of the server gave up the processor to wait.
     server_waits: float
     load_cpu_us: float
 
 
 @dataclass
 class Sample:
-    """One run of a load: its program's report, and what was used, if there is a server."""
+    """One run of a load: its program's report, and the resources used, if there is a server."""
 
     report: dict[str, Any]
     usage: Usage | None = None
@@ -89,7 +89,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Limit:
-    """What a ratio or a value should stay within."""
+    """The limit of a ratio or of a value."""
 
     value: float
     at_most: bool
@@ -108,7 +108,7 @@ def at_least(value: float) -> Limit:
 
 @dataclass
 class Result:
-    """A line of the table: ours, compared with something or for itself."""
+    """A line of the table: our value, alone or compared with another."""
 
     #: "1" to "6", or the feature whose goal it is; "" without a goal.
     goal: str
@@ -116,7 +116,7 @@ class Result:
     unit: str
     ours: Spread
     limit: Limit | None
-    #: What it is compared with; without it, the limit is of the value itself.
+    #: The contender compared with; if empty, the limit applies to the value itself.
     theirs_name: str = ""
     theirs: Spread | None = None
     ratio: Spread | None = None
@@ -133,33 +133,33 @@ class Share:
     """A part of a call's time."""
 
     name: str
-    #: 1 is all of it.
+    #: From 0 to 1.
     share: float
     us: float
-    #: Of a function: whose it is.
+    #: The place to which a function belongs.
     place: str = ""
 
 
 @dataclass
 class Profile:
-    """Where a server's processor time went while it was under a load."""
+    """The distribution of a server's processor time under a load."""
 
     name: str
-    #: Per call, measured without the profiler; all shares are of it.
+    #: The time per call, measured without the profiler; all shares are of it.
     cpu_us: float
     samples: int
-    #: How many processors each program kept busy.
+    #: The number of processors that each program kept busy.
     processors: dict[str, float]
-    #: All of the time, and the functions that took most of it.
+    #: The shares of all places, and of the functions with the largest shares.
     places: list[Share]
     functions: list[Share]
-    #: What happens one after the other, in medians, if that was watched too.
+    #: The medians of successive steps, if they were traced.
     steps: list[Share] = field(default_factory=list)
 
 
 @dataclass
 class Section:
-    """A part of the benchmark: its results, and all samples by the name of what was measured."""
+    """A part of the benchmark: its results, and all samples by the contender's name."""
 
     name: str
     title: str
@@ -168,7 +168,7 @@ class Section:
     notes: list[str] = field(default_factory=list)
     left_out: str = ""
     profiles: list[Profile] = field(default_factory=list)
-    #: Counts of calls are not for the table of goals.
+    #: True if the results are not part of the table of goals.
     has_own_table: bool = False
 
     def compare(
@@ -198,7 +198,7 @@ class Section:
 
 
 def in_turn(contenders: dict[str, Callable[[], Sample]], rounds: int) -> dict[str, list[Sample]]:
-    """Measures each once per round."""
+    """Measures each contender once per round."""
     samples: dict[str, list[Sample]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, measure in contenders.items():
@@ -207,18 +207,18 @@ def in_turn(contenders: dict[str, Callable[[], Sample]], rounds: int) -> dict[st
 
 
 def last_cpu() -> int:
-    """A processor for what shares one; the first one serves most interrupts."""
+    """Returns a processor for programs that share one; the first serves most interrupts."""
     return max(os.sched_getaffinity(0))
 
 
 def ttrpc_load(socket: str, connections: int, in_flight: int, *options: str) -> list[str]:
-    """The command of our load generator."""
+    """Returns the command of our load generator."""
     command = [program("feedbackd-bench"), "load", "--socket", socket]
     return [*command, "--connections", str(connections), "--in-flight", str(in_flight), *options]
 
 
 def grpc_load(socket: str, connections: int, in_flight: int) -> list[str]:
-    """The command of the C++ gRPC client, which needs several threads to keep a server busy."""
+    """Returns the command of the C++ gRPC client; a busy server needs several of its threads."""
     threads = str(min(connections, len(os.sched_getaffinity(0))))
     command = [program("grpc-cpp-client"), "--socket", socket, "--threads", threads]
     return [*command, "--connections", str(connections), "--in-flight", str(in_flight)]
@@ -233,7 +233,7 @@ def under_load(
 ) -> Sample:
     """Loads a running server: first to warm it up, then measured.
 
-    The two are runs of their own, so that the server's processor time is that of the counted calls.
+    The two are separate runs, so that the server's processor time is that of the counted calls.
     """
     warm_up = ["--warmup", "0", "--duration", str(settings.warm_up_seconds)]
     run_json([*command, *warm_up], cpu)
@@ -258,7 +258,7 @@ def fresh(
     settings: Settings,
     cpu: int | None = None,
 ) -> Callable[[], Sample]:
-    """A measurement that starts the server anew each time, so that all rounds are alike.
+    """Returns a measurement that starts the server anew each time, so that all rounds are alike.
 
     The shape is the number of connections and of calls in flight on each.
     """
@@ -271,6 +271,6 @@ def fresh(
 
 
 def _children_cpu_seconds() -> float:
-    """The processor time of all programs that have ended."""
+    """Returns the processor time of all programs that have ended."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime

@@ -24,16 +24,16 @@ from measure import (
 )
 from programs import ROOT, Failed, LeftOut, Running, feedbackd, program, run, run_json, start
 
-#: Where the tests' install step puts what the machine does not have.
+#: The paths at which the tests' installation puts the programs that the machine lacks.
 MONGOD = ROOT / ".build/mongodb/mongod"
 PYTHON = ROOT / ".build/pymongo/bin/python"
 PYMONGO_LOOP = Path(__file__).parent / "peers/pymongo-update/pymongo_update.py"
 START_TIMEOUT_SECONDS = 30
 
-#: As many as there are calls in flight.
+#: The size of a bulk write, which equals the number of calls in flight.
 BATCH = 64
-#: So many that no document grows to more than some dozens of feedbacks, and so few that a warm-up
-#: meets them all, and the daemon knows that they are there.
+#: Enough sessions that no document gets more than some dozens of feedbacks, and few enough that the
+#: warm-up writes to all of them, so that the daemon knows that they exist.
 SESSIONS = 1_000
 SESSIONS_OF_ONE_CALLER = 200
 
@@ -79,7 +79,7 @@ def mongodb(settings: Settings) -> Section:
 
 
 def _many_callers(uri: str, settings: Settings) -> dict[str, list[Sample]]:
-    # The speed of disks varies: more rounds, which are shorter.
+    # The speed of disks varies, so that there are more rounds, which are shorter.
     settings = settings.in_rounds(2 * settings.rounds - 1)
     at = ["--uri", uri, "--sessions", str(SESSIONS)]
     pymongo = [str(PYTHON), str(PYMONGO_LOOP), *at]
@@ -122,7 +122,7 @@ def run_loop(command: list[str], settings: Settings) -> Sample:
 
 @contextmanager
 def replica_set() -> Iterator[Mongod]:
-    """A mongod of our own, for the length of a `with` block."""
+    """Starts a mongod for a `with` block."""
     mongod = shutil.which("mongod") or str(MONGOD)
     if not Path(mongod).exists() or not PYTHON.exists():
         raise LeftOut("there is no mongod, or no pymongo")

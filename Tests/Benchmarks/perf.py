@@ -1,4 +1,4 @@
-"""Watching a process with Linux's perf: samples of where its processor time goes, and events."""
+"""Observation of a process with Linux's perf: samples of its processor time, and events."""
 
 import os
 import shutil
@@ -11,20 +11,20 @@ from typing import Any
 
 from programs import LeftOut, run, run_json
 
-#: Of the whole machine: a clock of one process alone is set and stopped at each switch of threads,
-#: which doubles the time of a short call. And no copies of all programs that it sees.
+#: The whole machine is recorded: a clock of one process alone is set and stopped at each switch of
+#: threads, which doubles the time of a short call. perf keeps no copies of the programs.
 RECORD = ["perf", "record", "--quiet", "--no-buildid-cache", "--all-cpus"]
-#: Virtual machines often have no counters of the processor's.
+#: A software event, since virtual machines often lack the processor's counters.
 CLOCK = "cpu-clock"
-#: Samples per second of each processor. Odd, so that nothing else keeps step with them.
+#: The number of samples per second and processor; odd, so that nothing else runs in step.
 FREQUENCY = 1_997
-#: The symbol of a function whose name the file does not have.
+#: The symbol of a function whose name is not in the file.
 UNKNOWN = "[unknown]"
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A function, and the file that has it; the kernel's is `[kernel.kallsyms]`."""
+    """A function and its file; the kernel's is `[kernel.kallsyms]`."""
 
     symbol: str
     file: str
@@ -40,7 +40,7 @@ Stack = list[Frame]
 
 @dataclass(frozen=True)
 class Event:
-    """Something that a thread did, at which moment."""
+    """An event of a thread, with its time."""
 
     thread: int
     at_us: float
@@ -48,11 +48,11 @@ class Event:
 
 
 def require() -> None:
-    """Throws unless perf is there and may watch the kernel's part too."""
+    """Raises LeftOut unless perf is installed and may record the kernel, too."""
     if shutil.which("perf") is None:
         raise LeftOut("there is no perf, which Debian's package linux-perf has")
     with tempfile.NamedTemporaryFile(prefix="feedbackd-bench-") as file:
-        # Asked for the kernel alone, it does not quietly make do with less.
+        # Restricted to the kernel, perf fails instead of silently recording less.
         command = [*RECORD, "-e", f"{CLOCK}:k", "-o", file.name, "--", "true"]
         if subprocess.run(command, capture_output=True).returncode != 0:
             raise LeftOut("perf may not record here (see /proc/sys/kernel/perf_event_paranoid)")
@@ -61,7 +61,7 @@ def require() -> None:
 def sampled(
     pid: int, load: Sequence[str], cpu: int | None = None
 ) -> tuple[dict[str, Any], list[Stack]]:
-    """Runs a load and samples what a process does meanwhile."""
+    """Runs a load and samples a process; returns the load's report and the stacks."""
     with tempfile.NamedTemporaryFile(prefix="feedbackd-bench-") as file:
         options = ["-e", CLOCK, "-F", str(FREQUENCY), "-g", "-o", file.name]
         report = run_json([*RECORD, *options, "--", *_on(cpu, load)])
@@ -69,7 +69,7 @@ def sampled(
 
 
 def can_trace(tracepoints: Sequence[str]) -> bool:
-    """Whether the kernel tells of these events here."""
+    """Returns true if the kernel provides the tracepoints here."""
     folders = [Path("/sys/kernel/tracing/events", *point.split(":")) for point in tracepoints]
     return all(os.access(folder / "id", os.R_OK) for folder in folders)
 
@@ -77,7 +77,7 @@ def can_trace(tracepoints: Sequence[str]) -> bool:
 def traced(
     pid: int, load: Sequence[str], tracepoints: Sequence[str], conditions: dict[str, str]
 ) -> tuple[dict[str, Any], list[Event]]:
-    """Runs a load and records a process's events, in their order; some on a condition."""
+    """Runs a load and records a process's events in order, some only on a condition."""
     with tempfile.NamedTemporaryFile(prefix="feedbackd-bench-") as file:
         command = [*RECORD, "-o", file.name]
         for name in tracepoints:
@@ -89,12 +89,12 @@ def traced(
 
 
 def _script(file: str, pid: int, fields: str, *options: str) -> str:
-    """What was recorded of a process."""
+    """Returns the recorded fields of a process as text."""
     return run(["perf", "script", "-i", file, "--pid", str(pid), "-F", fields, *options])
 
 
 def _on(cpu: int | None, command: Sequence[str]) -> list[str]:
-    """The command on one processor; perf itself is not to share that."""
+    """Returns the command for one processor, which perf itself does not share."""
     return [*([] if cpu is None else ["taskset", "-c", str(cpu)]), *command]
 
 

@@ -1,4 +1,4 @@
-"""Where a sample of processor time was taken: in which part of the daemon, library or kernel."""
+"""The place of a sample of processor time: a part of the daemon, a library or the kernel."""
 
 import re
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from perf import UNKNOWN, Frame, Stack
 
-#: System calls that are told of together; all others are told of by their own names.
+#: System calls that are reported together; all others are reported by their own names.
 SYSTEM_CALLS = {
     "sending": "sendto sendmsg sendmmsg",
     "receiving": "recvfrom recvmsg recvmmsg",
@@ -21,7 +21,7 @@ SYSTEM_CALLS = {
 GROUPS = {call: group for group, calls in SYSTEM_CALLS.items() for call in calls.split()}
 #: `__x64_sys_write`, or `ksys_write` and `__sys_sendmsg`, which it may have jumped to.
 SYSTEM_CALL = re.compile(r"(?:__(?:x64_|arm64_|se_)?|k)sys_(\w+)")
-#: How `read` and `write` go on if they are of a socket.
+#: The functions that `read` and `write` call for a socket.
 SOCKETS = {"sock_read_iter": "receiving", "sock_write_iter": "sending"}
 #: Functions through which the kernel lets another thread run, or a sleeping one run again.
 SWITCHING = {"schedule", "__schedule", "schedule_idle", "preempt_schedule_common"}
@@ -36,13 +36,13 @@ REFERENCE_COUNTS = re.compile(
 )
 #: The first name of a Swift symbol, with its length before it.
 MODULE = re.compile(r"\$s(\d+)(\w+)")
-#: Of code that a module adds to another module's type.
+#: Matches code that a module adds to another module's type.
 EXTENSION = re.compile(r"(?:^|\b(?:of|in|for) )\(extension in (\w+)\)")
 SWIFT_MODULES = {
     "Swift": "Swift: standard library",
     "Synchronization": "Swift: mutexes and atomics",
 }
-#: C code within the daemon's file; what else is not Swift there is Swift's runtime, of C++.
+#: C code in the daemon's file; other code there that is not Swift is Swift's runtime, in C++.
 C_CODE = {
     re.compile(r"_?dispatch_|_Block_|block_"): "Dispatch",
     re.compile(r"(feedback|google|grpc|ttrpc)__"): "generated C code",
@@ -57,14 +57,14 @@ LIBC = {
 
 
 def places(stacks: list[Stack], daemon: str) -> list[str]:
-    """The place of each sample; the daemon's is the path of its file."""
+    """Returns the place of each sample; `daemon` is the path of the daemon's file."""
     leaves = [stack[0] for stack in stacks]
     names = demangled({leaf.symbol for leaf in leaves}, "--compact")
     return [_place(stack, daemon, names) for stack in stacks]
 
 
 def demangled(symbols: Iterable[str], *options: str) -> dict[str, str]:
-    """Swift symbols as they are in the source, by what they are in the file."""
+    """Returns the names of Swift symbols in the source, by their mangled names."""
     mangled = sorted(symbol for symbol in symbols if symbol.startswith("$s"))
     result = subprocess.run(
         ["swift", "demangle", *options], input="\n".join(mangled), capture_output=True, text=True
@@ -73,7 +73,7 @@ def demangled(symbols: Iterable[str], *options: str) -> dict[str, str]:
 
 
 def library(file: str) -> str:
-    """The name of a file without its versions: `libsqlite3` of `/usr/lib/libsqlite3.so.0.8.6`."""
+    """Returns a file's name without versions: `libsqlite3` of `/usr/lib/libsqlite3.so.0.8.6`."""
     return Path(file).name.split(".so")[0]
 
 
@@ -92,7 +92,7 @@ def _place(stack: Stack, daemon: str, names: dict[str, str]) -> str:
 
 
 def _kernel_place(stack: Stack) -> str:
-    """What the kernel did: what it was asked for, unless it let other threads run for it."""
+    """Returns what the kernel did: the system call, unless it switched or woke threads."""
     symbols = [frame.symbol for frame in stack if frame.is_kernel]
     calls = [call[1] for call in map(SYSTEM_CALL.fullmatch, symbols) if call]
     if "sched_yield" in calls:
@@ -107,12 +107,12 @@ def _kernel_place(stack: Stack) -> str:
         return "page faults and mappings"
     for symbol in SOCKETS.keys() & symbols:
         return SOCKETS[symbol]
-    # The outermost is the one that was asked for.
+    # The outermost one is the requested system call.
     return GROUPS.get(calls[-1], calls[-1]) if calls else "way in and out"
 
 
 def _own_place(symbol: str, names: dict[str, str]) -> str:
-    """Of a function in the daemon's own file, which has Swift's libraries too."""
+    """Returns the place of a function in the daemon's file, which contains Swift's libraries."""
     if REFERENCE_COUNTS.match(symbol):
         return "Swift: reference counts"
     if symbol.startswith("$s"):
@@ -123,7 +123,7 @@ def _own_place(symbol: str, names: dict[str, str]) -> str:
 
 
 def _swift_place(symbol: str, name: str) -> str:
-    """The module whose code it is."""
+    """Returns the module to which the code belongs."""
     if extension := EXTENSION.search(name):
         return _module(extension[1])
     if module := MODULE.match(symbol):
@@ -133,16 +133,16 @@ def _swift_place(symbol: str, name: str) -> str:
 
 
 def _module(name: str) -> str:
-    """The place of a module's code; several of Swift's own are told of together."""
+    """Returns the place of a module's code; several of Swift's own are reported together."""
     if name in SWIFT_MODULES:
         return SWIFT_MODULES[name]
     return "Foundation" if name.startswith("Foundation") else name
 
 
 def title(frame: Frame, names: dict[str, str]) -> str:
-    """A function's name for people."""
+    """Returns a function's name for people."""
     if frame.symbol == UNKNOWN:
         return f"functions without names in {library(frame.file)}"
-    # The compilers' marks of copies that they have made, and versions.
+    # The suffixes are the compilers' marks of copies, and symbol versions.
     plain = re.sub(r"\.(isra|constprop|part|cold)\b[.\d]*|@+GLIBC[_.\d]+", "", frame.symbol)
     return names.get(plain, plain).replace("specialized ", "")

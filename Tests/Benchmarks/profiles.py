@@ -1,4 +1,4 @@
-"""Where the daemon's processor time goes in the situations whose goals are hard to reach."""
+"""Profiles of the daemon's processor time in the situations whose goals are hard to reach."""
 
 import perf
 from dataset import SMALL, Shape, copy, scratch_folder
@@ -37,7 +37,7 @@ def profiles(settings: Settings) -> Section:
 
 
 def _memory(section: Section, settings: Settings) -> None:
-    """Goals 1, with what a bare echo takes, 2 and 6."""
+    """Profiles goal 1, also of a bare echo, and goals 2 and 6."""
     cpu = last_cpu()
     with Running(feedbackd(), cpu) as running:
         load = ttrpc_load(running.socket, 1, 1)
@@ -58,7 +58,7 @@ def _memory(section: Section, settings: Settings) -> None:
 
 
 def _sqlite(section: Section, settings: Settings) -> None:
-    """Goal 3."""
+    """Profiles goal 3."""
     with scratch_folder() as folder:
         with Running(feedbackd(f"sqlite:{new_file(folder)}")) as running:
             load = ttrpc_load(running.socket, 1, 1)
@@ -69,7 +69,7 @@ def _sqlite(section: Section, settings: Settings) -> None:
 
 
 def _scale(section: Section, settings: Settings) -> None:
-    """Goal 4, with fewer rows, which are soon there."""
+    """Profiles goal 4 with fewer rows, which are made quickly."""
     with copy(Shape(QUICK_ROWS)) as path, Running(feedbackd(f"sqlite:{path}")) as running:
         load = ttrpc_load(running.socket, 8, 8, "--sessions", str(SMALL.sessions))
         name = f"8 x 8 adds, SQLite, {QUICK_ROWS:,} rows"

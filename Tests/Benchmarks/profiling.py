@@ -1,4 +1,4 @@
-"""A profile of a running server: samples of where its processor time goes, added up."""
+"""A profile of a running server: samples of its processor time, added up."""
 
 import statistics
 from collections import Counter
@@ -21,9 +21,9 @@ RECEIVED, SYNCING, SYNCED = (
     "syscalls:sys_enter_fdatasync",
     "syscalls:sys_exit_fdatasync",
 )
-#: What happens again and again: each event, and what is between it and the next one.
+#: The events of a cycle, each with a description of the time until the next one.
 Way = dict[str, str]
-#: Of an add that is alone, and of the batches when there are many.
+#: The cycles of a single add, and of batches of many adds.
 ONE_ADD: Way = {
     RECEIVED: "received, until the writer has it and locks the file",
     "syscalls:sys_enter_fcntl": "the transaction, until all is written",
@@ -35,7 +35,7 @@ BATCHES: Way = {
     SYNCING: "fdatasync of a batch",
     SYNCED: "its answers, and the next batch, until that is written",
 }
-#: Not the attempts that find nothing to receive.
+#: The filter leaves out attempts that receive nothing.
 CONDITIONS = {RECEIVED: "ret > 0"}
 
 
@@ -51,10 +51,10 @@ def add_profile(
     others: dict[str, int] | None = None,
     way: Way | None = None,
 ) -> None:
-    """Loads a server, first for itself and then watched by perf, and adds both to the section.
+    """Loads a server, first alone and then under perf, and adds both results to the section.
 
-    The others are processes, by what they are called, that work for it too. The steps of the way
-    are watched if there is one.
+    `others` are further processes that work for it, by name. The steps of `way` are traced if it
+    is given.
     """
     sample = under_load(running, load, settings, cpu, seconds)
     seconds = seconds or settings.seconds
@@ -79,7 +79,7 @@ def add_profile(
 
 
 def _steps(running: Running, load: Sequence[str], way: Way, settings: Settings) -> list[Share]:
-    """The median of each step of the way; none if the kernel does not tell of its events."""
+    """Returns the median of each step of `way`; empty if the kernel lacks its tracepoints."""
     moments = list(way)
     if not perf.can_trace(moments):
         return []
@@ -118,7 +118,7 @@ def _profile(
 
 
 def _rounds(events: list[Event], moments: list[str]) -> list[list[float]]:
-    """The times of each round's steps; it is left out unless its events come in their order."""
+    """Returns the times of the steps of each round whose events are complete and in order."""
     rounds: list[list[float]] = []
     times: list[float] = []
     for event in events:

@@ -1,4 +1,4 @@
-"""The programs of the benchmark: where they are, how they are started, watched and ended."""
+"""The programs of the benchmark: their paths, and how they are started, observed and ended."""
 
 import json
 import os
@@ -23,7 +23,7 @@ STOP_TIMEOUT_SECONDS = 30
 
 
 class LeftOut(Exception):
-    """A part of the benchmark cannot be run here; says why."""
+    """A part of the benchmark cannot be run here, for the given reason."""
 
 
 class Failed(Exception):
@@ -31,7 +31,7 @@ class Failed(Exception):
 
 
 def program(name: str) -> str:
-    """The path of a program of ours or of a peer."""
+    """Returns the path of a program of ours or of a peer."""
     path = (RELEASE if name.startswith("feedback") else PEERS) / name
     if not os.access(path, os.X_OK):
         raise LeftOut(f"{name} is not built")
@@ -95,7 +95,7 @@ class Running:
         self.stop()
 
     def stop(self) -> None:
-        """Ends the server as a service manager does; afterwards `usage` has what it used."""
+        """Ends the server as a service manager does; afterwards `usage` is its resource usage."""
         if self.usage is not None:
             return
         os.kill(self.pid, signal.SIGTERM)
@@ -114,18 +114,18 @@ class Running:
         self._folder.cleanup()
 
     def cpu_seconds(self) -> float:
-        """The processor time of all its threads, ended ones too."""
+        """Returns the processor time of all its threads, including ended ones."""
         return cpu_seconds(self.pid)
 
     def voluntary_switches(self) -> dict[str, int]:
-        """How often each of its threads has given up the processor to wait for something."""
+        """Returns the number of times that each of its threads gave up the processor to wait."""
         switches = {}
         for thread in Path(f"/proc/{self.pid}/task").iterdir():
             switches[thread.name] = _status(thread / "status", "voluntary_ctxt_switches")
         return switches
 
     def memory_kib(self, key: str) -> int:
-        """A line of /proc/PID/status, VmRSS or RssAnon."""
+        """Returns a size in /proc/PID/status, VmRSS or RssAnon."""
         return _status(Path(f"/proc/{self.pid}/status"), key)
 
     def _wait_until_it_listens(self) -> None:
@@ -182,7 +182,7 @@ def run_json(command: Sequence[str], cpu: int | None = None) -> dict[str, Any]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """The processor time of a process, with that of its threads that have ended."""
+    """Returns the processor time of a process, including that of threads that have ended."""
     # The clock of another process: see clock_getcpuclockid(3) and the kernel's CPUCLOCK_SCHED.
     return time.clock_gettime((~pid << 3) | 2)
 

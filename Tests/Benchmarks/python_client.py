@@ -1,4 +1,4 @@
-"""The Python client's adds, against no more than a socket, and against pymongo's."""
+"""The Python client's adds, compared with a bare socket and with pymongo."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ from mongodb import PYMONGO_LOOP, SESSIONS_OF_ONE_CALLER, replica_set, run_loop
 from mongodb import PYTHON as PYMONGO_PYTHON
 from programs import ROOT, LeftOut, Running, Server, feedbackd, peer, run_json
 
-#: What clients/python/make-environment.sh makes; has protobuf.
+#: The environment of clients/python/make-environment.sh, which contains protobuf.
 PYTHON = ROOT / ".build/venv-clients-python/bin/python"
 CALLS = Path(__file__).parent / "peers/python-calls/python_calls.py"
 PYTHON_ECHO = Server("echo in Python", [str(PYTHON), str(CALLS), "server", "--socket", "SOCKET"])
@@ -19,7 +19,7 @@ MEMORY, SQLITE = "Python client, memory", "Python client, SQLite"
 SOCKET, SOCKETS = "Python socket, echo-c", "Python socket, echo in Python"
 PYMONGO = "pymongo, update_one"
 
-#: In MongoDB they are there beforehand, in the daemon's stores when the warm-up ends.
+#: In MongoDB the sessions exist beforehand, in the daemon's stores when the warm-up ends.
 TO_SESSIONS = ["--sessions", str(SESSIONS_OF_ONE_CALLER)]
 
 
@@ -61,7 +61,7 @@ def python_client(settings: Settings) -> Section:
 def _load(
     server: Server, mode: str, settings: Settings, cpu: int | None = None
 ) -> Callable[[], Sample]:
-    """A measurement that starts the server anew each time."""
+    """Returns a measurement that starts the server anew each time."""
     command = [str(PYTHON), str(CALLS), mode, *TO_SESSIONS, "--socket"]
     times = ["--warmup", str(settings.warm_up_seconds), "--seconds", str(settings.seconds)]
 

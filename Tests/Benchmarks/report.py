@@ -21,12 +21,12 @@ from measure import (
     Spread,
 )
 
-#: Places with less of the time are told of together.
+#: Places with a smaller share are reported together.
 LEAST_SHARE = 0.005
 
 
 def markdown(machine: dict[str, str], sections: list[Section], quick: bool) -> str:
-    """Everything that was measured."""
+    """Returns the report of everything that was measured, in Markdown."""
     lines = ["# Speed of feedbackd", ""]
     if quick:
         lines += ["A quick run: fewer and shorter rounds, smaller data sets.", ""]
@@ -53,14 +53,14 @@ RATIO_NOTE = (
 
 
 def results_table(sections: list[Section]) -> list[str]:
-    """The table of the goals, as it also stands in the README."""
+    """Returns the table of the goals, which is also in docs/PERFORMANCE.md."""
     return _table(
         [result for section in sections for result in section.results if not section.has_own_table]
     )
 
 
 def as_json(machine: dict[str, str], sections: list[Section], quick: bool) -> dict[str, Any]:
-    """The same for programs."""
+    """Returns the report for programs."""
     return {
         "machine": machine,
         "quick": quick,
@@ -111,7 +111,7 @@ def _samples_table(samples: dict[str, list[Sample]]) -> list[str]:
 
 
 def _profile(profile: Profile) -> list[str]:
-    """Where the time went, in tables."""
+    """Returns the tables of a profile."""
     busy = ", ".join(f"{name} {count:.2f}" for name, count in profile.processors.items())
     kernel = sum(part.share for part in profile.places if part.name.startswith("kernel: "))
     large = [part for part in profile.places if part.share >= LEAST_SHARE]
@@ -159,6 +159,6 @@ def _spread(spread: Spread) -> str:
 
 
 def _value(value: float, unit: str) -> str:
-    """Three digits, and no more of them than the unit before the point wants."""
+    """Returns the value with three digits, or with all digits before the decimal point."""
     number = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return f"{number} {unit}".strip()

@@ -1,4 +1,4 @@
-"""What a call costs when much is stored: goal 4."""
+"""The cost of a call when much is stored: goal 4."""
 
 from dataset import BIG_SESSION, BIG_SESSION_ROWS, SMALL, Shape, copy
 from measure import (
@@ -82,7 +82,7 @@ def _adds(
     section.samples |= in_turn(contenders, settings.rounds)
     section.compare("4", f"8 x 8 adds in flight, {large}", RATE, ours, theirs, at_least(0.8))
     section.compare("", everywhere, RATE, everywhere, theirs)
-    # As of callers that make their request_ids themselves. Last, since it fills the log with pages.
+    # Callers may make such request_ids. This load is the last, since it fills the log with pages.
     random, again = f"adds with random request_ids, {large}", f"{theirs}, again"
     contenders = {
         random: lambda: _many_adds(running, some, settings, "--random-request-ids"),

@@ -46,7 +46,7 @@ def throughput(settings: Settings) -> Section:
     section = Section("throughput", "Many calls in flight, memory store, all cores")
     shapes = {"8 x 8": (8, 8), "1 x 64": (1, 64)}
     for label, shape in shapes.items():
-        # The picture wants all of them, the goal one.
+        # The chart shows all peers, the goal needs one.
         names = TTRPC_PEERS if label == "8 x 8" else ["ttrpc-go"]
         contenders = {
             f"{server.name}, {label}": fresh(server, ttrpc_load, shape, settings)

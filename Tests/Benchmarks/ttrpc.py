@@ -1,4 +1,4 @@
-"""As much of ttrpc as it takes to make single calls from Python."""
+"""The part of ttrpc that single calls from Python need."""
 
 import socket
 import struct
@@ -21,7 +21,7 @@ def call(client: socket.socket, service: str, method: str, payload: bytes = b"")
 
 
 def metrics_total(client: socket.socket) -> int:
-    """How many feedbacks GetMetrics counts in all sessions."""
+    """Returns the number of feedbacks that GetMetrics counts in all sessions."""
     payload = call(client, FEEDBACK_SERVICE, "GetMetrics")
     # GetMetricsResponse.metrics (1) and in it Metrics.total (1), which a count of 0 leaves out.
     _, start = _varint(payload, 1)
@@ -43,7 +43,7 @@ def _encoded(value: int) -> bytes:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """The number that begins there, and where it ends."""
+    """Returns the varint at an offset, and the offset after it."""
     value = shift = 0
     while True:
         value |= (data[at] & 0x7F) << shift

@@ -8,27 +8,32 @@ import Testing
 
 @Suite("deadlines and cancellation")
 struct DeadlineTests {
-    /// Holds calls up until the gate is open and nobody waits for them any more, then goes on.
+    /// A hook that holds calls until the gate is open and the call is no longer wanted, and then
+    /// passes them on.
     private final class Stall: Sendable {
         let gate = Gate()
-        private let outcomes = Mutex<[FeedbackError.Code?]>([])
+        private let outcomes = Mutex<[CallError.Code?]>([])
 
-        /// What the storage said to each call; nil for what it stored.
-        var storageOutcomes: [FeedbackError.Code?] { outcomes.withLock { $0 } }
+        /// The error codes with which the store refused the calls; nil for calls that it stored.
+        var storageOutcomes: [CallError.Code?] { outcomes.withLock { $0 } }
 
-        var hook: Hook {
-            Hook { draft, context, next in
-                await self.gate.pass()
-                let isDropped = await eventually { context.call.reasonToDrop != nil }
-                #expect(isDropped)
-                do {
-                    let added = try await next(draft)
-                    self.outcomes.withLock { $0.append(nil) }
-                    return added
-                } catch {
-                    self.outcomes.withLock { $0.append((error as? FeedbackError)?.code) }
-                    throw error
-                }
+        var hook: AddHook { AddHook(pass) }
+
+        @Sendable func pass(
+            _ draft: FeedbackDraft,
+            _ context: HookContext,
+            _ next: AddHook.Next
+        ) async throws -> AddedFeedback {
+            await gate.pass()
+            let isDropped = await eventually { context.call.reasonToDrop != nil }
+            #expect(isDropped)
+            do {
+                let added = try await next(draft)
+                outcomes.withLock { $0.append(nil) }
+                return added
+            } catch {
+                outcomes.withLock { $0.append((error as? CallError)?.code) }
+                throw error
             }
         }
     }
@@ -68,9 +73,9 @@ struct DeadlineTests {
     @Test(arguments: Way.allCases)
     func other_calls_are_served_while_one_is_held_up(_ way: Way) async throws {
         let stall = Stall()
-        let hook = Hook { draft, context, next in
+        let hook = AddHook { draft, context, next in
             if draft.comment != "stall" { return try await next(draft) }
-            return try await stall.hook.intercept(draft, context: context, next: next)
+            return try await stall.pass(draft, context, next)
         }
         try await withClient(way, hooks: [hook]) { client async throws in
             let held = Task { try await client.addFeedback(sessionID: "s", comment: "stall") }
@@ -130,9 +135,9 @@ struct DeadlineTests {
     @Test(arguments: Way.allCases)
     func a_pause_between_attempts_ends_with_the_task(_ way: Way) async throws {
         let attempts = Counter()
-        let unavailable = Hook { _, _, _ in
+        let unavailable = AddHook { _, _, _ in
             attempts.increment()
-            throw FeedbackError(.unavailable, "not now")
+            throw CallError(.unavailable, "not now")
         }
         var options = FeedbackClient.Options.forTests
         options.timeout = .seconds(3_600)

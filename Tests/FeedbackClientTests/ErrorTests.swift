@@ -5,17 +5,17 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A call that goes wrong, and how.
+/// A call that fails, with the expected error.
 struct BadCall: Sendable, CustomTestStringConvertible {
     let testDescription: String
-    let code: FeedbackError.Code
+    let code: CallError.Code
     /// The fields that the error names.
     let fields: [String]
     let run: @Sendable (FeedbackClient) async throws -> Void
 
     init(
         _ what: String,
-        _ code: FeedbackError.Code,
+        _ code: CallError.Code,
         _ fields: [String] = [],
         _ run: @escaping @Sendable (FeedbackClient) async throws -> Void
     ) {
@@ -30,13 +30,13 @@ struct BadCall: Sendable, CustomTestStringConvertible {
 struct ErrorTests {
     private struct Unknown: Error {}
 
-    /// Refuses by comment.
-    private static let refusing = Hook { draft, _, next in
+    /// A hook that refuses adds by their comments.
+    private static let refusing = AddHook { draft, _, next in
         switch draft.comment {
-        case "forbidden": throw FeedbackError(.permissionDenied, "not for you")
+        case "forbidden": throw CallError(.permissionDenied, "not for you")
         case "often":
-            throw FeedbackError(.resourceExhausted, "slower", retryAfter: .milliseconds(1_500))
-        case "invalid": throw FeedbackError.invalid("comment", "is rude")
+            throw CallError(.resourceExhausted, "slower", retryDelay: .milliseconds(1_500))
+        case "invalid": throw CallError.invalid("comment", "is rude")
         case "broken": throw Unknown()
         case "cancelled": throw CancellationError()
         case "emptied":
@@ -49,7 +49,7 @@ struct ErrorTests {
 
     private static func add(
         _ what: String,
-        _ code: FeedbackError.Code,
+        _ code: CallError.Code,
         _ fields: [String] = [],
         _ change: @escaping @Sendable (inout FeedbackDraft) -> Void
     ) -> BadCall {
@@ -138,7 +138,7 @@ struct ErrorTests {
 
     @Test(arguments: adds + others)
     func a_failure_has_the_same_code_text_and_violations(_ call: BadCall) async throws {
-        var errors: [FeedbackError] = []
+        var errors: [CallError] = []
         for way in Way.allCases {
             try await withClient(way, hooks: [Self.refusing]) { client async throws in
                 let outcome = await failure { try await call.run(client) }
@@ -150,8 +150,8 @@ struct ErrorTests {
         }
         #expect(errors[0].message == errors[1].message)
         #expect(errors[0].violations == errors[1].violations)
-        #expect(errors[0].retryAfter == errors[1].retryAfter)
-        #expect((errors[0].retryAfter != nil) == (call.code == .resourceExhausted))
+        #expect(errors[0].retryDelay == errors[1].retryDelay)
+        #expect((errors[0].retryDelay != nil) == (call.code == .resourceExhausted))
     }
 
     @Test(arguments: Way.allCases, [Int64.min, -62_135_596_800_001, 253_402_300_800_000, .max])
@@ -203,7 +203,7 @@ struct ErrorTests {
         #expect {
             try FeedbackClient(socket: path)
         } throws: {
-            ($0 as? FeedbackError)?.code == .invalidArgument
+            ($0 as? CallError)?.code == .invalidArgument
         }
     }
 

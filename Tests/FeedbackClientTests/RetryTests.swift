@@ -9,14 +9,14 @@ import Testing
 
 @Suite("repeated attempts")
 struct RetryTests {
-    /// Fails the first calls, before or after they are stored.
+    /// A hook that fails the first calls, before or after they are stored.
     private final class Failing: Sendable {
         private let seen = Mutex<[String]>([])
         private let failures: Int
-        private let code: FeedbackError.Code
+        private let code: CallError.Code
         private let afterStorage: Bool
 
-        init(first failures: Int, with code: FeedbackError.Code, afterStorage: Bool = false) {
+        init(first failures: Int, with code: CallError.Code, afterStorage: Bool = false) {
             self.failures = failures
             self.code = code
             self.afterStorage = afterStorage
@@ -25,15 +25,15 @@ struct RetryTests {
         /// The request_id of each attempt.
         var requestIDs: [String] { seen.withLock { $0 } }
 
-        var hook: Hook {
-            Hook { [self] draft, _, next in
+        var hook: AddHook {
+            AddHook { [self] draft, _, next in
                 let attempt = seen.withLock { seen in
                     seen.append(draft.requestID)
                     return seen.count
                 }
                 if attempt > failures { return try await next(draft) }
                 if afterStorage { _ = try await next(draft) }
-                throw FeedbackError(code, "not now")
+                throw CallError(code, "not now")
             }
         }
     }
@@ -94,8 +94,8 @@ struct RetryTests {
     @Test(arguments: Way.allCases)
     func a_deadline_in_a_later_attempt_says_why_the_one_before_failed(_ way: Way) async throws {
         let attempts = Counter()
-        let hook = Hook { draft, context, next in
-            if attempts.increment() == 1 { throw FeedbackError(.unavailable, "not now") }
+        let hook = AddHook { draft, context, next in
+            if attempts.increment() == 1 { throw CallError(.unavailable, "not now") }
             let isDropped = await eventually { context.call.reasonToDrop != nil }
             #expect(isDropped)
             return try await next(draft)
@@ -112,9 +112,9 @@ struct RetryTests {
 
     @Test(
         arguments: Way.allCases,
-        FeedbackError.Code.allCases.filter { $0 != .unavailable }
+        CallError.Code.allCases.filter { $0 != .unavailable }
     )
-    func any_other_failure_is_final(_ way: Way, _ code: FeedbackError.Code) async throws {
+    func any_other_failure_is_final(_ way: Way, _ code: CallError.Code) async throws {
         let failing = Failing(first: .max, with: code)
         try await withClient(way, hooks: [failing.hook]) { client async throws in
             let error = await failure { try await client.addFeedback(sessionID: "s") }
@@ -195,7 +195,7 @@ struct RetryTests {
         let folder = try TemporaryFolder()
         let path = folder.path("feedbackd.sock")
         let gate = Gate()
-        let stalling = Hook { draft, _, next in
+        let stalling = AddHook { draft, _, next in
             await gate.pass()
             return try await next(draft)
         }
@@ -219,7 +219,7 @@ struct RetryTests {
 
     @Test func a_closed_client_ends_its_calls_and_connects_anew_for_the_next() async throws {
         let gate = Gate()
-        let stalling = Hook { draft, _, next in
+        let stalling = AddHook { draft, _, next in
             if draft.comment == "stall" { await gate.pass() }
             return try await next(draft)
         }

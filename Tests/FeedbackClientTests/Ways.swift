@@ -8,44 +8,26 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// How a client reaches a service.
+/// The kinds of transport by which a client reaches a service.
 enum Way: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case socket, inProcess
 
     var testDescription: String { rawValue }
 }
 
-/// A hook made of a closure.
-struct Hook: FeedbackHook {
-    typealias Body =
-        @Sendable (FeedbackDraft, HookContext, HookChain.Next) async throws -> AddedFeedback
-
-    let body: Body
-
-    init(_ body: @escaping Body) { self.body = body }
-
-    func intercept(
-        _ feedback: FeedbackDraft,
-        context: HookContext,
-        next: HookChain.Next
-    ) async throws -> AddedFeedback {
-        try await body(feedback, context, next)
-    }
-}
-
-/// Counts how often something happened.
+/// A counter of events.
 final class Counter: Sendable {
     private let number = Atomic<Int>(0)
 
     var count: Int { number.load(ordering: .sequentiallyConsistent) }
 
-    /// Counts once more, and returns how often that was.
+    /// Adds one to the count and returns it.
     @discardableResult
     func increment() -> Int { number.add(1, ordering: .sequentiallyConsistent).newValue }
 }
 
 extension FeedbackClient.Options {
-    /// Patient with a slow machine, and quick to try again.
+    /// Options for tests: a long timeout for slow machines, and short pauses between attempts.
     static var forTests: FeedbackClient.Options {
         var options = FeedbackClient.Options()
         options.timeout = .seconds(60)
@@ -56,7 +38,7 @@ extension FeedbackClient.Options {
 }
 
 extension FeedbackServer {
-    /// A server with an empty store.
+    /// Returns a running server with an empty store.
     static func started(
         at path: String,
         hooks: [any FeedbackHook] = [],
@@ -76,7 +58,7 @@ extension FeedbackServer {
     }
 }
 
-/// Lends a client of a service of its own, with an empty store.
+/// Calls the body with a client of a new service with an empty store.
 func withClient(
     _ way: Way,
     hooks: [any FeedbackHook] = [],
@@ -113,19 +95,19 @@ func withClient(
     }
 }
 
-/// The error that the call ends with; nil if it ends well.
-func failure(of call: () async throws -> Void) async -> FeedbackError? {
+/// Returns the error of the call; nil if it succeeds.
+func failure(of call: () async throws -> Void) async -> CallError? {
     do {
         try await call()
         return nil
     } catch {
-        return error as? FeedbackError ?? FeedbackError(.unknown, "not a FeedbackError: \(error)")
+        return error as? CallError ?? CallError(.unknown, "not a CallError: \(error)")
     }
 }
 
-/// Expects the call to end with that code.
+/// Expects the call to fail with the code.
 func expectFailure(
-    _ code: FeedbackError.Code,
+    _ code: CallError.Code,
     sourceLocation: SourceLocation = #_sourceLocation,
     of call: () async throws -> Void
 ) async {
@@ -134,7 +116,7 @@ func expectFailure(
 }
 
 extension Feedback {
-    /// As every client sees it: the request_id is not part of the message.
+    /// The feedback as clients receive it: messages have no request_id.
     var withoutRequestID: Feedback {
         var feedback = self
         feedback.draft.requestID = ""

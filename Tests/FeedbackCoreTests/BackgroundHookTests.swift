@@ -6,7 +6,7 @@ import Testing
 
 @Suite("hooks that work between the calls")
 struct BackgroundHookTests {
-    /// Notes what it is told; its stop lasts until it is let go.
+    /// A hook that counts its starts and stops; a stop lasts until `mayEnd` is true.
     private final class Working: BackgroundHook {
         let starts = Atomic(0)
         let stops = Atomic(0)
@@ -19,12 +19,14 @@ struct BackgroundHookTests {
 
         func letGo() { mayEnd.store(true, ordering: .sequentiallyConsistent) }
 
+        var alertRule: AlertRule? { nil }
+
         func intercept(
-            _ feedback: FeedbackDraft,
+            _ change: Change,
             context: HookContext,
             next: HookChain.Next
-        ) async throws -> AddedFeedback {
-            try await next(feedback)
+        ) async throws -> ChangeOutcome {
+            try await next(change)
         }
 
         func start(_ outbox: any AlertOutbox) { starts.add(1, ordering: .sequentiallyConsistent) }

@@ -3,7 +3,7 @@ import FeedbackModel
 import StoreContract
 import Testing
 
-/// A change that keeps a rule by a hair, or breaks it by one, and the fields that are then at fault.
+/// A change that just meets a rule, or just breaks it, and the fields that are then at fault.
 private struct DraftCase: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let fields: [String]
@@ -24,7 +24,7 @@ private struct DraftCase: Sendable, CustomTestStringConvertible {
 
 private func bytes(_ count: Int) -> String { String(repeating: "x", count: count) }
 
-/// One grapheme, four code points, 14 bytes.
+/// One grapheme cluster of four code points and 14 bytes.
 private let astronaut = "\u{1F469}\u{1F3FD}\u{200D}\u{1F680}"
 
 struct FieldRulesTests {
@@ -108,7 +108,7 @@ struct FieldRulesTests {
             _ = try await service.add(FeedbackDraft(sessionID: bytes(300)))
             Issue.record("nothing was thrown")
         } catch {
-            let message = (error as? FeedbackError)?.message ?? ""
+            let message = (error as? CallError)?.message ?? ""
             #expect(message == "session_id: must be at most 255 bytes, has 300")
         }
     }
@@ -201,7 +201,7 @@ struct FieldRulesTests {
             try await body()
             return []
         } catch {
-            guard let error = error as? FeedbackError, error.code == .invalidArgument else {
+            guard let error = error as? CallError, error.code == .invalidArgument else {
                 return ["\(error)"]
             }
             return error.violations.map(\.field)

@@ -11,30 +11,17 @@ struct InstrumentTests {
     private let metrics = PrometheusMetrics()
     private let draft = FeedbackDraft(sessionID: "s")
 
-    private struct Named: FeedbackHook {
-        let name: String
-        let body: @Sendable (HookChain.Next, FeedbackDraft) async throws -> AddedFeedback
-
-        func intercept(
-            _ feedback: FeedbackDraft,
-            context: HookContext,
-            next: HookChain.Next
-        ) async throws -> AddedFeedback {
-            try await body(next, feedback)
-        }
-    }
-
     private struct Passing: FeedbackHook {
         func intercept(
-            _ feedback: FeedbackDraft,
+            _ change: Change,
             context: HookContext,
             next: HookChain.Next
-        ) async throws -> AddedFeedback {
-            try await next(feedback)
+        ) async throws -> ChangeOutcome {
+            try await next(change)
         }
     }
 
-    /// Adds once through the hooks and returns the lines about vetoes.
+    /// Adds once through the hooks and returns the page's lines about vetoes.
     private func vetoes(
         _ hooks: [any FeedbackHook],
         missingSession: MissingSessionPolicy = .create
@@ -54,9 +41,9 @@ struct InstrumentTests {
 
     @Test func a_veto_counts_for_the_hook_that_threw_and_for_no_other() async throws {
         let lines = try await vetoes([
-            Named(name: "outer") { next, feedback in try await next(feedback) },
-            Named(name: "check") { _, _ in throw FeedbackError(.permissionDenied, "no") },
-            Named(name: "inner") { _, _ in throw FeedbackError(.aborted, "no") },
+            ClosureHook(name: "outer") { change, _, next in try await next(change) },
+            ClosureHook(name: "check") { _, _, _ in throw CallError(.permissionDenied, "no") },
+            ClosureHook(name: "inner") { _, _, _ in throw CallError(.aborted, "no") },
         ])
         #expect(
             lines == [#"feedbackd_hook_vetoes_total{hook="check",code="PERMISSION_DENIED"} 1"#]
@@ -65,7 +52,7 @@ struct InstrumentTests {
 
     @Test func an_unknown_error_is_INTERNAL() async throws {
         struct Odd: Error {}
-        let lines = try await vetoes([Named(name: "odd") { _, _ in throw Odd() }])
+        let lines = try await vetoes([ClosureHook(name: "odd") { _, _, _ in throw Odd() }])
         #expect(lines == [#"feedbackd_hook_vetoes_total{hook="odd",code="INTERNAL"} 1"#])
     }
 
@@ -75,9 +62,9 @@ struct InstrumentTests {
 
     @Test func a_veto_after_storing_counts() async throws {
         let lines = try await vetoes([
-            Named(name: "late") { next, feedback in
-                _ = try await next(feedback)
-                throw FeedbackError(.aborted, "no")
+            ClosureHook(name: "late") { change, _, next in
+                _ = try await next(change)
+                throw CallError(.aborted, "no")
             }
         ])
         #expect(lines == [#"feedbackd_hook_vetoes_total{hook="late",code="ABORTED"} 1"#])

@@ -3,7 +3,7 @@ import FeedbackModel
 import Logging
 import Synchronization
 
-/// A service with hooks and an empty store of its own.
+/// A service with the given hooks and an empty store.
 struct Adding {
     let service: FeedbackService
 
@@ -11,7 +11,7 @@ struct Adding {
         service = FeedbackService(store: MemoryStore(), hooks: hooks)
     }
 
-    /// What is stored of it.
+    /// Adds a feedback and returns it as it is stored.
     @discardableResult
     func add(
         _ comment: String = "",
@@ -26,22 +26,22 @@ struct Adding {
             comment: comment,
             attributes: attributes
         )
-        let peer = pid.map { Peer(pid: $0, uid: 1, gid: 1) }
+        let peer = pid.map { PeerCredentials(pid: $0, uid: 1, gid: 1) }
         return try await service.add(draft, context: CallContext(peer: peer)).feedback
     }
 
-    /// The error that such an add ends with; nil if it ends well.
+    /// Returns the error of an add; nil if it succeeds.
     func failure(
         _ comment: String = "",
         rating: Rating = .none,
         session: String = "s",
         pid: Int32? = nil
-    ) async -> FeedbackError? {
+    ) async -> CallError? {
         do {
             try await add(comment, rating: rating, session: session, pid: pid)
             return nil
         } catch {
-            return error as? FeedbackError
+            return error as? CallError
         }
     }
 
@@ -50,7 +50,7 @@ struct Adding {
     }
 }
 
-/// The log lines of one test.
+/// The log messages of one test.
 final class LogLines: Sendable {
     private let lines = Mutex<[String]>([])
 

@@ -115,7 +115,7 @@ struct AlertTemplateTests {
         ]
     )
     func brokenJSON(_ body: String) {
-        #expect(throws: FeedbackError.self) { try AlertBody(options { $0.body = body }) }
+        #expect(throws: CallError.self) { try AlertBody(options { $0.body = body }) }
     }
 
     @Test("no comment mentions anybody in Slack, nor becomes a link")
@@ -139,7 +139,7 @@ struct AlertTemplateTests {
         #expect(try text("https://hooks.slack.com/services/T0", false) == plain)
         #expect(try text("https://chat.example.org/T0", nil) == plain)
         #expect(try text("https://chat.example.org/T0", true) == escaped)
-        #expect(throws: FeedbackError.self) {
+        #expect(throws: CallError.self) {
             try AlertBody(
                 options {
                     $0.escapesForSlack = true

@@ -3,6 +3,7 @@ import FeedbackCore
 import FeedbackHooks
 import FeedbackModel
 import PrometheusMetrics
+import TestSupport
 import Testing
 
 @Suite("the analytics hook")
@@ -35,8 +36,8 @@ struct AnalyticsHookTests {
 
     @Test func it_counts_neither_repetitions_nor_what_failed() async throws {
         let hook = withMetricsFactory(metrics) { AnalyticsHook(name: "a") }
-        let veto = ClosureHook { feedback, _, next in
-            if feedback.comment == "bad" { throw FeedbackError(.permissionDenied, "no") }
+        let veto = AddHook { feedback, _, next in
+            if feedback.comment == "bad" { throw CallError(.permissionDenied, "no") }
             return try await next(feedback)
         }
         let service = FeedbackService(store: MemoryStore(), hooks: [hook, veto])
@@ -44,7 +45,7 @@ struct AnalyticsHookTests {
             let draft = FeedbackDraft(sessionID: "s", rating: .up, requestID: "r")
             _ = try await service.add(draft)
         }
-        await #expect(throws: FeedbackError.self) {
+        await #expect(throws: CallError.self) {
             try await service.add(FeedbackDraft(sessionID: "s", rating: .up, comment: "bad"))
         }
         #expect(

@@ -40,7 +40,7 @@ struct AuditHookTests {
             comment: "sécret",
             requestID: "r1"
         )
-        let context = CallContext(peer: Peer(pid: 7, uid: 8, gid: 9))
+        let context = CallContext(peer: PeerCredentials(pid: 7, uid: 8, gid: 9))
         let added = try await adding.service.add(draft, context: context)
         _ = try await adding.service.add(draft, context: context)
         let lines = try lines()
@@ -73,11 +73,11 @@ struct AuditHookTests {
     func failures() async throws {
         struct Odd: Error {}
         for (error, code) in [
-            (FeedbackError.invalid("comment", "is rude"), "INVALID_ARGUMENT"),
-            (FeedbackError(.unavailable, "no"), "UNAVAILABLE"), (Odd(), "INTERNAL"),
+            (CallError.invalid("comment", "is rude"), "INVALID_ARGUMENT"),
+            (CallError(.unavailable, "no"), "UNAVAILABLE"), (Odd(), "INTERNAL"),
             (CancellationError(), "CANCELLED"),
         ] as [(any Error, String)] {
-            let adding = Adding(try hook(), ClosureHook { _, _, _ in throw error })
+            let adding = Adding(try hook(), AddHook { _, _, _ in throw error })
             await #expect(throws: (any Error).self) { try await adding.add() }
             let line = try #require(try lines().last)
             #expect(line["event"] as? String == "failed")
@@ -89,7 +89,7 @@ struct AuditHookTests {
 
     @Test("the line after has what was stored, not what came")
     func changedFeedback() async throws {
-        let shortening = ClosureHook { feedback, _, next in
+        let shortening = AddHook { feedback, _, next in
             var feedback = feedback
             feedback.comment = "short"
             return try await next(feedback)
@@ -98,15 +98,15 @@ struct AuditHookTests {
         #expect(try lines().map { $0["comment_length"] as? Int } == [12, 5])
     }
 
-    @Test("an add that ends at once has the same lines", arguments: [false, true])
-    func endsAtOnce(isRequired: Bool) async throws {
+    @Test(
+        "an add has the same lines where they are required and where not",
+        arguments: [false, true]
+    )
+    func requiredOrNot(isRequired: Bool) async throws {
         let audit = try hook { $0.isRequired = isRequired }
         let service = FeedbackService(store: MemoryStore(), hooks: [audit, try ValidationHook()])
         let draft = FeedbackDraft(sessionID: "s", rating: .up, comment: "  c  ")
-        guard case .done(let added) = try service.beginAdd(draft) else {
-            Issue.record("the add waits")
-            return
-        }
+        let added = try await service.add(draft)
         let lines = try lines()
         #expect(lines.map { $0["event"] as? String } == ["before", "after"])
         #expect(lines.map { $0["comment_length"] as? Int } == [5, 1])
@@ -120,8 +120,8 @@ struct AuditHookTests {
         let hooks = [try hook(), try ValidationHook()] as [any FeedbackHook]
         let service = FeedbackService(store: MemoryStore(), hooks: hooks, missingSession: .reject)
         let draft = FeedbackDraft(sessionID: "s", comment: "  c  ")
-        #expect(throws: FeedbackError.self) { try service.beginAdd(draft) }
-        await #expect(throws: FeedbackError.self) { try await service.add(draft) }
+        await #expect(throws: CallError.self) { try await service.add(draft) }
+        await #expect(throws: CallError.self) { try await service.add(draft) }
         let lines = try lines()
         #expect(
             lines.map { $0["event"] as? String } == ["before", "failed", "before", "failed"]
@@ -132,7 +132,7 @@ struct AuditHookTests {
 
     @Test("all audit hooks of an add call it by the same number")
     func severalHooks() async throws {
-        let between = ClosureHook { feedback, _, next in try await next(feedback) }
+        let between = AddHook { feedback, _, next in try await next(feedback) }
         let adding = Adding(try hook(), between, try hook(), try hook())
         try await adding.add()
         try await adding.add()
@@ -143,13 +143,10 @@ struct AuditHookTests {
         #expect(calls.first != calls.last)
     }
 
-    @Test("an add that need not wait has both its lines when it is done")
-    func atOnce() async throws {
+    @Test("an add has both its lines when it is done")
+    func linesWhenDone() async throws {
         let service = FeedbackService(store: MemoryStore(), hooks: [try hook()])
-        guard case .done(let added) = try service.beginAdd(FeedbackDraft(sessionID: "s")) else {
-            Issue.record("it had to wait")
-            return
-        }
+        let added = try await service.add(FeedbackDraft(sessionID: "s"))
         let lines = try lines()
         #expect(lines.map { $0["event"] as? String } == ["before", "after"])
         #expect(lines.last?["feedback_id"] as? String == added.feedback.id?.description)
@@ -172,7 +169,7 @@ struct AuditHookTests {
             ]
         )
         #expect(lines.allSatisfy { $0["session_id"] as? String == session })
-        // Nor do the separators stand there as they are.
+        // The separators are not written unescaped either.
         let text = try String(contentsOfFile: path, encoding: .utf8)
         for scalar in text.unicodeScalars where scalar != "\n" {
             #expect(scalar.value >= 0x20 && !(0x7F..<0xA0).contains(scalar.value))
@@ -210,7 +207,7 @@ struct AuditHookTests {
             #expect {
                 try hook { $0.file = file }
             } throws: {
-                let error = $0 as? FeedbackError
+                let error = $0 as? CallError
                 return error?.code == .failedPrecondition
                     && error?.message.contains(file) == true
                     && error?.message.contains(reason) == true
@@ -233,7 +230,7 @@ struct AuditHookTests {
             #expect {
                 try hook(change)
             } throws: {
-                ($0 as? FeedbackError)?.code == .invalidArgument
+                ($0 as? CallError)?.code == .invalidArgument
             }
         }
     }
@@ -317,8 +314,8 @@ struct AuditHookTests {
     }
 }
 
-/// A pipe of one page that nobody reads stands for a disk that is full: a write of more than there
-/// is room for is cut, one of up to a page fails.
+/// A pipe of one page that nobody reads represents a full disk: a write larger than the free space
+/// is cut, a write of up to a page fails.
 @Suite("audit on a full disk")
 struct FullDiskTests {
     private let log = LogLines()
@@ -329,13 +326,13 @@ struct FullDiskTests {
         var ends: [Int32] = [0, 0]
         try #require(pipe(&ends) == 0)
         for end in ends { try #require(fcntl(end, F_SETFL, O_NONBLOCK) == 0) }
-        // F_SETPIPE_SZ, which Swift's Glibc module does not have.
+        // F_SETPIPE_SZ, which Swift's module Glibc lacks.
         try #require(fcntl(ends[1], 1_031, 4_096) == 4_096)
         reader = FileHandle(fileDescriptor: ends[0], closeOnDealloc: true)
         writer = ends[1]
     }
 
-    /// Owns the writing end.
+    /// Makes a hook that owns the pipe's writing end.
     private func hook(required: Bool) -> AuditHook {
         var options = AuditHook.Options()
         options.isRequired = required
@@ -357,7 +354,7 @@ struct FullDiskTests {
     func notRequired() async throws {
         let adding = Adding(hook(required: false))
         let long = String(repeating: "x", count: 5_000)
-        // The first line is cut; no other finds room.
+        // The first line is cut; the others are not written at all.
         for _ in 0..<10 { try await adding.add(long) }
         #expect(
             log.all.map { $0.hasPrefix("error the audit file FILE cannot be written: ") } == [true]
@@ -368,7 +365,7 @@ struct FullDiskTests {
         #expect(
             log.all.last?.hasPrefix("notice the audit file FILE is written again; 20 lines") == true
         )
-        // What follows the cut line begins a line of its own.
+        // The line after the cut one begins on a new line.
         let lines = try read()
         #expect(lines.count == 2)
         #expect(lines.allSatisfy(isJSON))
@@ -391,7 +388,7 @@ struct FullDiskTests {
     func requiredAfter() async throws {
         let adding = Adding(
             hook(required: true),
-            ClosureHook { [writer] feedback, _, next in
+            AddHook { [writer] feedback, _, next in
                 let added = try await next(feedback)
                 let page = [UInt8](repeating: 0x0A, count: 4_096)
                 if !added.replayed { while write(writer, page, 1) == 1 {} }
@@ -402,7 +399,7 @@ struct FullDiskTests {
         await #expect {
             try await adding.service.add(draft)
         } throws: {
-            ($0 as? FeedbackError)?.code == .unavailable
+            ($0 as? CallError)?.code == .unavailable
         }
         #expect(try await adding.stored.count == 1)
         _ = try read()
@@ -412,7 +409,7 @@ struct FullDiskTests {
 }
 
 extension FileHandle {
-    /// All that there is now.
+    /// Reads everything that is available now.
     fileprivate func readAvailable() throws -> Data? {
         var bytes = [UInt8](repeating: 0, count: 65_536)
         let count = Glibc.read(fileDescriptor, &bytes, bytes.count)

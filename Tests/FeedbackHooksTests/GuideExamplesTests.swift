@@ -4,10 +4,11 @@ import FeedbackModel
 import Synchronization
 import Testing
 
-/// The five hooks of the user guide, as a Swift user would write them.
+/// The five example hooks in the documentation of the Python library feedback-system, as a Swift
+/// user would write them.
 ///
-/// Two effects come later than in the guide: what tells the world waits until the feedback is stored,
-/// so that no alert and no count speaks of feedback that is not there.
+/// Two effects come later than in that library: alerts and counts wait until the feedback is
+/// stored, so that none is about feedback that was not stored.
 @Suite("the guide's examples")
 struct GuideExamplesTests {
     private let log = LogLines()
@@ -15,13 +16,14 @@ struct GuideExamplesTests {
     // MARK: - Example 1: audit
 
     private var audit: ClosureHook {
-        ClosureHook { [log] feedback, context, next in
+        ClosureHook { [log] change, context, next in
+            guard let feedback = change.draft else { return try await next(change) }
             log.add("[FEEDBACK AUDIT] Session: \(context.sessionID)")
             log.add("[FEEDBACK AUDIT] Rating: \(feedback.rating)")
             log.add("[FEEDBACK AUDIT] Comment: \(feedback.comment)")
-            let added = try await next(feedback)
+            let outcome = try await next(change)
             log.add("[FEEDBACK AUDIT] Saved successfully")
-            return added
+            return outcome
         }
     }
 
@@ -38,7 +40,7 @@ struct GuideExamplesTests {
 
     @Test("1: the audit does not call a failure a success")
     func auditingFailures() async throws {
-        let broken = ClosureHook { _, _, _ in throw FeedbackError(.unavailable, "no database") }
+        let broken = ClosureHook { _, _, _ in throw CallError(.unavailable, "no database") }
         let adding = Adding(audit, broken)
         #expect(await adding.failure("Great!")?.code == .unavailable)
         #expect(log.all.count == 3)
@@ -47,29 +49,29 @@ struct GuideExamplesTests {
     // MARK: - Example 2: validation
 
     private var validation: ClosureHook {
-        ClosureHook { feedback, _, next in
-            var feedback = feedback
+        ClosureHook { change, _, next in
+            guard case .add(var feedback) = change else { return try await next(change) }
             let trimmed = feedback.comment.trimmed
             if feedback.rating == .down, trimmed.isEmpty {
-                throw FeedbackError(
+                throw CallError(
                     .invalidArgument,
                     "Please provide a comment with negative feedback"
                 )
             }
             let length = feedback.comment.unicodeScalars.count
             if length > 1_000 {
-                throw FeedbackError(
+                throw CallError(
                     .invalidArgument,
                     "Comment too long: \(length) chars (max: 1000)"
                 )
             }
             feedback.comment = trimmed
             feedback.attributes["_validated_at"] = Timestamp.now.description
-            return try await next(feedback)
+            return try await next(.add(feedback))
         }
     }
 
-    /// The same from the box.
+    /// The built-in hook with the same rule.
     private var builtIn: ValidationHook {
         get throws {
             var options = ValidationHook.Options()
@@ -99,7 +101,7 @@ struct GuideExamplesTests {
 
     // MARK: - Example 3: notification
 
-    /// Alerts on negative feedback, once it is stored.
+    /// A hook that alerts on negative feedback after it is stored.
     private final class Notification: FeedbackHook {
         private let counts = Mutex<[String: Int]>([:])
         private let log: LogLines
@@ -107,12 +109,14 @@ struct GuideExamplesTests {
         init(_ log: LogLines) { self.log = log }
 
         func intercept(
-            _ feedback: FeedbackDraft,
+            _ change: Change,
             context: HookContext,
             next: HookChain.Next
-        ) async throws -> AddedFeedback {
-            let added = try await next(feedback)
-            guard feedback.rating == .down, !added.replayed else { return added }
+        ) async throws -> ChangeOutcome {
+            let outcome = try await next(change)
+            guard case .added(let added) = outcome, added.feedback.rating == .down,
+                !added.replayed
+            else { return outcome }
             let session = context.sessionID
             let count = counts.withLock { counts in
                 counts[session, default: 0] += 1
@@ -121,7 +125,7 @@ struct GuideExamplesTests {
             log.add("[ALERT] Negative feedback for session \(session)")
             log.add("[ALERT] Count: \(count)")
             log.add("[ALERT] Comment: \(added.feedback.comment)")
-            return added
+            return outcome
         }
     }
 
@@ -142,14 +146,14 @@ struct GuideExamplesTests {
 
     @Test("3: feedback that is not stored alerts nobody")
     func notifyingFailures() async throws {
-        let broken = ClosureHook { _, _, _ in throw FeedbackError(.unavailable, "no database") }
+        let broken = ClosureHook { _, _, _ in throw CallError(.unavailable, "no database") }
         #expect(await Adding(Notification(log), broken).failure("", rating: .down) != nil)
         #expect(log.all.isEmpty)
     }
 
     // MARK: - Example 4: analytics
 
-    /// Counts feedback, once it is stored.
+    /// A hook that counts feedback after it is stored.
     private final class Analytics: FeedbackHook {
         struct Metrics: Equatable {
             var total = 0
@@ -164,15 +168,16 @@ struct GuideExamplesTests {
         var metrics: Metrics { state.withLock { $0 } }
 
         func intercept(
-            _ feedback: FeedbackDraft,
+            _ change: Change,
             context: HookContext,
             next: HookChain.Next
-        ) async throws -> AddedFeedback {
-            let added = try await next(feedback)
-            let length = Double(added.feedback.comment.unicodeScalars.count)
+        ) async throws -> ChangeOutcome {
+            let outcome = try await next(change)
+            guard let feedback = outcome.feedback else { return outcome }
+            let length = Double(feedback.comment.unicodeScalars.count)
             state.withLock { metrics in
                 metrics.total += 1
-                switch added.feedback.rating {
+                switch feedback.rating {
                 case .up: metrics.positive += 1
                 case .down: metrics.negative += 1
                 case .none: metrics.neutral += 1
@@ -180,7 +185,7 @@ struct GuideExamplesTests {
                 metrics.averageCommentLength +=
                     (length - metrics.averageCommentLength) / Double(metrics.total)
             }
-            return added
+            return outcome
         }
     }
 
@@ -212,8 +217,8 @@ struct GuideExamplesTests {
             session: "user-123"
         )
         #expect(stored.comment == "The response was unclear")
-        // Audit saw what validation made of it. The alert is the innermost hook's, so that it comes
-        // before the audit's last word, and after the storage.
+        // The audit hook saw the result of the validation. The alert comes from the innermost hook:
+        // after the storage, and before the last message of the audit.
         #expect(
             log.all == [
                 "[FEEDBACK AUDIT] Session: user-123", "[FEEDBACK AUDIT] Rating: down",
@@ -242,7 +247,7 @@ struct GuideExamplesTests {
             await adding.failure("too long")?.message == "Comment too long: 8 chars (max: 5)"
         )
         #expect(await adding.failure("", rating: .down) != nil)
-        // The first trims what the second measures.
+        // The second hook measures the comment that the first has trimmed.
         try await adding.add("   short   ")
     }
 }

@@ -18,7 +18,7 @@ struct NotificationHookTests {
         store = try SQLiteStore(path: folder.path("f.db"), logger: .silent)
     }
 
-    /// Runs a service with the hook; pauses after failures are short.
+    /// Runs a service with the hook, with short pauses after failures.
     private func withService(
         _ options: NotificationHook.Options,
         logger: Logger = .silent,
@@ -146,7 +146,7 @@ struct NotificationHookTests {
             #expect {
                 try NotificationHook(options, logger: .silent)
             } throws: {
-                ($0 as? FeedbackError)?.message.contains("ca_file") == true
+                ($0 as? CallError)?.message.contains("ca_file") == true
             }
         }
     }
@@ -155,7 +155,7 @@ struct NotificationHookTests {
     func slow() async throws {
         let receiver = try await WebhookReceiver(answer: "silent")
         try await withService(webhook(receiver) { $0.timeout = .seconds(60) }) { service in
-            // None would end if one waited for its delivery.
+            // The adds would not return if they waited for the deliveries.
             for _ in 0..<20 {
                 _ = try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
             }
@@ -303,19 +303,19 @@ struct NotificationHookTests {
     func failureAfterStorage() async throws {
         struct Failing: FeedbackHook {
             func intercept(
-                _ feedback: FeedbackDraft,
+                _ change: Change,
                 context: HookContext,
                 next: HookChain.Next
-            ) async throws -> AddedFeedback {
-                _ = try await next(feedback)
-                throw FeedbackError(.unavailable, "after")
+            ) async throws -> ChangeOutcome {
+                _ = try await next(change)
+                throw CallError(.unavailable, "after")
             }
         }
         let receiver = try await WebhookReceiver()
         let hook = try NotificationHook(webhook(receiver), logger: .silent)
         let service = FeedbackService(store: store, hooks: [hook, Failing()])
         service.start()
-        await #expect(throws: FeedbackError.self) {
+        await #expect(throws: CallError.self) {
             try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
         }
         try await expectSoon { try receiver.requests().count == 1 }
@@ -368,7 +368,7 @@ struct NotificationHookTests {
                 _ = try NotificationHook(options, logger: .silent)
                 Issue.record("not refused")
             } catch {
-                #expect((error as? FeedbackError)?.code == .invalidArgument)
+                #expect((error as? CallError)?.code == .invalidArgument)
                 #expect(!"\(error)".contains("secret"))
             }
         }
@@ -392,7 +392,7 @@ struct NotificationHookTests {
     }
 }
 
-/// Waits until the condition holds.
+/// Expects the condition to become true soon.
 private func expectSoon(
     sourceLocation: SourceLocation = #_sourceLocation,
     _ condition: () async throws -> Bool

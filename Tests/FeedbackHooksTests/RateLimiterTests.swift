@@ -7,7 +7,7 @@ import Testing
 
 @Suite("rate limits")
 struct RateLimiterTests {
-    /// A clock that stands still until it is moved.
+    /// A clock that only moves when it is told to.
     private final class Clock: Sendable {
         private let now = Mutex(ContinuousClock.now)
 
@@ -25,7 +25,7 @@ struct RateLimiterTests {
         )
     }
 
-    /// How long to wait; nil if it passed.
+    /// Returns the time to wait; nil if the add passed.
     private func pass(
         _ limiter: RateLimiter,
         _ session: String = "s",
@@ -34,11 +34,11 @@ struct RateLimiterTests {
         do {
             try limiter.pass(
                 session: session,
-                peer: pid.map { Peer(pid: $0, uid: 0, gid: 0) }
+                peer: pid.map { PeerCredentials(pid: $0, uid: 0, gid: 0) }
             )
             return nil
         } catch {
-            return error.retryAfter
+            return error.retryDelay
         }
     }
 
@@ -99,7 +99,7 @@ struct RateLimiterTests {
     func flood() throws {
         let limiter = try limiter(perSession: 1)
         for index in 0..<RateLimiter.keysMax { #expect(pass(limiter, "\(index)") == nil) }
-        // What comes on top shares one limit.
+        // All further sessions share one limit.
         #expect(pass(limiter, "more") == nil)
         #expect((0..<1_000).allSatisfy { pass(limiter, "more\($0)") != nil })
         #expect(pass(limiter, "0") != nil)

@@ -53,7 +53,7 @@ struct ValidationHookTests {
         #expect {
             try adding { $0.commentMax = length }
         } throws: {
-            ($0 as? FeedbackError)?.violations.map(\.field) == ["comment_max"]
+            ($0 as? CallError)?.violations.map(\.field) == ["comment_max"]
         }
         let three = try adding { $0.commentMax = 3 }
         #expect(await three.failure("four")?.message == "Comment too long: 4 chars (max: 3)")
@@ -86,7 +86,8 @@ struct ValidationHookTests {
         #expect("a\u{200B}".strippedAsPythonDoes == nil)
         #expect("\u{3000} a b\r\n".strippedAsPythonDoes == "a b")
         #expect("\r\n".strippedAsPythonDoes == "")
-        // The accent belongs to the space for a reader, and is a character of its own for Python.
+        // The combining accent forms one grapheme with the space, but is a character of its own in
+        // Python.
         #expect(" \u{301}".strippedAsPythonDoes == "\u{301}")
     }
 
@@ -140,7 +141,7 @@ struct ValidationHookTests {
         #expect {
             try adding { $0.refusedWords = ["good", word] }
         } throws: {
-            let error = $0 as? FeedbackError
+            let error = $0 as? CallError
             return error?.code == .invalidArgument
                 && error?.message.hasPrefix("refused_words: number 2 must be one word") == true
         }
@@ -166,7 +167,7 @@ struct ValidationHookTests {
         #expect {
             try adding { $0.refusedPatterns = [pattern] }
         } throws: {
-            let error = $0 as? FeedbackError
+            let error = $0 as? CallError
             return error?.code == .invalidArgument
                 && error?.message.hasPrefix("refused_patterns: number 1 must be") == true
         }
@@ -186,10 +187,10 @@ struct ValidationHookTests {
 
     @Test("too many words and expressions are refused at the start")
     func tooMany() {
-        #expect(throws: FeedbackError.self) {
+        #expect(throws: CallError.self) {
             try adding { $0.refusedPatterns = Array(repeating: "x", count: 101) }
         }
-        #expect(throws: FeedbackError.self) {
+        #expect(throws: CallError.self) {
             try adding { $0.refusedWords = Array(repeating: "x", count: 10_001) }
         }
     }
@@ -206,7 +207,7 @@ struct ValidationHookTests {
         let error = await adding.failure(session: "a")
         #expect(error?.code == .resourceExhausted)
         #expect(error?.message == "Too many adds of one session: at most 2 pass within a minute")
-        let wait = try #require(error?.retryAfter)
+        let wait = try #require(error?.retryDelay)
         #expect(wait > .seconds(55) && wait <= .seconds(70))
         try await adding.add(session: "b")
     }
@@ -225,7 +226,7 @@ struct ValidationHookTests {
         #expect {
             try adding { $0.addsPerMinutePerPeer = limit }
         } throws: {
-            ($0 as? FeedbackError)?.violations.map(\.field) == ["adds_per_minute_per_peer"]
+            ($0 as? CallError)?.violations.map(\.field) == ["adds_per_minute_per_peer"]
         }
     }
 }

@@ -24,19 +24,19 @@ extension MethodCodec {
         return try bytes.withUnsafeBytes { try decodeResponse($0, arena) }
     }
 
-    /// What the value is after a way over the wire.
+    /// Encodes the request and decodes it again.
     func passed(_ request: Request) throws -> Request { try self.request(try bytes(of: request)) }
 
     func passed(response: Response) throws -> Response {
         try self.response(try bytes(ofResponse: response))
     }
 
-    /// What the peer is told about the bytes of a request; nil if they are taken.
-    func refusal(of bytes: Data, memoryBytesMax: Int = 32 << 20) throws -> FeedbackError? {
+    /// Returns the error for a request of these bytes; nil if it is accepted.
+    func refusal(of bytes: Data, memoryBytesMax: Int = 32 << 20) throws -> CallError? {
         do {
             _ = try request(bytes, memoryBytesMax: memoryBytesMax)
             return nil
-        } catch let error as FeedbackError {
+        } catch let error as CallError {
             return error
         }
     }
@@ -50,7 +50,7 @@ extension MethodCodec {
     }
 }
 
-/// Values with every field filled, and at the limits.
+/// Values with all fields set, or at the limits.
 enum Samples {
     static func moment(_ seconds: Int64) -> Timestamp {
         Timestamp(millisecondsSinceEpoch: seconds * 1_000)
@@ -111,7 +111,7 @@ enum Samples {
         )
     )
 
-    /// As the message has it: the request_id is the caller's own matter.
+    /// Returns the feedback as messages contain it: without the request_id.
     static func stored(
         _ draft: FeedbackDraft,
         at milliseconds: Int64 = 1_705_935_600_123
@@ -148,7 +148,7 @@ enum Samples {
         "": .string("empty key"),
     ]
 
-    /// Metadata with that many levels.
+    /// Returns metadata with `levels` levels of nesting.
     static func metadata(levels: Int) -> Metadata {
         var value = MetadataValue.string("innermost")
         for level in 1..<levels {

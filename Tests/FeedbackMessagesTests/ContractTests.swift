@@ -4,10 +4,10 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The contract's field numbers, against bytes that are written by hand.
+/// The field numbers of the contract, checked against hand-written bytes.
 @Suite("the bytes of feedback.v1")
 struct ContractTests {
-    /// Fields one after the other.
+    /// Concatenates encoded fields.
     private func joined(_ parts: Data...) -> Data { parts.reduce(Data(), +) }
 
     @Test func the_methods_have_the_contract_s_names() {
@@ -72,8 +72,8 @@ struct ContractTests {
             draft.tags.map { Wire.field(8, $0) }.reduce(Data(), +),
             Wire.field(9, Wire.field(1, "model") + Wire.field(2, "m-1"))
         )
-        #expect(try FeedbackMethods.addFeedback.bytes(of: draft) == expected)
-        #expect(try FeedbackMethods.addFeedback.request(expected) == draft)
+        #expect(try FeedbackMethods.addFeedback.bytes(of: .add(draft)) == expected)
+        #expect(try FeedbackMethods.addFeedback.request(expected) == .add(draft))
     }
 
     @Test func a_list_feedbacks_request() throws {
@@ -144,8 +144,8 @@ struct ContractTests {
         )
         let added = AddedFeedback(feedback: feedback, replayed: true)
         let expected = Wire.field(1, message) + Wire.field(2, 1)
-        #expect(try FeedbackMethods.addFeedback.bytes(ofResponse: added) == expected)
-        #expect(try FeedbackMethods.addFeedback.response(expected) == added)
+        #expect(try FeedbackMethods.addFeedback.bytes(ofResponse: .added(added)) == expected)
+        #expect(try FeedbackMethods.addFeedback.response(expected) == .added(added))
     }
 
     @Test func metadata_of_every_kind() throws {
@@ -169,8 +169,7 @@ struct ContractTests {
             "null": .null, "number": .number(1.5), "text": .string("a"), "bool": .bool(true),
             "object": .object(["k": .null]), "list": .list([.bool(false)]), "none": .null,
         ]
-        #expect(update.sessionID == "s")
-        #expect(update.metadata == expected)
+        #expect(update == .changeMetadata(sessionID: "s", .merge(expected)))
     }
 
     @Test func of_a_field_that_comes_twice_the_last_counts_and_lists_grow() throws {
@@ -182,11 +181,12 @@ struct ContractTests {
                 Wire.field(8, "b")
             )
         )
-        #expect(draft == FeedbackDraft(sessionID: "last", tags: ["a", "b"]))
+        #expect(draft == .add(FeedbackDraft(sessionID: "last", tags: ["a", "b"])))
     }
 
     @Test func fields_of_later_versions_are_passed_over() throws {
         let bytes = Wire.field(99, "new") + Wire.field(1, "s") + Wire.field(100, 7)
-        #expect(try FeedbackMethods.addFeedback.request(bytes) == FeedbackDraft(sessionID: "s"))
+        let draft = FeedbackDraft(sessionID: "s")
+        #expect(try FeedbackMethods.addFeedback.request(bytes) == .add(draft))
     }
 }

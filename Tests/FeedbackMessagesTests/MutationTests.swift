@@ -4,12 +4,12 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Messages that went wrong on the way, always the same ones: the generator's seed is fixed.
+/// Damaged messages, the same in each run, since the generator's seed is fixed.
 @Suite("messages that are damaged")
 struct MutationTests {
     private static let mutationsPerMessage = 400
 
-    /// SplitMix64.
+    /// The generator SplitMix64.
     private struct Generator: RandomNumberGenerator {
         var state: UInt64
 
@@ -37,7 +37,8 @@ struct MutationTests {
         return Data(bytes)
     }
 
-    /// Decodes damaged requests and responses; what is still taken must survive another way.
+    /// Decodes damaged requests and responses; values that are still accepted must survive another
+    /// round trip.
     private func damage<Request, Response>(
         _ method: MethodCodec<Request, Response>,
         _ requests: [Request],
@@ -53,7 +54,7 @@ struct MutationTests {
                     _ = try method.passed(try method.request(damaged))
                     taken += 1
                 } catch {
-                    let code = (error as? FeedbackError)?.code
+                    let code = (error as? CallError)?.code
                     #expect(code == .internal || code == .invalidArgument, "\(Array(damaged))")
                     refused += 1
                 }
@@ -66,7 +67,7 @@ struct MutationTests {
                     _ = try method.passed(response: try method.response(damaged))
                     taken += 1
                 } catch {
-                    #expect((error as? FeedbackError)?.code == .internal, "\(Array(damaged))")
+                    #expect((error as? CallError)?.code == .internal, "\(Array(damaged))")
                     refused += 1
                 }
             }
@@ -77,8 +78,8 @@ struct MutationTests {
     @Test func of_add_feedback_are_refused_or_read_without_harm() throws {
         try damage(
             FeedbackMethods.addFeedback,
-            [Samples.draft, FeedbackDraft(sessionID: "s", rating: .up)],
-            [AddedFeedback(feedback: Samples.stored(Samples.draft), replayed: true)]
+            [.add(Samples.draft), .add(FeedbackDraft(sessionID: "s", rating: .up))],
+            [.added(AddedFeedback(feedback: Samples.stored(Samples.draft), replayed: true))]
         )
     }
 
@@ -106,14 +107,14 @@ struct MutationTests {
     @Test func of_the_session_methods_are_refused_or_read_without_harm() throws {
         try damage(
             SessionMethods.updateMetadata,
-            [.init(sessionID: "s", metadata: Samples.metadata)],
-            [Samples.metadata, ["a": .list([.object(["b": .null])])]]
+            [.changeMetadata(sessionID: "s", .merge(Samples.metadata))],
+            [.metadata(Samples.metadata), .metadata(["a": .list([.object(["b": .null])])])]
         )
         try damage(SessionMethods.getMetadata, ["user-123"], [["k": .string("v")]])
         try damage(
             SessionMethods.deleteMetadata,
-            [.init(sessionID: "s", keys: ["a", "ключ"])],
-            [["k": .bool(true)]]
+            [.changeMetadata(sessionID: "s", .remove(["a", "ключ"]))],
+            [.metadata(["k": .bool(true)])]
         )
     }
 }

@@ -12,7 +12,7 @@ struct RefusalTests {
     private let update = SessionMethods.updateMetadata
 
     private func expectInvalid(
-        _ error: FeedbackError?,
+        _ error: CallError?,
         _ field: String,
         sourceLocation: SourceLocation = #_sourceLocation
     ) {
@@ -69,8 +69,8 @@ struct RefusalTests {
 
     @Test func metadata_deeper_than_its_rule_is_still_decoded() throws {
         let metadata = Samples.metadata(levels: FieldLimits.metadataDepthMax + 1)
-        let bytes = try update.bytes(of: .init(sessionID: "s", metadata: metadata))
-        #expect(try update.request(bytes).metadata == metadata)
+        let change = Change.changeMetadata(sessionID: "s", .merge(metadata))
+        #expect(try update.request(try update.bytes(of: change)) == change)
     }
 
     @Test(arguments: [
@@ -126,7 +126,7 @@ struct RefusalTests {
             (-1, 999_999_999, 0), (-1, 0, -1_000), (1, 500_000_000, 1_500),
             (-62_135_596_800, 0, -62_135_596_800_000),
             (253_402_300_799, 999_000_000, 253_402_300_799_999),
-            // Python's datetime.max.
+            // The value of Python's datetime.max.
             (253_402_300_799, 999_999_000, 253_402_300_799_999),
             (253_402_300_799, 999_999_999, 253_402_300_799_999),
         ] as [(Int64, Int64, Int64)]
@@ -169,7 +169,7 @@ struct EncodingTests {
         #expect {
             _ = try encode()
         } throws: { error in
-            guard let error = error as? FeedbackError else { return false }
+            guard let error = error as? CallError else { return false }
             return error.code == .invalidArgument && error.violations.map(\.field) == [field]
         }
     }
@@ -185,7 +185,7 @@ struct EncodingTests {
         for (field, change) in changes {
             var draft = FeedbackDraft(sessionID: "s")
             change(&draft)
-            expectInvalid(field) { try FeedbackMethods.addFeedback.bytes(of: draft) }
+            expectInvalid(field) { try FeedbackMethods.addFeedback.bytes(of: .add(draft)) }
         }
         let list = FeedbackMethods.listFeedbacks
         expectInvalid("session_id") { try list.bytes(of: FeedbackQuery(sessionID: "\0")) }
@@ -197,12 +197,14 @@ struct EncodingTests {
         for metadata: Metadata in [["\0": .null], ["k": .list([.string("\0")])]] {
             expectInvalid("metadata") {
                 try SessionMethods.updateMetadata.bytes(
-                    of: .init(sessionID: "s", metadata: metadata)
+                    of: .changeMetadata(sessionID: "s", .merge(metadata))
                 )
             }
         }
         expectInvalid("keys") {
-            try SessionMethods.deleteMetadata.bytes(of: .init(sessionID: "s", keys: ["\0"]))
+            try SessionMethods.deleteMetadata.bytes(
+                of: .changeMetadata(sessionID: "s", .remove(["\0"]))
+            )
         }
         expectInvalid("session_id") { try SessionMethods.getMetadata.bytes(of: "\0") }
     }
@@ -213,9 +215,9 @@ struct EncodingTests {
             comment: String(repeating: "x", count: 33 << 20)
         )
         #expect {
-            try FeedbackMethods.addFeedback.bytes(of: draft)
+            try FeedbackMethods.addFeedback.bytes(of: .add(draft))
         } throws: {
-            ($0 as? FeedbackError)?.code == .resourceExhausted
+            ($0 as? CallError)?.code == .resourceExhausted
         }
     }
 }
@@ -230,7 +232,7 @@ struct ReplyTests {
         #expect(sourceLocation: sourceLocation) {
             _ = try method.response(bytes)
         } throws: { error in
-            guard let error = error as? FeedbackError else { return false }
+            guard let error = error as? CallError else { return false }
             return error.code == .internal
                 && error.message == "the server's reply is not a valid \(method.name)Response"
         }

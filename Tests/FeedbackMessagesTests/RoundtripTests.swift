@@ -11,7 +11,7 @@ struct RoundtripTests {
         FeedbackDraft(sessionID: "s", author: Author()),
     ])
     func feedback_to_be_added(_ draft: FeedbackDraft) throws {
-        #expect(try FeedbackMethods.addFeedback.passed(draft) == draft)
+        #expect(try FeedbackMethods.addFeedback.passed(.add(draft)) == .add(draft))
     }
 
     @Test(arguments: [
@@ -29,7 +29,9 @@ struct RoundtripTests {
     func stored_feedback(_ feedback: Feedback) throws {
         for replayed in [false, true] {
             let added = AddedFeedback(feedback: feedback, replayed: replayed)
-            #expect(try FeedbackMethods.addFeedback.passed(response: added) == added)
+            #expect(
+                try FeedbackMethods.addFeedback.passed(response: .added(added)) == .added(added)
+            )
         }
         let page = FeedbackPage(
             feedbacks: [feedback, feedback],
@@ -69,7 +71,7 @@ struct RoundtripTests {
         var feedback = Samples.stored(Samples.draft)
         feedback.draft.requestID = "request-1"
         let added = AddedFeedback(feedback: feedback, replayed: false)
-        let passed = try FeedbackMethods.addFeedback.passed(response: added)
+        let passed = try FeedbackMethods.addFeedback.passed(response: .added(added)).added()
         #expect(passed.feedback.draft.requestID == "")
     }
 
@@ -145,27 +147,20 @@ struct RoundtripTests {
         ] as [Metadata]
     )
     func metadata(_ metadata: Metadata) throws {
-        let update = SessionMethods.Update(sessionID: "user-123", metadata: metadata)
-        let passed = try SessionMethods.updateMetadata.passed(update)
-        #expect(passed.sessionID == "user-123")
-        #expect(passed.metadata == metadata)
-        for method in [
-            SessionMethods.updateMetadata.passed(response:),
-            SessionMethods.getMetadata.passed(response:),
-            SessionMethods.deleteMetadata.passed(response:),
-        ] {
-            #expect(try method(metadata) == metadata)
+        let update = Change.changeMetadata(sessionID: "user-123", .merge(metadata))
+        #expect(try SessionMethods.updateMetadata.passed(update) == update)
+        for method in [SessionMethods.updateMetadata, SessionMethods.deleteMetadata] {
+            #expect(try method.passed(response: .metadata(metadata)) == .metadata(metadata))
         }
+        #expect(try SessionMethods.getMetadata.passed(response: metadata) == metadata)
     }
 
     @Test(arguments: ["", "user-123", "日本語"])
     func the_names_of_sessions_and_keys(_ sessionID: String) throws {
         #expect(try SessionMethods.getMetadata.passed(sessionID) == sessionID)
         for keys in [[], ["a"], ["", "b", "b", "ключ"]] {
-            let deletion = SessionMethods.Deletion(sessionID: sessionID, keys: keys)
-            let passed = try SessionMethods.deleteMetadata.passed(deletion)
-            #expect(passed.sessionID == sessionID)
-            #expect(passed.keys == keys)
+            let deletion = Change.changeMetadata(sessionID: sessionID, .remove(keys))
+            #expect(try SessionMethods.deleteMetadata.passed(deletion) == deletion)
         }
     }
 }

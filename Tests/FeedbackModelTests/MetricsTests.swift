@@ -22,8 +22,9 @@ struct MetricsTests {
         #expect(Metrics(neutral: 2).approvalRate == 0)
     }
 
-    // The values of R. G. Newcombe, "Two-sided confidence intervals for the single proportion",
-    // Statistics in Medicine 17, 1998, table I, method 3, and of the formula by hand at the ends.
+    // The values are those of R. G. Newcombe, "Two-sided confidence intervals for the single
+    // proportion", Statistics in Medicine 17, 1998, table I, method 3; those at the ends were
+    // computed from the formula by hand.
     @Test(arguments: [
         (81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0, 0.1611),
         (1, 29, 0.0061, 0.1718), (10, 10, 0.7225, 1), (1, 1, 0.2065, 1), (5, 10, 0.2366, 0.7634),

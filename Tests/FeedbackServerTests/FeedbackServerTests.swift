@@ -39,36 +39,36 @@ struct FeedbackServerTests {
         try FeedbackClient(socket: folder.path("s.sock"))
     }
 
-    /// Throws an error whose text has the comment in it.
+    /// A hook that throws an error whose text contains the comment.
     private struct LeakyHook: FeedbackHook {
         struct Leak: Error, CustomStringConvertible {
             let description: String
         }
 
         func intercept(
-            _ feedback: FeedbackDraft,
+            _ change: Change,
             context: HookContext,
             next: HookChain.Next
-        ) async throws -> AddedFeedback {
-            throw Leak(description: "cannot handle: \(feedback.comment)")
+        ) async throws -> ChangeOutcome {
+            throw Leak(description: "cannot handle: \(change.draft?.comment ?? "")")
         }
     }
 
-    /// Waits, so that the call leaves its thread, and knows its context afterwards.
+    /// A hook that suspends, so that the call leaves its thread, and then uses its context.
     private struct SuspendingHook: FeedbackHook {
         func intercept(
-            _ feedback: FeedbackDraft,
+            _ change: Change,
             context: HookContext,
             next: HookChain.Next
-        ) async throws -> AddedFeedback {
+        ) async throws -> ChangeOutcome {
+            guard case .add(var feedback) = change else { return try await next(change) }
             let variant = try await context.metadata()?["variant"]
             await Task.yield()
-            var feedback = feedback
             feedback.tags = [
                 "\(context.action)", context.sessionID, "\(context.call.peer?.uid ?? 0)",
                 variant == .string("B") ? "B" : "none",
             ]
-            return try await next(feedback)
+            return try await next(.add(feedback))
         }
     }
 
@@ -97,7 +97,7 @@ struct FeedbackServerTests {
         await #expect {
             try await client().addFeedback(sessionID: "s", comment: "my secret")
         } throws: {
-            let error = $0 as? FeedbackError
+            let error = $0 as? CallError
             return error?.code == .internal && error?.message == "internal error"
         }
         try await server.stop()
@@ -111,7 +111,7 @@ struct FeedbackServerTests {
         await #expect {
             try await client().addFeedback(sessionID: "", comment: comment)
         } throws: {
-            let fields = ($0 as? FeedbackError)?.violations.map(\.field)
+            let fields = ($0 as? CallError)?.violations.map(\.field)
             return fields == ["session_id", "comment"] && !"\($0)".contains("confidential")
         }
         try await server.stop()
@@ -124,9 +124,16 @@ struct FeedbackServerTests {
         await #expect {
             try await client().addFeedback(sessionID: "s")
         } throws: {
-            ($0 as? FeedbackError)?.code == .permissionDenied
+            ($0 as? CallError)?.code == .permissionDenied
         }
         try await closed.stop()
+        let nobody = try makeServer { $0.allowedUIDs = [] }
+        await #expect {
+            try await client().addFeedback(sessionID: "s")
+        } throws: {
+            ($0 as? CallError)?.code == .permissionDenied
+        }
+        try await nobody.stop()
         let open = try makeServer { $0.allowedUIDs = [geteuid() + 1, geteuid()] }
         try await client().addFeedback(sessionID: "s")
         try await open.stop()
@@ -168,7 +175,7 @@ struct FeedbackServerTests {
             await #expect {
                 try await call()
             } throws: {
-                ($0 as? FeedbackError)?.code == .notFound
+                ($0 as? CallError)?.code == .notFound
             }
         }
         try await server.stop()
@@ -187,7 +194,7 @@ struct FeedbackServerTests {
     }
 }
 
-/// The log lines of one test.
+/// The log messages of one test.
 final class LogLines: Sendable {
     private let lines = Mutex<[String]>([])
 
@@ -196,7 +203,7 @@ final class LogLines: Sendable {
     func add(_ line: String) { lines.withLock { $0.append(line) } }
 }
 
-/// Keeps log lines.
+/// A log handler that keeps the messages.
 struct LineHandler: LogHandler {
     let lines: LogLines
     var metadata: Logger.Metadata = [:]

@@ -3,32 +3,30 @@ import FeedbackCore
 import FeedbackModel
 import Synchronization
 
-@testable import SQLiteStore
-
-/// A store whose commits wait until they are let go, as on a disk that hangs.
+/// A store whose commits block until ``letGo()`` is called, as on a disk that hangs.
 ///
-/// Reads are not held up.
+/// Reads are not blocked.
 final class StalledStore: Store {
-    private let writes: GroupCommit<Feedback, AddedFeedback>
+    private let writes: CommitQueue<Feedback, AddedFeedback>
     private let memory = MemoryStore()
     private let disk: Disk
     private let calls = Mutex<[CallContext]>([])
 
-    /// What the writer waits for, and what it wrote.
+    /// The disk, on which the writer blocks, and which records the written feedback.
     private final class Disk: Sendable {
         let isFree = DispatchSemaphore(value: 0)
         let committing = Gate()
         let written = Mutex<[Feedback]>([])
 
-        func commit(_ batch: [Feedback]) -> [Result<AddedFeedback, any Error>] {
+        func commit(_ batch: [Feedback]) -> [CommitResult<AddedFeedback>] {
             committing.open()
             isFree.wait()
             isFree.signal()
             written.withLock { $0 += batch }
-            return batch.map { .success(AddedFeedback(feedback: $0, replayed: false)) }
+            return batch.map { .done(AddedFeedback(feedback: $0, replayed: false)) }
         }
 
-        /// Opened by the first commit.
+        /// A gate that the first commit opens.
         final class Gate: Sendable {
             private let semaphore = DispatchSemaphore(value: 0)
             func open() { semaphore.signal() }
@@ -39,31 +37,33 @@ final class StalledStore: Store {
         }
     }
 
-    init(limits: GroupCommitLimits = GroupCommitLimits()) {
+    init(limits: CommitLimits = CommitLimits()) {
         let disk = Disk()
         self.disk = disk
-        writes = GroupCommit(label: "test.stalled", limits: limits) { disk.commit($0) }
+        writes = CommitQueue(label: "test.stalled", limits: limits) { disk.commit($0) }
     }
 
-    /// The comments that reached the disk.
+    /// The comments of the feedback that reached the disk.
     var writtenComments: [String] { disk.written.withLock { $0.map(\.comment) } }
 
-    /// The contexts of all appends, in the order of their arrival.
+    /// The contexts of all adds, in the order of their arrival.
     var contexts: [CallContext] { calls.withLock { $0 } }
 
-    /// Returns when the first commit hangs.
+    /// Returns when the first commit blocks.
     func waitUntilStalled() { disk.committing.wait() }
 
-    /// Lets all commits go on.
+    /// Unblocks all commits.
     func letGo() { disk.isFree.signal() }
 
-    func append(
-        _ feedback: Feedback,
-        missingSession: MissingSessionPolicy,
-        context: CallContext
-    ) async throws -> AddedFeedback {
+    func commit(_ change: AcceptedChange, context: CallContext) async throws -> ChangeOutcome {
+        guard case .add(let draft) = change.change else { return .metadata([:]) }
         calls.withLock { $0.append(context) }
-        return try await writes.submit(feedback, context: context)
+        let feedback = Feedback(
+            id: change.feedbackID,
+            draft: draft,
+            createdAt: change.acceptedAt
+        )
+        return .added(try await writes.submit(feedback, context: context))
     }
 
     func list(
@@ -84,15 +84,6 @@ final class StalledStore: Store {
         ofSession sessionID: String,
         context: CallContext
     ) async throws -> Metadata? { nil }
-
-    func changeMetadata(
-        ofSession sessionID: String,
-        by change: MetadataChange,
-        missingSession: MissingSessionPolicy,
-        context: CallContext
-    ) async throws -> Metadata {
-        [:]
-    }
 
     func health() async -> StoreHealth { .serving }
 

@@ -6,7 +6,7 @@ import Testing
 
 @testable import FeedbackServer
 
-/// RELIABILITY.md 27, 28 and 43: calls behind a store that hangs, over a real socket.
+/// `docs/RELIABILITY.md`, 27, 28 and 43: calls behind a store that hangs, over a real socket.
 @Suite("a stalled store")
 struct StalledStoreTests {
     private let folder: TemporaryFolder
@@ -16,7 +16,7 @@ struct StalledStoreTests {
 
     init() throws {
         folder = try TemporaryFolder()
-        store = StalledStore(limits: GroupCommitLimits(queueLengthMax: 100))
+        store = StalledStore(limits: CommitLimits(queueLengthMax: 100))
         var configuration = ServerConfiguration()
         configuration.socketPath = folder.path("s.sock")
         var quiet = Logger(label: "test")
@@ -53,7 +53,7 @@ struct StalledStoreTests {
         await #expect {
             try await add("not begun", timeout: .milliseconds(1)).value
         } throws: {
-            ($0 as? FeedbackError)?.code == .deadlineExceeded
+            ($0 as? CallError)?.code == .deadlineExceeded
         }
         store.letGo()
         _ = try await first.value
@@ -70,7 +70,7 @@ struct StalledStoreTests {
         let gone = Task { try await second.addFeedback(sessionID: "s", comment: "gone") }
         #expect(await eventually { store.contexts.count == 2 })
         second.close()
-        await #expect(throws: FeedbackError.self) { try await gone.value }
+        await #expect(throws: CallError.self) { try await gone.value }
         #expect(await eventually { store.contexts[1].reasonToDrop != nil })
         store.letGo()
         _ = try await first.value
@@ -88,7 +88,7 @@ struct StalledStoreTests {
         await #expect {
             try await add("refused").value
         } throws: {
-            ($0 as? FeedbackError)?.code == .resourceExhausted
+            ($0 as? CallError)?.code == .resourceExhausted
         }
         #expect(try await client.listFeedbacks().totalSize == 0)
         store.letGo()

@@ -8,7 +8,7 @@ import Testing
 
 @testable import feedbackd
 
-/// A file that is refused, and what the error says after the file's path.
+/// A configuration file that is refused, and the part of the error after the file's path.
 struct BadFile: Sendable, CustomTestStringConvertible {
     let yaml: String
     let error: String
@@ -43,40 +43,35 @@ struct ConfigurationTests {
         return try Settings(try SettingSources(options: given, environment: environment))
     }
 
-    /// The message of the error that the body throws; empty if it throws none.
+    /// Returns the message of the error that the body throws; "" if it throws none.
     private func message(of body: () throws -> Void) -> String {
         do {
             try body()
             return ""
         } catch {
-            return (error as? FeedbackError)?.message ?? "another error: \(error)"
+            return (error as? CallError)?.message ?? "another error: \(error)"
         }
     }
 
-    private static let example = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        .appending(path: "../../Sources/feedbackd/feedbackd.example.yaml").path
+    // MARK: - The reference page's complete file
 
-    // MARK: - The example
-
-    @Test("the example file has every key, and all that it has is taken")
+    @Test("the page's complete file has every key, and all that it has is taken")
     func example() throws {
-        let file = try ConfigurationFile(path: Self.example)
-        let settings = try Settings(
-            try SettingSources(options: ["config": [Self.example]], environment: [:])
-        )
+        let settings = try settings(try #require(try ReferencePage().example))
+        let file = try ConfigurationFile(path: path)
         let kinds = Dictionary(
             uniqueKeysWithValues: file.values.compactMap { key, value -> (String, HookKind)? in
-                guard case .text(let text) = value, key.hasSuffix(".kind"),
+                guard key.hasSuffix(".kind"), let text = value.first,
                     let kind = HookKind(rawValue: text)
                 else { return nil }
                 return (String(key.split(separator: ".")[1]), kind)
             }
         )
         #expect(Set(kinds.values) == Set(HookKind.allCases))
-        var expected = Set(Setting.all.map(\.key) + ["hooks.order"])
+        var expected = Set(Settings.declarations.map(\.name) + ["hooks.order"])
         var present = Set<String>()
         for kind in HookKind.allCases {
-            expected.formUnion((kind.settings.map(\.key) + ["kind"]).map { "\(kind).\($0)" })
+            expected.formUnion((kind.declarations.map(\.name) + ["kind"]).map { "\(kind).\($0)" })
         }
         for key in file.values.keys {
             let parts = key.split(separator: ".").map(String.init)
@@ -114,11 +109,9 @@ struct ConfigurationTests {
         #expect(share.rule.condition == .share(ofLast: 50, above: 0.3))
     }
 
-    @Test("where the example tells a default, it is the program's")
+    @Test("where the complete file tells a default, it is the program's")
     func defaults() throws {
-        let example = try Settings(
-            try SettingSources(options: ["config": [Self.example]], environment: [:])
-        )
+        let example = try settings(try #require(try ReferencePage().example))
         let none = try Settings(try SettingSources(options: [:], environment: [:]))
         #expect(example.server.limits.connectionsMax == none.server.limits.connectionsMax)
         #expect(
@@ -181,6 +174,7 @@ struct ConfigurationTests {
         BadFile("allow_uid: root", ":1: allow_uid must be a whole number from 0 to 4294967294"),
         BadFile("allow_uid: [0, -1]", ":1: allow_uid must be a whole number"),
         BadFile("allow_uid: [4294967295]", ":1: allow_uid must be a whole number"),
+        BadFile("allow_uid: []", ":1: allow_uid must have at least one user id"),
         BadFile("store: mysql:hunter2", ":1: store cannot be used: the store must be memory:"),
         BadFile("store: mongodb://h/?tls=hunter2", ":1: store cannot be used: the store's MongoDB"),
         BadFile("socket_mode: 999", ":1: socket_mode must be octal"),
@@ -329,7 +323,7 @@ struct ConfigurationTests {
         #expect(message("/dev/zero").contains("is not a regular file"))
         try Data([0x73, 0x3A, 0xFF]).write(to: URL(fileURLWithPath: path))
         #expect(message(path).contains("is not UTF-8"))
-        try write("# " + String(repeating: "x", count: ConfigurationFile.bytesMax))
+        try write("# " + String(repeating: "x", count: SettingLimits.fileBytesMax))
         #expect(message(path).contains("must be at most 262144 bytes"))
         try write(String(repeating: "[", count: 200_000))
         #expect(message(path).contains(path))
@@ -355,11 +349,11 @@ struct ConfigurationTests {
         #expect(try settings("socket_mode: \(text)").server.socketMode == 0o660)
     }
 
-    @Test("a list of one needs no brackets, and an empty list of users is everyone")
+    @Test("a list of one needs no brackets, and without a list of users everyone is served")
     func lists() throws {
         #expect(try settings("allow_uid: 1000").server.allowedUIDs == [1_000])
         #expect(try settings("allow_uid: '1000'").server.allowedUIDs == [1_000])
-        #expect(try settings("allow_uid: []").server.allowedUIDs == [])
+        #expect(try settings("").server.allowedUIDs == nil)
     }
 
     @Test("the command line goes before the environment, and that before the file")
@@ -396,7 +390,7 @@ struct ConfigurationTests {
             environment: ["FEEDBACKD_SOCKET": "", "FEEDBACKD_ALLOW_UID": ""]
         )
         #expect(settings.server.socketPath == "/file")
-        #expect(settings.server.allowedUIDs == [])
+        #expect(settings.server.allowedUIDs == nil)
     }
 
     @Test("what the environment and the command line have is checked as what the file has")

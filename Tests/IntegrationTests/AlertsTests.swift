@@ -4,7 +4,7 @@ import MongoServers
 import TestSupport
 import Testing
 
-/// Alerts of the daemon, to a real receiver and through kills.
+/// The daemon's alerts, to a real receiver and across kills of the daemon.
 @Suite("alerts of the daemon", .serialized)
 struct AlertsTests {
     private let folder: TemporaryFolder
@@ -178,7 +178,7 @@ struct AlertsTests {
         for (body, count) in zip(bodies, 1...3) {
             #expect(body.contains(#""count":\#(count),"total_count":\#(count),"#))
         }
-        // Nothing else wakes the delivery.
+        // No other event wakes the delivery.
         #expect(try second.control("add", "s", "--rating", "down").code == 0)
         let isLastPosted = try await eventually { try receiver.requests().count == 4 }
         #expect(isLastPosted)

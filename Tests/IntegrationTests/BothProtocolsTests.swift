@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// ttrpc and gRPC side by side on one socket.
+/// ttrpc and gRPC clients at the same time on one socket.
 @Suite("both protocols at once", .serialized)
 struct BothProtocolsTests {
     private static let session = "both"
@@ -16,7 +16,7 @@ struct BothProtocolsTests {
         try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
     }
 
-    /// Each client ends with success only if it saw nothing but success and the server's end.
+    /// Each client exits with success only if all its calls succeeded until the server ended.
     @Test("37: SIGTERM under the load of 50 connections each, nothing acknowledged is lost")
     func termination() async throws {
         let daemon = try await Daemon(in: folder)

@@ -2,12 +2,14 @@ import Foundation
 import TestSupport
 import Testing
 
-/// RELIABILITY.md 29 and 37: the daemon ends, by force or in order, under the Go client's load.
+/// `docs/RELIABILITY.md`, 29 and 37: the daemon ends, by a kill or in order, under the Go client's
+/// load.
 @Suite("the daemon ends under load", .serialized)
 struct CrashTests {
     private static let session = "crash"
 
-    /// Runs the load, which ends when the daemon does, and appends what was acknowledged to a file.
+    /// Starts the load, which ends when the daemon does and appends the acknowledged feedback to a
+    /// file.
     private func startLoad(on daemon: Daemon, _ folder: TemporaryFolder) throws -> Process {
         try Programs.start(
             GoClient.program(),
@@ -17,15 +19,15 @@ struct CrashTests {
         )
     }
 
-    /// How many bytes of acknowledgements there are; reading them all each time would take longer
-    /// and longer.
+    /// Returns the size of the file of acknowledgements in bytes; reading the whole file each time
+    /// would take longer and longer.
     private func acknowledgedBytes(_ folder: TemporaryFolder) throws -> Int {
         guard FileManager.default.fileExists(atPath: folder.path("acks")) else { return 0 }
         let attributes = try FileManager.default.attributesOfItem(atPath: folder.path("acks"))
         return attributes[.size] as? Int ?? 0
     }
 
-    /// Every acknowledged feedback is there once, and the database is whole.
+    /// Expects that every acknowledged feedback is stored once, and that the database is intact.
     private func verify(_ folder: TemporaryFolder) async throws {
         let daemon = try await Daemon(in: folder)
         let checked = try GoClient.run(daemon, "check-acks", Self.session, folder.path("acks"))
@@ -37,7 +39,7 @@ struct CrashTests {
         #expect(try daemon.sqlite("PRAGMA integrity_check") == "ok")
     }
 
-    /// `FEEDBACKD_CRASH_ROUNDS` makes it as long as one likes.
+    /// The variable `FEEDBACKD_CRASH_ROUNDS` sets the number of rounds.
     @Test("29: SIGKILL under load, every acknowledged feedback is there exactly once")
     func crashes() async throws {
         let variable = ProcessInfo.processInfo.environment["FEEDBACKD_CRASH_ROUNDS"]
@@ -47,7 +49,8 @@ struct CrashTests {
             let before = try acknowledgedBytes(folder)
             let daemon = try await Daemon(in: folder)
             let load = try startLoad(on: daemon, folder)
-            // At another point of the work each time, and never before it began.
+            // The kill comes at a different point of the work in each round, and never before the
+            // work began.
             let wanted = before + 1 + round * 3_700 % 50_000
             #expect(try await eventually { try acknowledgedBytes(folder) >= wanted })
             daemon.kill()

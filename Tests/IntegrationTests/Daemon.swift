@@ -39,23 +39,23 @@ final class Daemon {
 
     deinit { kill() }
 
-    /// Ends it as a crash would.
+    /// Kills the daemon, as a crash would end it.
     func kill() {
         if process.isRunning { Foundation.kill(process.processIdentifier, SIGKILL) }
         process.waitUntilExit()
     }
 
-    /// Asks it to end and returns its exit code.
+    /// Sends the signal and returns the daemon's exit code.
     func terminate(_ signal: Int32 = SIGTERM) -> Int32 {
         Foundation.kill(process.processIdentifier, signal)
         process.waitUntilExit()
         return process.terminationStatus
     }
 
-    /// What it has written to standard error.
+    /// Returns the daemon's standard error so far.
     func log() throws -> String { try Programs.text(logPath) }
 
-    /// Runs feedbackctl against it.
+    /// Runs feedbackctl with the daemon's socket.
     func control(_ arguments: String...) throws -> Programs.Outcome {
         try Programs.run(Programs.path("feedbackctl"), ["--socket", socket] + arguments)
     }
@@ -67,21 +67,22 @@ final class Daemon {
         return outcome.output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
-    /// A number of kibibytes or a count in `/proc/PID/status`.
+    /// Returns a value of `/proc/PID/status`, a count or a size in KiB.
     func status(_ key: String) throws -> Int {
         let text = try Programs.text("/proc/\(process.processIdentifier)/status")
         let line = text.split(separator: "\n").first { $0.hasPrefix("\(key):") } ?? ""
         return Int(line.filter(\.isNumber)) ?? 0
     }
 
-    /// How many descriptors it has open.
+    /// Returns the number of open descriptors of the daemon.
     func descriptorCount() throws -> Int {
         let folder = "/proc/\(process.processIdentifier)/fd"
         return try FileManager.default.contentsOfDirectory(atPath: folder).count
     }
 }
 
-/// The foreign client: a Go program on Debian's ttrpc library, built from the .proto files.
+/// A client in another language: a Go program on Debian's ttrpc library, built from the .proto
+/// files.
 enum GoClient {
     private static let built = Result { try build() }
 
@@ -100,7 +101,7 @@ enum GoClient {
 
     static func program() throws -> String { try built.get().program }
 
-    /// Runs one of its subcommands.
+    /// Runs a subcommand of the program.
     static func run(_ daemon: Daemon, _ arguments: String...) throws -> Programs.Outcome {
         try Programs.run(try program(), [daemon.socket] + arguments)
     }

@@ -2,14 +2,14 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The daemon as its users meet it: starts that go wrong, settings, floods, memory.
+/// The daemon as its users see it: failing starts, settings, floods, memory.
 @Suite("feedbackd", .serialized)
 struct DaemonTests {
     private let folder: TemporaryFolder
 
     init() throws { folder = try TemporaryFolder() }
 
-    /// Runs feedbackd to its end, as it does when it cannot start.
+    /// Runs feedbackd to its end, for starts that fail.
     private func failure(
         _ arguments: [String],
         environment: [String: String] = [:]
@@ -81,7 +81,7 @@ struct DaemonTests {
             #expect(outcome.code == 1)
             #expect(outcome.errors.hasPrefix("feedbackd: "))
             #expect(outcome.errors.contains(text))
-            #expect(!outcome.errors.contains("RPCStatus"))
+            #expect(!outcome.errors.contains("CallError"))
             #expect(outcome.errors.split(separator: "\n").count == 1)
         }
         #expect(try Programs.text(folder.path("file")) == "mine")
@@ -115,7 +115,7 @@ struct DaemonTests {
     )
     func badSettings(_ arguments: [String], _ text: String) throws {
         let place = ["--socket", folder.path("d.sock"), "--store", "memory:"]
-        // The last of two options of one name counts.
+        // If an option is given twice, the last one counts.
         let outcome = try failure(place + arguments)
         #expect(outcome.code == 1)
         #expect(outcome.errors.contains(text), "\(outcome.errors)")
@@ -191,7 +191,7 @@ struct DaemonTests {
     func clientsThatGo() async throws {
         let daemon = try await Daemon(in: folder)
         let descriptors = try daemon.descriptorCount() + 4
-        /// A hundred at a time, so that it is known how many there are at once.
+        /// The calls run a hundred at a time, so that the number of concurrent ones is known.
         func round(_ count: Int) async throws {
             for index in 0..<count {
                 let connection = try RawConnection(daemon.socket)
@@ -211,17 +211,17 @@ struct DaemonTests {
                 }
             }
         }
-        // What a first thousand leaves in caches and pools is the baseline.
+        // The baseline includes what a first thousand calls leave in caches and pools.
         try await round(1_000)
         let baseline = try (memory: daemon.status("RssAnon"), threads: daemon.status("Threads"))
         try await round(10_000)
-        // What was freed goes back to the system within some seconds.
+        // Freed memory is returned to the system within some seconds.
         #expect(
             try await eventually(within: .seconds(60)) {
                 try daemon.status("RssAnon") < baseline.memory + 8 * 1_024
             }
         )
-        // Dispatch ends threads that have had nothing to do for some seconds.
+        // Dispatch ends threads that have been idle for some seconds.
         #expect(
             try await eventually(within: .seconds(60)) {
                 try daemon.status("Threads") <= baseline.threads + 4
@@ -237,13 +237,13 @@ struct DaemonTests {
         let descriptors = try daemon.descriptorCount() + 4
         for _ in 0..<100_000 { _ = try RawConnection(daemon.socket) }
         #expect(try await eventually { try daemon.descriptorCount() <= descriptors })
-        // Not deaf: every loop still answers.
+        // Every loop still answers.
         for _ in 0..<8 { #expect(try daemon.control("health").output == "SERVING\n") }
         #expect(daemon.terminate() == 0)
     }
 
     @Test func the_idle_daemon_needs_less_than_20_mib() async throws {
-        // As `make run` builds it.
+        // The release build is the one that `make run` builds.
         let daemon = try await Daemon(
             in: folder,
             program: Programs.path("feedbackd", in: "release")

@@ -2,14 +2,15 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A disk that fails under the running daemon.
+/// A disk that fails while the daemon runs.
 @Suite("a failing disk", .serialized)
 struct DiskFailureTests {
     private let folder: TemporaryFolder
 
     init() throws { folder = try TemporaryFolder() }
 
-    /// The library that makes syncs fail while the file `fail` is in the folder.
+    /// Builds the library with which syncs fail while the file `fail` is in the folder; returns the
+    /// environment that loads it.
     private func faults() throws -> [String: String] {
         let library = folder.path("fail-sync.so")
         let compiler = try Programs.run(
@@ -40,7 +41,7 @@ struct DiskFailureTests {
         #expect(try daemon.log().split(separator: "\n").last?.hasPrefix("feedbackd: ") == true)
         #expect(!FileManager.default.fileExists(atPath: daemon.socket))
 
-        // A new start, with a disk that works again, reads what is there.
+        // A restart, with a disk that works again, reads the stored data.
         try FileManager.default.removeItem(atPath: folder.path("fail"))
         let next = try await Daemon(in: folder)
         #expect(try next.control("list", "s").output.contains("  first\n"))
@@ -49,7 +50,7 @@ struct DiskFailureTests {
         #expect(next.terminate() == 0)
     }
 
-    /// The next status of a watch: 1 is SERVING, 2 NOT_SERVING (grpc.health.v1).
+    /// Returns the next status of a watch: 1 is SERVING, 2 NOT_SERVING (grpc.health.v1).
     private func servingStatus(_ watch: RawConnection) throws -> UInt8? {
         let frame = try watch.receiveFrame()
         return Wire.fields(frame?.data ?? Data()).first { $0.number == 1 }?.content.first

@@ -163,7 +163,7 @@ struct FeedbackctlTests {
         for rating in ["up", "up", "down", "none"] {
             #expect(try daemon.control("add", "s", "--rating", rating).code == 0)
         }
-        // As if it had come three days ago.
+        // The counters are changed as if the feedback had been stored three days ago.
         _ = try daemon.sqlite("UPDATE hour_total SET hour = hour - 72")
         for _ in 0..<2 { #expect(try daemon.control("add", "s", "--rating", "up").code == 0) }
         let lines = try daemon.control("metrics", "--group-by", "day").output.split(separator: "\n")

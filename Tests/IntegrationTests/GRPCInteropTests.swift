@@ -5,8 +5,8 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// gRPC's interoperability cases, of Python's client against a server of this process whose hook
-/// sleeps, or fails, as a call asks for.
+/// gRPC's interoperability cases with a Python client, against a server in this process whose hook
+/// sleeps or fails as a call requests.
 @Suite("gRPC's interoperability cases", .serialized)
 struct GRPCInteropTests {
     private let folder: TemporaryFolder
@@ -17,23 +17,24 @@ struct GRPCInteropTests {
         let wake = Gate()
         private let calls = Mutex<[CallContext]>([])
 
-        /// The calls that sleep or slept, in the order of their arrival.
+        /// The calls that sleep or have slept, in the order of their arrival.
         var sleepers: [CallContext] { calls.withLock { $0 } }
 
         func intercept(
-            _ feedback: FeedbackDraft,
+            _ change: Change,
             context: HookContext,
             next: HookChain.Next
-        ) async throws -> AddedFeedback {
+        ) async throws -> ChangeOutcome {
+            guard let feedback = change.draft else { return try await next(change) }
             if let status = feedback.attributes["status"] {
-                let code = Int32(status).flatMap(FeedbackError.Code.init(rawValue:))
-                throw FeedbackError(code ?? .invalidArgument, feedback.comment)
+                let code = Int32(status).flatMap(CallError.Code.init(rawValue:))
+                throw CallError(code ?? .invalidArgument, feedback.comment)
             }
             if feedback.attributes["sleep"] != nil {
                 calls.withLock { $0.append(context.call) }
                 await wake.pass()
             }
-            return try await next(feedback)
+            return try await next(change)
         }
     }
 
@@ -62,12 +63,12 @@ struct GRPCInteropTests {
         try await server.stop()
     }
 
-    /// The server notices, and stores nothing of what nobody waits for.
+    /// The server notices that the caller is gone, and stores nothing for it.
     @Test(arguments: [
-        ("cancel_after_begin", FeedbackError.Code.cancelled),
+        ("cancel_after_begin", CallError.Code.cancelled),
         ("timeout_on_sleeping_server", .deadlineExceeded),
     ])
-    func abandoned_calls(_ name: String, _ code: FeedbackError.Code) async throws {
+    func abandoned_calls(_ name: String, _ code: CallError.Code) async throws {
         try await run("interop", name)
         #expect(!hook.sleepers.isEmpty)
         #expect(await eventually { hook.sleepers.allSatisfy { $0.reasonToDrop != nil } })

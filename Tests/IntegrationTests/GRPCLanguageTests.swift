@@ -2,14 +2,14 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Clients in other languages, on the libraries of Debian's packages.
+/// Clients in other languages, with libraries from Debian's packages.
 @Suite("gRPC clients of other languages", .serialized)
 struct GRPCLanguageTests {
     private let folder: TemporaryFolder
 
     init() throws { folder = try TemporaryFolder() }
 
-    /// Runs a step of a client's making.
+    /// Runs a step that builds a client.
     private func make(_ program: String, _ arguments: [String]) throws {
         let outcome = try Programs.run(program, arguments, environment: ["HOME": folder.path])
         guard outcome.code == 0 else {
@@ -17,7 +17,8 @@ struct GRPCLanguageTests {
         }
     }
 
-    /// Every client calls all methods, checks all fields, and receives an error with its details.
+    /// Runs a client that calls all methods, checks all fields, and receives an error with its
+    /// details.
     private func check(_ program: String, _ arguments: [String] = []) async throws {
         let daemon = try await Daemon(in: folder)
         let outcome = try Programs.run(program, arguments + [daemon.socket])

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// gRPC's own Python library calls the daemon.
+/// Calls of the daemon with gRPC's own Python library.
 @Suite("the Python gRPC client", .serialized)
 struct GRPCPythonTests {
     private let folder: TemporaryFolder

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Tools that know nothing of feedback call the daemon.
+/// Calls of the daemon with generic tools, which know nothing of feedback.
 @Suite("gRPC and HTTP/2 tools", .serialized)
 struct GRPCToolTests {
     private let folder: TemporaryFolder
@@ -48,7 +48,7 @@ struct GRPCToolTests {
         #expect(daemon.terminate() == 0)
     }
 
-    /// HTTP's status is 200 whatever gRPC's is; that all were stored shows that they succeeded.
+    /// HTTP's status is always 200; the number of stored feedbacks shows that the calls succeeded.
     @Test func h2load_has_no_error_in_ten_seconds() async throws {
         let daemon = try await Daemon(in: folder)
         try Data([0, 0, 0, 0, 16] + "\n\u{6}h2load\u{10}\u{1}\u{1A}\u{4}good".utf8)
@@ -79,7 +79,8 @@ struct GRPCToolTests {
         )
         #expect(try #require(Int(stored)) >= succeeded)
         #expect(daemon.terminate() == 0)
-        // The connections have just been closed under their calls: nothing is waited for.
+        // The tool has just closed its connections during their calls: the server waits for
+        // nothing.
         #expect(try !daemon.log().contains("calls were still running"))
     }
 }

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A program whose RPC layer comes from elsewhere calls the daemon.
+/// Calls of the daemon with a program whose RPC library is not ours.
 @Suite("the Go client", .serialized)
 struct GoClientTests {
     @Test(

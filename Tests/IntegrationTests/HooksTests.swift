@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Hooks of the configuration file, in the daemon as its users meet it.
+/// The hooks of the configuration file, in the running daemon.
 @Suite("hooks of the configuration", .serialized)
 struct HooksTests {
     private let folder: TemporaryFolder
@@ -22,7 +22,7 @@ struct HooksTests {
         return try await Daemon(in: folder, ["--config", folder.path("feedbackd.yaml")])
     }
 
-    /// Sends SIGHUP and returns when the log has one more line with that text.
+    /// Sends SIGHUP and returns when the log has one more line that contains the text.
     private func reload(_ daemon: Daemon, until text: String) async throws {
         func count() throws -> Int { try daemon.log().components(separatedBy: text).count }
         let before = try count()
@@ -98,7 +98,7 @@ struct HooksTests {
         await #expect {
             try await client.addFeedback(sessionID: "s")
         } throws: {
-            guard let error = $0 as? FeedbackError, let wait = error.retryAfter else {
+            guard let error = $0 as? CallError, let wait = error.retryDelay else {
                 return false
             }
             return error.code == .resourceExhausted && wait > .seconds(50) && wait <= .seconds(70)
@@ -130,7 +130,7 @@ struct HooksTests {
         try await reload(daemon, until: "hooks are reloaded: ")
         #expect(try add() == 1)
         #expect(try daemon.log().contains("by the next start only: drain_timeout, log_level\n"))
-        // A file that may have been cut off takes no hooks away.
+        // A file that may be truncated does not remove hooks.
         for empty in ["", "hooks:", "log_level: info"] {
             try write(empty)
             try await reload(daemon, until: "hooks.order is missing while hooks run")
@@ -153,7 +153,7 @@ struct HooksTests {
             (1, strict(100), "hooks are reloaded"), (2, "hooks: bad", "stays as it was"),
         ] {
             try FileManager.default.moveItem(atPath: auditPath, toPath: auditPath + ".\(round)")
-            // Until it is told, it writes on to the file that it has.
+            // Until the reload, the daemon keeps writing to the renamed file.
             #expect(try daemon.control("add", "s").code == 0)
             #expect(try audit(auditPath + ".\(round)").count == 4)
             try write(yaml)

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The benchmark's load generator counts what really happened.
+/// The correctness of the benchmark's load generator.
 @Suite("feedbackd-bench", .serialized)
 struct LoadGeneratorTests {
     private struct Report: Decodable {
@@ -64,11 +64,12 @@ struct LoadGeneratorTests {
     @Test func latency_of_the_open_loop_counts_from_when_a_call_was_due() async throws {
         let daemon = try await Daemon(in: TemporaryFolder(), ["--store", "memory:"])
         let begin = ContinuousClock.now
-        // All are due in a moment and made one after the other.
+        // All calls are due at once and are made one after the other.
         let report = try load(daemon, "--rate", "10000000", "--calls", "20000")
         let elapsed = (ContinuousClock.now - begin) / .nanoseconds(1)
         #expect(report.calls == 20_000)
-        // Counted from when they were made, the latencies would add up to no more than that time.
+        // If latencies counted from the start of each call, their sum would be no more than the
+        // elapsed time.
         #expect(report.latencyNs.mean * Double(report.calls) > 10 * elapsed)
     }
 

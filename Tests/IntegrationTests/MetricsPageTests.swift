@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The page for Prometheus, of a real daemon, read by curl and by Prometheus' own Python library.
+/// The page for Prometheus of a running daemon, read by curl and by Prometheus' own Python library.
 @Suite("the page with metrics", .serialized)
 struct MetricsPageTests {
     private let folder: TemporaryFolder
@@ -34,7 +34,7 @@ struct MetricsPageTests {
         return try #require(json as? [String: Double])
     }
 
-    /// What the page's server sends to these bytes until it closes.
+    /// Sends the bytes to the page's server and returns its answer, until it closes.
     private func answer(_ bytes: String) throws -> String {
         let connection = try RawConnection(page)
         connection.send(Data(bytes.utf8))
@@ -51,7 +51,7 @@ struct MetricsPageTests {
         let python = try await PythonClient.run(daemon.socket, ["parallel", "p", "20"])
         #expect(python.code == 0, "\(python.errors)")
 
-        // A client that has its answer may be seen to go a moment later.
+        // The server may notice a moment later that a client has closed its connection.
         #expect(try await eventually { try self.samples()["feedbackd_connections_open{}"] == 0 })
         let samples = try self.samples()
         func calls(_ method: String, _ protocol: String, _ code: String) -> Double? {
@@ -104,7 +104,7 @@ struct MetricsPageTests {
             let unknown = "{code=UNIMPLEMENTED,method=unknown,protocol=ttrpc}"
             #expect(samples["feedbackd_calls_total\(unknown)"] == 1)
         }
-        // The callers are gone.
+        // The callers have gone away.
         let ended = "{code=CANCELLED,method=grpc.health.v1.Health/Watch,protocol=ttrpc}"
         #expect(try await eventually { try self.samples()["feedbackd_calls_total\(ended)"] == 1 })
         let samples = try self.samples()
@@ -181,7 +181,7 @@ struct MetricsPageTests {
             return connection
         }
         #expect(try RawConnection(page).isClosedByPeer())
-        // However many there are, calls go on.
+        // Calls are served, however many connections there are.
         #expect(try daemon.control("health").output == "SERVING\n")
         for connection in slow { #expect(try connection.isClosedByPeer()) }
         #expect(try self.samples()["feedbackd_connections_accepted_total{}"] == 1)
@@ -195,7 +195,8 @@ struct MetricsPageTests {
         let first = try await daemon(["--socket-mode", "0640"])
         let attributes = try FileManager.default.attributesOfItem(atPath: page)
         #expect(attributes[.posixPermissions] as? Int == 0o640)
-        // Another daemon must not take it, and leaves no socket behind.
+        // Another daemon must not take over the socket file, and leaves no socket of its own
+        // behind.
         let other = folder.path("other.sock")
         let second = try Programs.run(
             Programs.path("feedbackd"),
@@ -234,7 +235,7 @@ struct MetricsPageTests {
         #expect(asked.terminate() == 0)
     }
 
-    /// How many Unix and TCP sockets the daemon listens at.
+    /// Returns the number of Unix and TCP sockets on which the daemon listens.
     private func listeningSockets(of daemon: Daemon) throws -> Int {
         let descriptors = "/proc/\(daemon.process.processIdentifier)/fd"
         let names = try FileManager.default.contentsOfDirectory(atPath: descriptors)
@@ -246,7 +247,8 @@ struct MetricsPageTests {
                 return String(target.dropFirst(8).dropLast())
             }
         )
-        // proc(5): the column of the flags or the state, what it is when listening, the inode's.
+        // The columns of the flags or the state, their value for listening sockets, and the column
+        // of the inode (proc(5)).
         let tables = [
             ("unix", 3, "00010000", 6), ("tcp", 3, "0A", 9), ("tcp6", 3, "0A", 9),
         ]

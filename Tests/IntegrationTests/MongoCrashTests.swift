@@ -5,15 +5,15 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// RELIABILITY.md 48 and 50, seen by the daemon's clients.
+/// `docs/RELIABILITY.md`, 48 and 50, as the daemon's clients see it.
 @Suite("MongoDB's primary goes while the daemon is under load", .serialized)
 struct MongoCrashTests {
     private static let servers = Task { try await ReplicaSet(members: 3) }
 
     private struct Tally {
-        /// The acknowledged feedback's identifiers by the calls' names.
+        /// The identifiers of the acknowledged feedback, by the names of the calls.
         var acknowledged: [String: String] = [:]
-        var codes: [FeedbackError.Code: Int] = [:]
+        var codes: [CallError.Code: Int] = [:]
         var longest = Duration.zero
     }
 
@@ -24,7 +24,7 @@ struct MongoCrashTests {
 
     private static let timeout = Duration.seconds(4)
 
-    /// Adds feedback as 32 callers until the body returns.
+    /// Adds feedback with 32 concurrent callers until the body returns.
     private func load(
         _ daemon: Daemon,
         _ body: (_ acknowledged: () -> Int) async throws -> Void
@@ -37,9 +37,10 @@ struct MongoCrashTests {
                     var number = 0
                     while load.isUnderWay.load(ordering: .relaxed) {
                         number += 1
-                        // A list has no request_ids: a call stored twice shows by its comment.
+                        // Lists contain no request_ids: a call that was stored twice is recognized
+                        // by its comment.
                         let call = "\(caller) \(number)"
-                        // Half of the callers have sessions to themselves.
+                        // Half of the callers use sessions of their own.
                         let owner = caller < 16 ? "all" : "\(caller)"
                         let draft = FeedbackDraft(
                             sessionID: "s\(number % 5) of \(owner)",
@@ -63,7 +64,7 @@ struct MongoCrashTests {
                                 let id = added.feedback.id?.description ?? "?"
                                 tally.acknowledged[call] = id
                             case .failure(let error):
-                                let code = (error as? FeedbackError)?.code ?? .unknown
+                                let code = (error as? CallError)?.code ?? .unknown
                                 tally.codes[code, default: 0] += 1
                             }
                         }
@@ -77,7 +78,7 @@ struct MongoCrashTests {
         return load.tally.withLock { $0 }
     }
 
-    /// `FEEDBACKD_CRASH_ROUNDS` makes it as long as one likes.
+    /// The variable `FEEDBACKD_CRASH_ROUNDS` sets the number of rounds.
     @Test("48: killed and started again, 30 times, what is acknowledged is there exactly once")
     func kills() async throws {
         let variable = ProcessInfo.processInfo.environment["FEEDBACKD_CRASH_ROUNDS"]
@@ -142,12 +143,12 @@ struct MongoCrashTests {
         #expect(daemon.terminate() == 0)
     }
 
-    private func code<T>(_ body: () async throws -> T) async -> FeedbackError.Code? {
+    private func code<T>(_ body: () async throws -> T) async -> CallError.Code? {
         do {
             _ = try await body()
             return nil
         } catch {
-            return (error as? FeedbackError)?.code
+            return (error as? CallError)?.code
         }
     }
 }

@@ -4,7 +4,7 @@ import MongoServers
 import TestSupport
 import Testing
 
-/// The daemon with its feedback in MongoDB, beside the guide's Python package.
+/// The daemon with its feedback in MongoDB, together with the Python library feedback-system.
 @Suite("the daemon on MongoDB", .serialized)
 struct MongoDaemonTests {
     private let folder: TemporaryFolder
@@ -12,7 +12,7 @@ struct MongoDaemonTests {
 
     init() throws { folder = try TemporaryFolder() }
 
-    /// Runs a command of the program that plays the guide's package.
+    /// Runs a command of the program that stands in for the Python library.
     private func python(_ arguments: String...) async throws -> String {
         let program = Programs.source("python/guide_package.py")
         let interpreter = Programs.source("../../.build/pymongo/bin/python")
@@ -26,7 +26,7 @@ struct MongoDaemonTests {
         try await Daemon(in: folder, ["--store", uri, "--mongodb-database", database])
     }
 
-    /// What the daemons of the folder have logged.
+    /// Returns the log of all daemons in the folder.
     private func log() throws -> String {
         let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
         return try names.filter { $0.hasPrefix("daemon-") }
@@ -76,7 +76,7 @@ struct MongoDaemonTests {
             let metrics = try daemon.control("metrics", session).output
             #expect(metrics.contains("\n6      2   2     2 "))
         }
-        // The guide's use case of A/B tests.
+        // An A/B test, which is a use case of the Python library.
         _ = try daemon.control("metadata", "set", "of python", "variant=B")
         #expect(
             try await python("metadata", "of python", "experiment=prompt_v2")
@@ -130,7 +130,7 @@ struct MongoDaemonTests {
         var options = FeedbackClient.Options()
         options.attemptsMax = 1
         let client = try FeedbackClient(socket: daemon.socket, options: options)
-        let error = await #expect(throws: FeedbackError.self) {
+        let error = await #expect(throws: CallError.self) {
             try await client.addFeedback(sessionID: "s")
         }
         #expect(error?.code == .unavailable)
@@ -151,7 +151,7 @@ struct MongoDaemonTests {
         var options = FeedbackClient.Options()
         options.attemptsMax = 1
         let client = try FeedbackClient(socket: daemon.socket, options: options)
-        let error = await #expect(throws: FeedbackError.self) {
+        let error = await #expect(throws: CallError.self) {
             try await client.addFeedback(sessionID: "s")
         }
         #expect(error?.code == .unavailable)

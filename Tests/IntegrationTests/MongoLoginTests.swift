@@ -4,7 +4,7 @@ import MongoServers
 import TestSupport
 import Testing
 
-/// The daemon on a MongoDB that takes only TLS, and only a user who has a password.
+/// The daemon with a MongoDB server that requires TLS, and a user with a password.
 @Suite("MongoDB with TLS and a user", .serialized)
 struct MongoLoginTests {
     private static let server = Task { try await SecureServer() }
@@ -75,7 +75,7 @@ struct MongoLoginTests {
             var options = FeedbackClient.Options()
             options.attemptsMax = 1
             let client = try FeedbackClient(socket: daemon.socket, options: options)
-            let error = await #expect(throws: FeedbackError.self) {
+            let error = await #expect(throws: CallError.self) {
                 try await client.addFeedback(sessionID: "s")
             }
             #expect(error?.code == .unavailable, "\(fault)")

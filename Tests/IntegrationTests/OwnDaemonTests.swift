@@ -2,17 +2,17 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The README's example of a daemon with hooks of its own.
+/// The example of a daemon with hooks of its own, in docs/HOOKS.md.
 @Suite("a daemon of one's own")
 struct OwnDaemonTests {
     private static let source = "../Examples/OwnDaemon/main.swift"
 
-    @Test("the README shows the program that is tested here, of less than 30 lines")
-    func readme() throws {
+    @Test("docs/HOOKS.md shows the program that is tested here, of less than 30 lines")
+    func documentation() throws {
         let code = try Programs.text(Programs.source(Self.source))
         #expect(code.count { $0 == "\n" } < 30)
-        let readme = try Programs.text(Programs.source("../../README.md"))
-        #expect(readme.contains("```swift\n\(code)```\n"))
+        let page = try Programs.text(Programs.source("../../docs/HOOKS.md"))
+        #expect(page.contains("```swift\n\(code)```\n"))
     }
 
     @Test("its hooks act: a type, a closure, and one from the box")

@@ -1,11 +1,13 @@
 import Foundation
 import TestSupport
 
-/// The programs as they were built beside the tests.
+/// The programs that were built together with the tests.
 enum Programs {
-    /// A program of this package, as built for debugging beside the tests or for release.
+    /// Returns the path of a program of this package, of the debug build beside the tests or of the
+    /// release build.
     static func path(_ name: String, in configuration: String = "debug") throws -> String {
-        // …/debug/NAME.xctest, either the running program itself or an argument of the test runner.
+        // The path is …/debug/NAME.xctest, either of the running program itself or of an argument
+        // of the test runner.
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         let bundles = [own] + CommandLine.arguments.filter { $0.hasSuffix(".xctest") }
         for bundle in bundles {
@@ -16,12 +18,12 @@ enum Programs {
         throw Failure("\(name) is not built for \(configuration): `make test` does that")
     }
 
-    /// A file of the repository's Tests/IntegrationTests.
+    /// Returns the path of a file in the repository's Tests/IntegrationTests.
     static func source(_ name: String, file: String = #filePath) -> String {
         URL(fileURLWithPath: file).deletingLastPathComponent().appending(path: name).path
     }
 
-    /// What a program left when it ended.
+    /// The exit code and the output of a program.
     struct Outcome {
         var code: Int32
         var output: String
@@ -64,8 +66,8 @@ enum Programs {
         process.arguments = arguments
         let inherited = ProcessInfo.processInfo.environment
             .filter { !$0.key.hasPrefix("FEEDBACKD_") }
-        // libmongoc would leave a file of counters behind each process that is killed, and print a
-        // line when it finds one of its own number.
+        // libmongoc would leave a file of counters behind for each killed process, and print a line
+        // if it finds one with its own process id.
         process.environment = inherited.merging(["MONGOC_DISABLE_SHM": "1"]) { _, new in new }
             .merging(environment) { _, new in new }
         process.standardInput = FileHandle.nullDevice
@@ -89,7 +91,7 @@ enum Programs {
     }
 }
 
-/// Something that a program did not do.
+/// A failure of a program.
 struct Failure: Error, CustomStringConvertible {
     let description: String
 

@@ -1,8 +1,9 @@
 import Foundation
 import TestSupport
 
-/// A foreign gRPC client: Python programs on the library from PyPI, which
-/// `Tests/support/install-python-clients.sh` installs, with modules generated from the .proto files.
+/// A gRPC client in another language: Python programs on the library from PyPI, which
+/// `Tests/support/install-python-clients.sh` installs, with modules generated from the .proto
+/// files.
 enum PythonClient {
     private static let stubs = Result { try generateStubs() }
 
@@ -22,7 +23,7 @@ enum PythonClient {
         return folder
     }
 
-    /// A program of the Python environment.
+    /// Returns the path of a program of the Python environment.
     static func tool(_ name: String) throws -> String {
         let path = Programs.source("../../.build/venv-grpc/bin/\(name)")
         guard FileManager.default.isExecutableFile(atPath: path) else {
@@ -31,7 +32,7 @@ enum PythonClient {
         return path
     }
 
-    /// Starts one of its subcommands.
+    /// Starts a subcommand of the client.
     static func start(
         _ socket: String,
         _ arguments: [String],
@@ -48,7 +49,7 @@ enum PythonClient {
         )
     }
 
-    /// Runs one of its subcommands to its end, while the server may be in this process.
+    /// Runs a subcommand to its end without blocking, since the server may be in this process.
     static func run(_ socket: String, _ arguments: [String]) async throws -> Programs.Outcome {
         let folder = try TemporaryFolder()
         let (output, errors) = (folder.path("out"), folder.path("err"))

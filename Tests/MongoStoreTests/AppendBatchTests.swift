@@ -8,27 +8,25 @@ import Testing
 
 @testable import MongoStore
 
-/// What becomes of the appends of one bulk write.
+/// The outcomes of the adds of one bulk write.
 struct AppendBatchTests {
     private let database = SharedServer.newDatabase()
 
-    /// Commits drafts as one batch, with identifiers made here.
+    /// Commits drafts as one batch, with identifiers made by the test.
     private func commit(
         _ drafts: [FeedbackDraft],
         missingSession: MissingSessionPolicy = .create,
         bulkBytesMax: Int = 8 << 20,
-        uri: String? = nil,
-        context: (FeedbackDraft) -> CallContext = { _ in CallContext() }
+        uri: String? = nil
     ) async throws -> [Result<AddedFeedback, any Error>] {
         try await collection(uri).commit(
             drafts,
             missingSession: missingSession,
-            bulkBytesMax: bulkBytesMax,
-            context: context
+            bulkBytesMax: bulkBytesMax
         )
     }
 
-    /// The tests' collection, on their server or another one.
+    /// Returns the tests' collection, on their server or on another one.
     private func collection(_ uri: String? = nil) async throws -> SessionCollection {
         let shared = try await SharedServer.uri()
         return SessionCollection(
@@ -90,7 +88,7 @@ struct AppendBatchTests {
 
     @Test("51: a document at 16 MB is RESOURCE_EXHAUSTED naming the session, alone")
     func full_document() async throws {
-        // 400 of them are 16 MB.
+        // 400 such comments have 16 MB.
         let comment = String(repeating: "\u{1F600}", count: FieldLimits.commentCodePointsMax)
         let full = (0..<500).map { FeedbackDraft(sessionID: "full \($0 / 500)", comment: comment) }
         let neighbour = FeedbackDraft(sessionID: "neighbour")
@@ -102,14 +100,14 @@ struct AppendBatchTests {
             for result in results[..<100] {
                 switch result {
                 case .success: stored += 1
-                case .failure(let error as FeedbackError):
+                case .failure(let error as CallError):
                     #expect(error.code == .resourceExhausted)
                     #expect(error.message.contains("full 0"))
                 case .failure(let error): throw error
                 }
             }
         }
-        // 16 MiB by 40,000 bytes of comment and what surrounds it.
+        // The limit is 16 MiB, divided by 40,000 bytes of comment and its overhead.
         #expect((410..<419).contains(stored))
         let store = try await TestStore.open(database: database)
         let metrics = try await store.metrics(MetricsQuery(grouping: .session))
@@ -146,16 +144,19 @@ struct AppendBatchTests {
         #expect(results.map(code(of:)) == [.failedPrecondition, nil, .failedPrecondition])
     }
 
-    /// The request_id is there for the server, for which capitals are nothing else, and not for those
-    /// who read exactly.
-    @Test func what_stays_open_leaves_the_batch_and_ends_with_its_deadline() async throws {
+    /// The server, whose collation ignores case, finds the request_id; the exact comparison does
+    /// not.
+    @Test func what_stays_undecided_holds_up_no_other_and_ends_with_its_deadline() async throws {
         let sessions = try Sessions(await SharedServer.uri(), database: database)
         try sessions.run(["create": "sessions", "collation": ["locale": "en", "strength": 2]])
         try sessions.insert(["_id": "odd", "feedbacks": [["request_id": "R"]]])
         let odd = FeedbackDraft(sessionID: "odd", requestID: "r")
-        let results = try await commit([odd, FeedbackDraft(sessionID: "sound")])
-        #expect(throws: UndecidedAppend.self) { try results[0].get() }
-        #expect(try !results[1].get().replayed)
+        let results = try await collection().attempt([odd, FeedbackDraft(sessionID: "sound")])
+        guard case .undecided = results[0], case .done(let outcome) = results[1] else {
+            Issue.record("\(results)")
+            return
+        }
+        #expect(try !outcome.added().replayed)
         let store = try await TestStore.open(database: database)
         let answer = await errorCode {
             let context = CallContext(deadline: .now + .seconds(1))
@@ -171,18 +172,19 @@ struct AppendBatchTests {
             FeedbackDraft(sessionID: "s", comment: "waits", requestID: "1"),
             FeedbackDraft(sessionID: "s", comment: "waits", requestID: "2"),
         ]
-        let results = try await commit(drafts) { draft in
-            CallContext(deadline: draft.comment == "gone" ? .now - .seconds(1) : nil)
-        }
-        #expect(code(of: results[0]) == .deadlineExceeded)
-        #expect(throws: UndecidedAppend.self) { try results[1].get() }
-        #expect(try !results[2].get().replayed)
         let store = try await TestStore.open(database: database)
-        #expect(try await store.all().map(\.draft.requestID) == ["2"])
+        let service = FeedbackService(store: store)
+        let gone = CallContext(deadline: .now - .seconds(1))
+        #expect(
+            await errorCode { try await service.add(drafts[0], context: gone) }
+                == .deadlineExceeded
+        )
+        for draft in drafts[1...] { #expect(try await !service.add(draft).replayed) }
+        #expect(try await store.all().map(\.draft.requestID) == ["1", "2"])
         await store.close()
     }
 
-    /// One bulk write per session, each of which alone would wait for a primary.
+    /// There is one bulk write for each session, and each alone would wait for a primary.
     @Test(.timeLimit(.minutes(1)))
     func only_the_first_bulk_of_a_batch_waits_for_a_primary() async throws {
         let results = try await commit(
@@ -225,7 +227,7 @@ struct AppendBatchTests {
         await #expect {
             try await store.add(FeedbackDraft(sessionID: "removed"), missingSession: .reject)
         } throws: {
-            ($0 as? FeedbackError)?.code == .notFound
+            ($0 as? CallError)?.code == .notFound
         }
         await store.close()
     }
@@ -239,7 +241,7 @@ struct AppendBatchTests {
             for index in 0..<400 {
                 let host = hosts[index % 2]
                 group.addTask {
-                    // Each request_id comes to both hosts.
+                    // Each request_id is sent to both hosts.
                     try await host.add(
                         FeedbackDraft(sessionID: "s\(index / 8)", requestID: "r\(index / 2)")
                     )

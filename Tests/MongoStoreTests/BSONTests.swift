@@ -2,7 +2,7 @@ import Testing
 
 @testable import MongoStore
 
-/// Documents as bytes, against the specification's examples (bsonspec.org).
+/// BSON documents, checked against the specification's examples (bsonspec.org).
 struct BSONTests {
     private func read(_ bytes: [UInt8]) -> BSONDocument? {
         bytes.withUnsafeBytes { buffer in
@@ -71,7 +71,8 @@ struct BSONTests {
     }
 
     @Test func what_other_programs_write_is_passed_over() throws {
-        // An ObjectId, binary, a timestamp, a regular expression, decimal128, code, then a number.
+        // The elements are an ObjectId, binary, a timestamp, a regular expression, decimal128, code
+        // and MinKey, then a number.
         let elements: [[UInt8]] = [
             [0x07, 0x61, 0] + [UInt8](0..<12), [0x05, 0x62, 0, 2, 0, 0, 0, 0, 1, 2],
             [0x11, 0x63, 0] + [UInt8](repeating: 1, count: 8), [0x0B, 0x64, 0, 0x78, 0, 0x69, 0],
@@ -101,7 +102,8 @@ struct BSONTests {
             for value in [0, 1, 0x7F, 0xFF] as [UInt8] {
                 var changed = bytes
                 changed[index] = value
-                // Read to the end or not: what counts is that nothing beyond the bytes is.
+                // The result does not matter: the test checks that nothing beyond the bytes is
+                // read.
                 _ = read(changed)
             }
         }

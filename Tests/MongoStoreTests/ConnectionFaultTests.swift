@@ -7,7 +7,7 @@ import Testing
 
 @testable import MongoStore
 
-/// RELIABILITY.md 46, 47 and 49: what happens between the store and the server.
+/// `docs/RELIABILITY.md`, 46, 47 and 49: faults between the store and the server.
 @Suite("connections to MongoDB fail", .serialized)
 struct ConnectionFaultTests {
     private let server: ReplicaSet
@@ -29,7 +29,7 @@ struct ConnectionFaultTests {
         )
     }
 
-    /// libmongoc itself repeats a write once; the second time it is up to the store.
+    /// The store repeats the write as often as the connection is cut.
     @Test("47: cut after sending, before the reply: repeated, one element stored", arguments: 1...4)
     func cutWrites(times: Int) async throws {
         let store = try await open()
@@ -55,8 +55,7 @@ struct ConnectionFaultTests {
             _ = try await store.changeMetadata(
                 ofSession: "s",
                 by: .merge([key: .null]),
-                missingSession: .create,
-                context: CallContext()
+                missingSession: .create
             )
         }
         #expect(relay.cutsLeft == 0)
@@ -77,7 +76,7 @@ struct ConnectionFaultTests {
         let waiting = Task { try await store.all() }
         #expect(await eventually { store.readers.waitingCount == 1 })
         #expect(await errorCode { try await store.all() } == .resourceExhausted)
-        // Writes have a connection of their own.
+        // Writes use a connection of their own.
         _ = try await store.add(FeedbackDraft(sessionID: "s"))
         relay.hold("")
         for task in stalled + [waiting] { #expect(try await task.value.count >= 1) }
@@ -89,10 +88,10 @@ struct ConnectionFaultTests {
     func failedWriteConcern() async throws {
         let store = try await open()
         _ = try await store.add(FeedbackDraft(sessionID: "s", requestID: "before"))
-        // 64 is what a majority that cannot be had in time gives, 91 what a server that ends gives.
+        // Code 64 means that no majority was reached in time, 91 that the server shuts down.
         for code in [64, 91] as [Int32] {
             try await server.failWriteConcern(code: code)
-            // It is repeated for as long as the caller waits.
+            // The write is repeated until the caller's deadline.
             let context = CallContext(deadline: .now + .seconds(1))
             let answer = await errorCode {
                 try await FeedbackService(store: store).add(

@@ -6,7 +6,7 @@ import Testing
 
 @testable import MongoStore
 
-/// The guide's documents, in both directions.
+/// Conversion of the documents of the Python library feedback-system, in both directions.
 struct DocumentTests {
     private let database = SharedServer.newDatabase()
 
@@ -69,8 +69,7 @@ struct DocumentTests {
         _ = try await store.changeMetadata(
             ofSession: "s",
             by: .merge(["variant": .string("B")]),
-            missingSession: .create,
-            context: CallContext()
+            missingSession: .create
         )
         let document = try #require(try await sessions().document("s"))
         #expect(document["session_type"]?.string == "AGENT")
@@ -135,7 +134,7 @@ struct DocumentTests {
             draft: FeedbackDraft(sessionID: "b", comment: "2"),
             createdAt: first.createdAt
         )
-        _ = try await store.append(last, missingSession: .create, context: CallContext())
+        try await store.add(last)
         let expected = ["x", "x", "1", "y", "y", "z", "z", "2"]
         for pageSize in 1...3 {
             var query = FeedbackQuery(pageSize: pageSize)
@@ -175,7 +174,7 @@ struct DocumentTests {
         #expect(try await store.all(FeedbackQuery(created: recent)).count == 5)
         #expect(try await store.metrics(MetricsQuery(created: recent)).metrics.total == 5)
         #expect(try await store.metrics(MetricsQuery()).metrics.total == 10)
-        // What is set back is not taken over.
+        // A time that goes back is not taken over.
         for milliseconds in [time, time - 200 * hour] {
             let feedback = Feedback(
                 id: FeedbackID(
@@ -185,11 +184,7 @@ struct DocumentTests {
                 draft: FeedbackDraft(sessionID: "own"),
                 createdAt: Timestamp(millisecondsSinceEpoch: milliseconds)
             )
-            _ = try await store.append(
-                feedback,
-                missingSession: .create,
-                context: CallContext()
-            )
+            try await store.add(feedback)
         }
         #expect(try await store.metrics(MetricsQuery(created: recent)).metrics.total == 6)
         await store.close()
@@ -202,8 +197,7 @@ struct DocumentTests {
         let after = try await store.changeMetadata(
             ofSession: "s",
             by: .merge(["k": .bool(true)]),
-            missingSession: .reject,
-            context: CallContext()
+            missingSession: .reject
         )
         #expect(
             after == [
@@ -245,7 +239,7 @@ struct DocumentTests {
         #expect(Set(try await store.all()) == Set(answers.map(\.feedback)))
         let document = try #require(try sessions.document("s"))
         #expect(document["metadata"]?.document?["variant"]?.string == "B")
-        // Nothing is added but what an add sets.
+        // Only the fields that an add sets are added.
         #expect(
             Set(document.fields.map(\.key)) == ["_id", "feedbacks", "metadata", "updated_at"]
         )
@@ -302,8 +296,7 @@ struct DocumentTests {
         let after = try await store.changeMetadata(
             ofSession: "s",
             by: .merge(["k": .bool(true)]),
-            missingSession: .reject,
-            context: CallContext()
+            missingSession: .reject
         )
         #expect(after == ["k": .bool(true)])
         #expect(
@@ -320,11 +313,10 @@ struct DocumentTests {
             _ = try await store.changeMetadata(
                 ofSession: "full",
                 by: .merge(["k": .string(String(repeating: "y", count: 2_000))]),
-                missingSession: .reject,
-                context: CallContext()
+                missingSession: .reject
             )
             Issue.record("it was changed")
-        } catch let error as FeedbackError {
+        } catch let error as CallError {
             #expect(error.code == .resourceExhausted)
             #expect(error.message.contains("full"))
         }

@@ -9,7 +9,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// RELIABILITY.md 45 and 48: the servers of a replica set of three go and come.
+/// `docs/RELIABILITY.md`, 45 and 48: failures of servers in a replica set of three.
 @Suite("MongoDB's servers fail", .serialized)
 struct FailoverTests {
     private static let servers = Task { try await ReplicaSet(members: 3) }
@@ -19,21 +19,21 @@ struct FailoverTests {
         servers = try await FailoverTests.servers.value
     }
 
-    /// How often the primary goes: `FEEDBACKD_CRASH_ROUNDS` makes it as long as one likes.
+    /// Returns the number of failovers: `FEEDBACKD_CRASH_ROUNDS`, or `count`.
     ///
-    /// By default these tests and `MongoCrashTests` together make it go 50 times.
+    /// By default, these tests and `MongoCrashTests` together cause 50.
     private func rounds(_ count: Int) throws -> Int {
         let variable = ProcessInfo.processInfo.environment["FEEDBACKD_CRASH_ROUNDS"]
         return try #require(Int(variable ?? "\(count)"))
     }
 
-    /// Adds feedback from many callers at once while the body runs.
+    /// Adds feedback with many concurrent callers while the body runs.
     ///
-    /// - Returns: what was acknowledged, and the codes of the calls that failed.
+    /// - Returns: the acknowledged feedback, and the codes of the calls that failed.
     private func load(
         _ store: MongoStore,
         _ body: () async throws -> Void
-    ) async throws -> (Set<Feedback>, Set<FeedbackError.Code>) {
+    ) async throws -> (Set<Feedback>, Set<CallError.Code>) {
         let tally = Tally()
         try await withThrowingTaskGroup(of: Void.self) { group in
             for caller in 0..<32 {
@@ -41,19 +41,19 @@ struct FailoverTests {
                     var number = 0
                     while tally.isUnderWay.load(ordering: .relaxed) {
                         number += 1
-                        // Half of the callers have sessions to themselves.
+                        // Half of the callers use sessions of their own.
                         let group = caller < 16 ? caller % 4 : caller
                         let draft = FeedbackDraft(
                             sessionID: "s\(number % 3) \(group)",
                             requestID: "\(caller) \(number)"
                         )
-                        // As clients do: again with the same request_id until it is stored.
+                        // Clients, too, repeat a call with the same request_id until it is stored.
                         while tally.isUnderWay.load(ordering: .relaxed) {
                             do {
                                 let added = try await store.add(draft)
                                 tally.acknowledged.withLock { _ = $0.insert(added.feedback) }
                                 break
-                            } catch let error as FeedbackError {
+                            } catch let error as CallError {
                                 tally.codes.withLock { _ = $0.insert(error.code) }
                             }
                         }
@@ -66,11 +66,11 @@ struct FailoverTests {
         return (tally.acknowledged.withLock { $0 }, tally.codes.withLock { $0 })
     }
 
-    /// Everything acknowledged is there, and nothing twice.
+    /// Expects that all acknowledged feedback is stored, and none twice.
     private func verify(
         _ store: MongoStore,
         _ acknowledged: Set<Feedback>,
-        _ codes: Set<FeedbackError.Code>
+        _ codes: Set<CallError.Code>
     ) async throws {
         #expect(codes.isSubset(of: [.unavailable]))
         let stored = try await store.all()
@@ -80,7 +80,7 @@ struct FailoverTests {
         #expect(Set(keys).count == keys.count)
     }
 
-    /// Waits until a write succeeds.
+    /// Waits until a write succeeds; returns false if none does.
     private func recovered(_ store: MongoStore) async -> Bool {
         await eventually(within: .seconds(40)) {
             (try? await store.add(FeedbackDraft(sessionID: "recovery"))) != nil
@@ -142,7 +142,7 @@ struct FailoverTests {
 
     @Test("50: when the primary alone is frozen, health finds the next one without waiting for it")
     func nextPrimary() async throws {
-        // Longer than the test waits.
+        // The timeouts are longer than the test waits.
         let store = try await TestStore.open(
             servers.uri + "&socketTimeoutMS=120000&connectTimeoutMS=120000"
         )
@@ -158,7 +158,7 @@ struct FailoverTests {
 
     @Test("health follows the primary, and calls are served again")
     func health() async throws {
-        // It takes two seconds, and longer on a machine that is busy with other things.
+        // Noticing takes two seconds, and longer on a busy machine.
         let store = try await TestStore.open(servers.uri)
         for isFrozen in [false, true] {
             let primary = try await servers.primary()
@@ -179,9 +179,9 @@ struct FailoverTests {
     }
 }
 
-/// What callers have seen.
+/// The outcomes of the calls.
 private final class Tally: Sendable {
     let isUnderWay = Atomic(true)
     let acknowledged = Mutex<Set<Feedback>>([])
-    let codes = Mutex<Set<FeedbackError.Code>>([])
+    let codes = Mutex<Set<CallError.Code>>([])
 }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import MongoStore
 
-/// The index is made when the server answers, and is not needed.
+/// The index is created when the server answers; the store works without it.
 struct IndexTests {
     private let database = SharedServer.newDatabase()
 
@@ -26,7 +26,7 @@ struct IndexTests {
         await store.close()
     }
 
-    /// Another index has the name already.
+    /// Another index has the same name already.
     @Test func that_it_cannot_be_made_is_a_warning_and_everything_works() async throws {
         let sessions = try await sessions()
         try sessions.run([

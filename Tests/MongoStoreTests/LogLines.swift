@@ -1,7 +1,7 @@
 import Logging
 import Synchronization
 
-/// The log lines of one test.
+/// The log messages of one test.
 final class LogLines: Sendable {
     private let lines = Mutex<[String]>([])
 

@@ -27,9 +27,9 @@ struct MongoStoreContractTests {
     }
 }
 
-/// Stores in databases of their own.
+/// Stores with databases of their own.
 enum TestStore {
-    /// Opens a store of the server that tests share, which serves when this returns.
+    /// Opens a store on the server that the tests share; the store serves when this returns.
     static func open(
         database: String = SharedServer.newDatabase(),
         limits: MongoStoreLimits = MongoStoreLimits(),
@@ -38,7 +38,7 @@ enum TestStore {
         try await open(SharedServer.uri(), database: database, limits: limits, logger: logger)
     }
 
-    /// Opens a store of any server, which serves when this returns.
+    /// Opens a store on any server; the store serves when this returns.
     static func open(
         _ uri: String,
         database: String = SharedServer.newDatabase(),

@@ -7,7 +7,7 @@ import Testing
 
 @testable import MongoStore
 
-/// What becomes of the appends of one bulk write to sessions that are known to be there.
+/// The outcomes of the adds of one bulk write to sessions that are known to exist.
 @Suite("sessions that are there share an update", .serialized)
 struct MultiAppendTests {
     private static let server = Task { try await ReplicaSet(members: 1) }
@@ -23,7 +23,7 @@ struct MultiAppendTests {
         sessions = try Sessions(uri, database: database)
     }
 
-    /// The tests' collection through a relay, after one add to each of the sessions.
+    /// Returns the tests' collection, through a relay, after one add to each of the sessions.
     private func collection(
         with sessions: [String],
         through relay: Relay? = nil
@@ -43,7 +43,7 @@ struct MultiAppendTests {
         return collection
     }
 
-    /// The request_ids of the sessions' feedback, in order, as they are stored.
+    /// Returns the request_ids of a session's feedback, in the order of storage.
     private func requestIDs(of session: String) throws -> [String] {
         let feedbacks = try sessions.document(session)?["feedbacks"]?.array ?? []
         return feedbacks.compactMap { $0.document?["request_id"]?.string }
@@ -123,15 +123,15 @@ struct MultiAppendTests {
         }
     }
 
-    @Test(arguments: [FeedbackError.Code.failedPrecondition, .resourceExhausted])
+    @Test(arguments: [CallError.Code.failedPrecondition, .resourceExhausted])
     func one_that_the_server_refuses_fails_alone_and_is_not_sent_with_others_again(
-        _ refusal: FeedbackError.Code
+        _ refusal: CallError.Code
     ) throws {
         let collection = try collection(with: names)
         if refusal == .failedPrecondition {
             try sessions.update(names[7], ["$set": ["feedbacks": 5]])
         } else {
-            // A little less than a document may have.
+            // The session is slightly smaller than a document may be.
             let text = String(repeating: "x", count: (16 << 20) - 1_000)
             try sessions.update(names[7], ["$set": ["agents": ["text": .string(text)]]])
         }
@@ -149,7 +149,8 @@ struct MultiAppendTests {
                 #expect(number == 7 || (try? !result.get().replayed) == true)
             }
         }
-        // Together, each alone, and then without the one.
+        // First all sessions share an update, then each has its own, then one session remains
+        // alone.
         let counts = updates.seen.map(\.statements)
         #expect(counts == [1, 20, 2])
         for (number, name) in names.enumerated() where number != 7 {
@@ -207,9 +208,7 @@ struct MultiAppendTests {
         let collection = try collection(with: names)
         let drafts = names.map { FeedbackDraft(sessionID: $0, requestID: "second") }
         try await server.failWriteConcern(code: code)
-        let results = collection.commit(drafts) { _ in
-            CallContext(deadline: .now + .milliseconds(500))
-        }
+        let results = collection.commit(drafts, timeout: .milliseconds(500))
         try await server.failWriteConcern(code: nil)
         #expect(results.allSatisfy { MongoStoreTests.code(of: $0) == .unavailable })
         #expect(updates.seen.first == Update(statements: 1, isOfMany: true))
@@ -242,10 +241,10 @@ struct MultiAppendTests {
         for name in names { #expect(try requestIDs(of: name) == ["first", "second"]) }
     }
 
-    /// Where documents move between shards, an update of many may miss one or count one twice.
+    /// While documents move between shards, an update of many may miss one or count one twice.
     @Test func behind_a_router_each_has_an_update_of_its_own() async throws {
         let server = try await MultiAppendTests.server.value
-        // Nothing else tells a router from a primary but this field of its greeting.
+        // This field of the greeting is all that distinguishes a router from a primary.
         let name = Data("\u{2}setName\0\u{6}\0\0\0tests\0".utf8)
         let router = Data("\u{2}msg\0\u{A}\0\0\0isdbgrid\0\0".utf8)
         let relay = try Relay(
@@ -267,13 +266,13 @@ struct MultiAppendTests {
     }
 }
 
-/// What a bulk write of updates was made of.
+/// The statements of a bulk write of updates.
 private struct Update: Equatable {
     let statements: Int
     let isOfMany: Bool
 }
 
-/// The bulk writes that have passed.
+/// The bulk writes that were sent.
 private final class Updates: Sendable {
     private let updates = Mutex<[Update]>([])
 

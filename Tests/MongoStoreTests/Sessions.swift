@@ -4,7 +4,7 @@ import Foundation
 
 @testable import MongoStore
 
-/// The collection `sessions` of a database as another program sees it.
+/// The collection `sessions` of a database, as another program accesses it.
 struct Sessions {
     private let sessions: SessionCollection
 
@@ -24,7 +24,7 @@ struct Sessions {
         try run(["insert": "sessions", "documents": [.document(document)]])
     }
 
-    /// Carries out an update of the session's document, as the guide's Python package does.
+    /// Runs an update of the session's document, as the Python library feedback-system does.
     func update(_ sessionID: String, _ update: BSON) throws {
         try run([
             "update": "sessions", "updates": [["q": ["_id": .string(sessionID)], "u": update]],
@@ -52,37 +52,68 @@ struct Sessions {
 }
 
 extension SessionCollection {
-    /// Commits drafts as one batch, with identifiers made here.
+    /// Attempts once to commit drafts as one batch, with identifiers made by the test.
+    func attempt(
+        _ drafts: [FeedbackDraft],
+        missingSession: MissingSessionPolicy = .create,
+        bulkBytesMax: Int = 8 << 20
+    ) -> [CommitResult<ChangeOutcome>] {
+        let appends = drafts.map { Append($0, missingSession) }
+        return AppendBatch.commit(appends, to: self, bulkBytesMax: bulkBytesMax)
+    }
+
+    /// Commits drafts as one batch, and repeats undecided ones, as the queue does.
     func commit(
         _ drafts: [FeedbackDraft],
         missingSession: MissingSessionPolicy = .create,
         bulkBytesMax: Int = 8 << 20,
-        context: (FeedbackDraft) -> CallContext = { _ in CallContext() }
+        timeout: Duration = MongoStoreLimits.repetitionTimeout
     ) -> [Result<AddedFeedback, any Error>] {
-        let appends = drafts.map { draft in
-            Append(
-                feedback: Feedback(
-                    id: FeedbackID(high: .random(in: 0 ... .max), low: .random(in: 0 ... .max)),
-                    draft: draft,
-                    createdAt: .now
-                ),
-                missingSession: missingSession,
-                context: context(draft),
-                arrivedAt: .now
-            )
+        let appends = drafts.map { Append($0, missingSession) }
+        var results: [Result<AddedFeedback, any Error>?] = appends.map { _ in nil }
+        var open = Array(appends.indices)
+        let giveUpAt = ContinuousClock.now + timeout
+        while !open.isEmpty {
+            let batch = open.map { appends[$0] }
+            let attempts = AppendBatch.commit(batch, to: self, bulkBytesMax: bulkBytesMax)
+            var undecided: [Int] = []
+            for (index, result) in zip(open, attempts) {
+                switch result {
+                case .done(let outcome): results[index] = Result { try outcome.added() }
+                case .refused(let error): results[index] = .failure(error)
+                case .undecided(let error):
+                    results[index] = .failure(error)
+                    undecided.append(index)
+                }
+            }
+            open = .now < giveUpAt ? undecided : []
+            if !open.isEmpty { usleep(5_000) }
         }
-        return AppendBatch.commit(appends, to: self, bulkBytesMax: bulkBytesMax)
+        return results.compactMap { $0 }
     }
 }
 
-/// The code of a failure; nil for what is stored.
-func code(of result: Result<AddedFeedback, any Error>) -> FeedbackError.Code? {
+extension Append {
+    fileprivate convenience init(
+        _ draft: FeedbackDraft,
+        _ missingSession: MissingSessionPolicy
+    ) {
+        let id = FeedbackID(high: .random(in: 0 ... .max), low: .random(in: 0 ... .max))
+        self.init(
+            feedback: Feedback(id: id, draft: draft, createdAt: .now),
+            missingSession: missingSession
+        )
+    }
+}
+
+/// Returns the code of a failure; nil for a success.
+func code(of result: Result<AddedFeedback, any Error>) -> CallError.Code? {
     guard case .failure(let error) = result else { return nil }
-    return (error as? FeedbackError)?.code
+    return (error as? CallError)?.code
 }
 
 extension Store {
-    /// Adds through a service, which makes identifiers and times.
+    /// Adds a draft through a service, which assigns the identifier and the time.
     func add(
         _ draft: FeedbackDraft,
         missingSession: MissingSessionPolicy = .create
@@ -90,7 +121,33 @@ extension Store {
         try await FeedbackService(store: self, missingSession: missingSession).add(draft)
     }
 
-    /// All feedback of the query, page by page.
+    /// Adds a feedback that has its identifier and its time.
+    @discardableResult
+    func add(_ feedback: Feedback) async throws -> AddedFeedback {
+        let change = AcceptedChange(
+            .add(feedback.draft),
+            feedbackID: feedback.id ?? FeedbackID(high: 0, low: 0),
+            acceptedAt: feedback.createdAt
+        )
+        return try await commit(change, context: CallContext()).added()
+    }
+
+    @discardableResult
+    func changeMetadata(
+        ofSession sessionID: String,
+        by change: MetadataChange,
+        missingSession: MissingSessionPolicy = .create
+    ) async throws -> Metadata {
+        let change = AcceptedChange(
+            .changeMetadata(sessionID: sessionID, change),
+            feedbackID: FeedbackID(high: 0, low: 0),
+            acceptedAt: .now,
+            missingSession: missingSession
+        )
+        return try await commit(change, context: CallContext()).metadata()
+    }
+
+    /// Returns all feedback of the query, fetched page by page.
     func all(_ query: FeedbackQuery = FeedbackQuery()) async throws -> [Feedback] {
         var query = query
         query.pageSize = FieldLimits.pageSizeMax
@@ -105,7 +162,7 @@ extension Store {
 }
 
 extension Data {
-    /// How often the text's bytes occur, one behind the other.
+    /// Returns the number of non-overlapping occurrences of the text's bytes.
     func count(of text: String) -> Int {
         let part = Data(text.utf8)
         var count = 0

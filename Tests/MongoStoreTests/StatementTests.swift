@@ -4,7 +4,8 @@ import Testing
 
 @testable import MongoStore
 
-/// The bytes of the update that stores feedback, against the same update as a tree of values.
+/// The bytes of the update that stores feedback, compared with those of the same update as a tree
+/// of values.
 struct StatementTests {
     private static let id = FeedbackID(high: 0x018D_3F60_5A00_7000, low: 1 << 63 | 5)
     private static let time = Timestamp(millisecondsSinceEpoch: 1_705_935_600_000)
@@ -31,7 +32,7 @@ struct StatementTests {
         attributes: ["k": "$v", "": "empty", "an attribute's long name": "v"]
     )
 
-    /// Each with the feedback of one statement.
+    /// The feedback of one statement each.
     private static let statements: [[Feedback]] = [
         [feedback(FeedbackDraft(sessionID: "s"))],
         [feedback(FeedbackDraft(sessionID: "s"), id: nil)],
@@ -97,14 +98,13 @@ struct StatementTests {
     }
 
     private func expectBytes(of feedbacks: [Feedback], _ session: String) {
-        // Others, which have to leave nothing behind, surround those that are meant.
+        // Other adds surround the statement's, and another statement is written before it: neither
+        // may leave traces.
         let others = [Self.feedback(Self.full), Self.feedback(FeedbackDraft(sessionID: "o"))]
         let appends = (others + feedbacks + others).map {
             Append(
                 feedback: $0,
-                missingSession: .create,
-                context: CallContext(),
-                arrivedAt: .now
+                missingSession: .create
             )
         }
         let members = Array(others.count..<others.count + feedbacks.count)

@@ -7,7 +7,7 @@ import Testing
 
 @testable import MongoStore
 
-/// What passes between the store and a server.
+/// The bytes between the store and a server.
 @Suite("the wire to MongoDB", .serialized)
 struct WireTests {
     private static let server = Task { try await ReplicaSet(members: 1) }
@@ -68,19 +68,18 @@ struct WireTests {
             let metadata = try await store.changeMetadata(
                 ofSession: "a",
                 by: .merge(["l": .null]),
-                missingSession: .reject,
-                context: CallContext()
+                missingSession: .reject
             )
             #expect(metadata.count == 2)
         }
-        // The count is one of everything: what is asked for is counted too.
+        // The count is one of all bytes: those that were requested are counted, too.
         let before = relay.replyBytes
         _ = try await store.list(FeedbackQuery(sessionID: "a", pageSize: 1_000))
         #expect(relay.replyBytes - before > 1_000_000)
         await store.close()
     }
 
-    /// Reads the first two pages of ten.
+    /// Reads the first two pages of ten feedbacks.
     private func expectSmallPages(_ store: MongoStore, _ query: FeedbackQuery) async throws {
         var query = query
         query.pageSize = 10
@@ -94,8 +93,8 @@ struct WireTests {
         }
     }
 
-    /// Runs the body, for which servers may send what ten such feedbacks take and something for the
-    /// watching of the servers.
+    /// Runs the body and expects that the servers send no more than ten such feedbacks take, and
+    /// some bytes for the monitoring of the servers.
     private func expectFewBytes(_ body: () async throws -> Void) async throws {
         let before = relay.replyBytes
         try await body()
@@ -109,14 +108,14 @@ struct WireTests {
     @Test func no_bulk_write_is_longer_or_larger_than_its_limits() async throws {
         let limits = MongoStoreLimits(
             bulkBytesMax: 30_000,
-            writes: GroupCommitLimits(batchLengthMax: 20)
+            writes: CommitLimits(batchLengthMax: 20)
         )
         let store = try await TestStore.open(uri, database: database, limits: limits)
         let drafts = (0..<2_000).map { number in
-            // Most are short, some fill a bulk, and some are larger than one.
+            // Most comments are short, some fill a bulk write, and some are larger than one.
             let length = number.isMultiple(of: 20) ? number * 5 : number % 100
             return FeedbackDraft(
-                // Those to the few share none of their updates, those to the many do.
+                // Adds to the few sessions share no updates, those to the many sessions do.
                 sessionID: number < 1_000 ? Self.session(number % 7) : Self.session(number % 70),
                 comment: String(repeating: "\u{1F600}", count: length),
                 requestID: "\(number)",
@@ -140,7 +139,7 @@ struct WireTests {
     }
 }
 
-/// The bulk writes that have passed.
+/// The bulk writes that were sent.
 private final class Bulks: Sendable {
     struct Bulk {
         let bytes: Int

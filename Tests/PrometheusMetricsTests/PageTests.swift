@@ -84,7 +84,7 @@ struct PageTests {
         let lines = metrics.page.split(separator: "\n")
         #expect(lines.count == 2 + PrometheusMetrics.seriesPerNameMax + 1)
         #expect(lines.contains(#"calls_total{overflow="true"} 5"#))
-        // Those that were there before still count for themselves.
+        // The series that existed before are still counted separately.
         counter("calls_total", [("session", "7")]).increment()
         #expect(metrics.page.contains(#"calls_total{session="7"} 2"#))
     }

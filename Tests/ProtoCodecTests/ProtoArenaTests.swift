@@ -47,7 +47,7 @@ struct ProtoArenaTests {
             arena.reset()
             #expect(!arena.limitWasReached)
         }
-        // Without freeing it would be 800 MiB.
+        // Without freeing, it would be 800 MiB.
         #expect(try residentBytes() - before < 200 << 20)
     }
 

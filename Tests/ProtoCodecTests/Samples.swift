@@ -16,7 +16,7 @@ enum Samples {
     static let structure = ProtoType(google__protobuf__struct__init)
     static let listValue = ProtoType(google__protobuf__list_value__init)
 
-    /// The fields of a good ttrpc request, in order.
+    /// The fields of a valid ttrpc request, in order.
     static let requestParts = [
         Wire.field(1, "feedback.v1.FeedbackService"),
         Wire.field(2, "日本語 é 🎉"),
@@ -28,7 +28,7 @@ enum Samples {
     ]
 }
 
-/// Why the bytes are not decoded; nil if they are.
+/// Returns the error with which decoding fails; nil if it succeeds.
 func fault<Message>(
     of bytes: Data,
     as type: ProtoType<Message>,

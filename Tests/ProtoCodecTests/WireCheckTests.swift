@@ -84,7 +84,7 @@ struct WireCheckTests {
 
     // MARK: - Depth
 
-    /// That many messages, each in the one before, a ListValue and a Value in turn.
+    /// Returns `count` nested messages, alternately a ListValue and a Value.
     private func nested(_ count: Int) -> Data {
         var bytes = Data()
         for level in stride(from: count, to: 1, by: -1) {

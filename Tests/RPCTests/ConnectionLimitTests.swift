@@ -1,3 +1,4 @@
+import CallStatus
 import Foundation
 import Synchronization
 import TestSupport
@@ -5,7 +6,8 @@ import Testing
 
 @testable import RPC
 
-/// RELIABILITY.md, "Connections and limits", "Process" and "Access", as far as RPC decides them.
+/// `docs/RELIABILITY.md`, "Connections and limits", "Process" and "Access", as far as RPC decides
+/// them.
 @Suite("connections and limits")
 struct ConnectionLimitTests {
     @Test(
@@ -43,7 +45,7 @@ struct ConnectionLimitTests {
         #expect(try halfPreface.isClosedByPeer())
         #expect(try onlyPreface.receive(1) != nil, "the server's settings")
         while try onlyPreface.receive(1) != nil {}
-        // Who has begun may be silent as long as they like.
+        // A client that has made a call may be silent for any time.
         begun.send(EchoServer.call(stream: 3, "Echo", "y"))
         #expect(EchoServer.value(try begun.receiveFrame()) == "y")
         await echo.stop()
@@ -86,7 +88,7 @@ struct ConnectionLimitTests {
         let greedy = try echo.connect()
         let other = try echo.connect()
         let call = EchoServer.call(stream: 1, "Big", "10000")
-        // More than the socket's buffers and the output queue together can hold.
+        // The replies are more than the socket's buffers and the output queue together can hold.
         var isClosed = false
         for round in 0..<100_000 where !isClosed {
             switch greedy.sendWithoutWaiting(call) {
@@ -195,7 +197,7 @@ struct ConnectionLimitTests {
         #expect(EchoServer.code(try connection.receiveFrame()) == .deadlineExceeded)
         connection.send(EchoServer.call(stream: 3, "Echo", "x", timeoutNanoseconds: -5))
         #expect(EchoServer.code(try connection.receiveFrame()) == .deadlineExceeded)
-        // Many at once, with deadlines in falling order.
+        // The calls have deadlines in descending order.
         for index in 0..<50 as Range<UInt32> {
             let timeout = Int64(60 - index) * 1_000_000
             connection.send(
@@ -247,7 +249,7 @@ struct ConnectionLimitTests {
 
     @Test("53: a refused peer gets PERMISSION_DENIED and is closed")
     func refusedPeer() async throws {
-        let echo = try EchoServer(admission: { _ in RPCStatus(.permissionDenied, "not you") })
+        let echo = try EchoServer(admission: { _ in CallError(.permissionDenied, "not you") })
         let connection = try echo.connect()
         connection.send(EchoServer.call(stream: 1, "Echo", "x"))
         #expect(EchoServer.code(try connection.receiveFrame()) == .permissionDenied)
@@ -258,7 +260,7 @@ struct ConnectionLimitTests {
 
     @Test("53: a refused peer cannot stay by sending something else", arguments: [3, 9] as [UInt8])
     func refusedPeerWithOtherFrames(_ kind: UInt8) async throws {
-        let echo = try EchoServer(admission: { _ in RPCStatus(.permissionDenied, "not you") })
+        let echo = try EchoServer(admission: { _ in CallError(.permissionDenied, "not you") })
         let connection = try echo.connect()
         connection.send(Wire.frame(stream: 1, kind: kind, Data("x".utf8)))
         #expect(EchoServer.code(try connection.receiveFrame()) == .permissionDenied)
@@ -277,7 +279,7 @@ struct ConnectionLimitTests {
         let admits = Toggle()
         let echo = try EchoServer(
             limits: limits,
-            admission: { _ in admits.isOn ? nil : RPCStatus(.permissionDenied, "not you") }
+            admission: { _ in admits.isOn ? nil : CallError(.permissionDenied, "not you") }
         )
         let refused = try (0..<5).map { _ in try echo.connect() }
         let server = echo.server
@@ -316,7 +318,7 @@ struct ConnectionLimitTests {
         async let stopped: Void = echo.server.stop(within: .seconds(10))
         let path = echo.path
         #expect(await eventually { !FileManager.default.fileExists(atPath: path) })
-        // The socket goes first, then the connections learn of it.
+        // The socket is closed first, then the connections are informed.
         #expect(
             await eventually {
                 connection.send(EchoServer.call(stream: 3, "Echo", "late"))
@@ -340,7 +342,7 @@ struct ConnectionLimitTests {
     }
 }
 
-/// Something that is off until it is turned on.
+/// A switch that is off until it is turned on.
 private final class Toggle: Sendable {
     private let state = Mutex(false)
 

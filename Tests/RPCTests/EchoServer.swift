@@ -1,5 +1,6 @@
 import CFeedbackDescriptors
 import CRPCProto
+import CallStatus
 import Foundation
 import Logging
 import ProtoCodec
@@ -8,19 +9,19 @@ import TestSupport
 
 @testable import RPC
 
-/// A server of a small service on a socket in a temporary folder.
+/// A server with a small service, at a socket in a temporary folder.
 ///
-/// Its messages are `{1: key, 2: value}`, as ttrpc's own KeyValue.
+/// Its messages are `{1: key, 2: value}`, like ttrpc's own KeyValue.
 final class EchoServer: Sendable {
     static let service = "test.Echo"
 
     let path: String
     let server: RPCServer
-    /// What the health service says.
+    /// True while the health service reports SERVING.
     let isHealthy = Atomic<Bool>(true)
-    /// What Stall waits for.
+    /// The gate at which Stall waits.
     let gate = Gate()
-    /// What Block waits for, and with it its loop.
+    /// The semaphore on which Block blocks its loop.
     let block = DispatchSemaphore(value: 0)
     fileprivate let begun = Atomic<Int>(0)
     fileprivate let cancelled = Atomic<Int>(0)
@@ -30,11 +31,27 @@ final class EchoServer: Sendable {
 
     private static let message = ProtoType(ttrpc__key_value__init)
 
-    /// What reflection tells: other services than this server's, but real ones.
+    /// The descriptors for reflection: of other services than this server's, but real ones.
     static var descriptors: DescriptorSet {
         var size = 0
         let start = feedbackd_descriptors(&size)
         return DescriptorSet(UnsafeRawBufferPointer(start: start, count: size))
+    }
+
+    /// The errors that Throw and ThrowStreaming throw, by their index: every kind that a handler may.
+    static let thrown: [any Error] =
+        CallError.Code.allCases.map { CallError($0, "no, 100 % \u{FC}") } + [
+            CallError.invalid([
+                CallError.FieldViolation(field: "a", description: "is wrong"),
+                CallError.FieldViolation(field: "b.c", description: "is wrong too"),
+            ]), CallError(.unavailable, "later", retryDelay: .milliseconds(1_500)),
+            CallError(.internal, "broken", cause: SecretError()), CancellationError(),
+            ProtoError(.tooLarge), ProtoError(.malformed), SecretError(),
+        ]
+
+    /// An error of a library, whose text no peer may see.
+    struct SecretError: Error, CustomStringConvertible {
+        var description: String { "the secret" }
     }
 
     init(
@@ -55,12 +72,12 @@ final class EchoServer: Sendable {
         try server.start(at: UnixSocketAddress(path: path))
     }
 
-    /// How many handlers began.
+    /// The number of handlers that began.
     var handlersBegun: Int { begun.load(ordering: .relaxed) }
-    /// How many handlers saw their call cancelled.
+    /// The number of handlers whose calls were cancelled.
     var handlersCancelled: Int { cancelled.load(ordering: .relaxed) }
 
-    /// How many responses Flow has sent.
+    /// The number of responses that Flow has sent.
     var flowsSent: Int { sent.load(ordering: .relaxed) }
 
     func connect() throws -> RawConnection { try RawConnection(path) }
@@ -87,7 +104,7 @@ final class EchoServer: Sendable {
         )
     }
 
-    /// The value in a response, or nil if it is not OK.
+    /// Returns the value in a response; nil if its status is not OK.
     static func value(_ frame: RawConnection.Frame?) -> String? {
         guard let frame, frame.kind == 2 else { return nil }
         let response = Wire.response(frame.data)
@@ -96,10 +113,10 @@ final class EchoServer: Sendable {
         return String(decoding: value, as: UTF8.self)
     }
 
-    /// The code in a response.
-    static func code(_ frame: RawConnection.Frame?) -> RPCStatus.Code? {
+    /// Returns the status code in a response; nil if it is OK or there is no response.
+    static func code(_ frame: RawConnection.Frame?) -> CallError.Code? {
         guard let frame, frame.kind == 2 else { return nil }
-        return RPCStatus.Code(rawValue: Int32(Wire.response(frame.data).code))
+        return CallError.Code(rawValue: Int32(Wire.response(frame.data).code))
     }
 
     static func decode(_ bytes: UnsafeRawBufferPointer, _ arena: ProtoArena) throws -> String {
@@ -107,8 +124,8 @@ final class EchoServer: Sendable {
             return String(proto: try arena.unpack(bytes, as: message).pointee.value)
         } catch {
             throw error.kind == .tooLarge
-                ? RPCStatus(.resourceExhausted, "the payload needs too much memory")
-                : RPCStatus(.internal, "the payload cannot be decoded")
+                ? CallError(.resourceExhausted, "the payload needs too much memory")
+                : CallError(.internal, "the payload cannot be decoded")
         }
     }
 
@@ -119,15 +136,15 @@ final class EchoServer: Sendable {
     }
 }
 
-/// The methods, which reach the server's state once there is one.
+/// The handlers, which get the server's state after the server has been made.
 private final class Handlers: @unchecked Sendable {
-    // Unchecked: `owner` is set before the server starts.
+    // Unchecked Sendable: `owner` is set before the server starts.
     weak var owner: EchoServer?
 
     var router: Router {
-        var router = Router { error in
-            error as? RPCStatus ?? RPCStatus(.internal, "internal error")
-        }
+        var quiet = Logger(label: "test")
+        quiet.logLevel = .critical
+        var router = Router(logger: quiet)
         add("Echo", to: &router) { value, _, _ in value }
         add("Stall", to: &router) { value, call, owner in
             await owner.gate.pass()
@@ -140,15 +157,16 @@ private final class Handlers: @unchecked Sendable {
             return String(repeating: "x", count: Int(value) ?? 0)
         }
         add("Fail", to: &router) { _, _, _ in
-            throw RPCStatus(
+            throw CallError(
                 .invalidArgument,
                 "no",
-                violations: [RPCStatus.FieldViolation(field: "value", description: "is wrong")],
+                violations: [CallError.FieldViolation(field: "value", description: "is wrong")],
                 retryDelay: .milliseconds(1_500)
             )
         }
+        add("Throw", to: &router) { index, _, _ in throw EchoServer.thrown[Int(index) ?? 0] }
         add("Peer", to: &router) { _, call, _ in
-            "\(call.peer.pid) \(call.peer.uid) \(call.peer.gid)"
+            call.peer.map { "\($0.pid) \($0.uid) \($0.gid)" } ?? ""
         }
         add("Metadata", to: &router) { _, call, _ in
             call.metadata.map { entry in
@@ -162,12 +180,11 @@ private final class Handlers: @unchecked Sendable {
             EchoServer.service,
             "Block",
             decode: EchoServer.decode,
-            encode: EchoServer.encode,
-            answer: { [weak self] value, _ in
-                self?.owner?.block.wait()
-                return .now(value)
-            }
-        )
+            encode: EchoServer.encode
+        ) { [weak self] value, _ in
+            self?.owner?.block.wait()
+            return value
+        }
         addStreams(to: &router)
         HealthService.register(on: &router) { [weak self] in
             self?.owner?.isHealthy.load(ordering: .relaxed) ?? false
@@ -176,8 +193,8 @@ private final class Handlers: @unchecked Sendable {
         return router
     }
 
-    /// Streaming methods: one response per request, numbers up to the request, and responses of
-    /// that many bytes without end.
+    /// Adds streaming methods: one response for each request, the numbers below the request, and an
+    /// endless stream of responses of the requested size in bytes.
     private func addStreams(to router: inout Router) {
         addStream("Chat", to: &router) { requests, responses, _ in
             for try await value in requests { try await responses.send(value) }
@@ -185,7 +202,10 @@ private final class Handlers: @unchecked Sendable {
         addStream("Count", to: &router) { requests, responses, _ in
             let last = Int(try await requests.only()) ?? 0
             for number in 0..<last { try await responses.send("\(number)") }
-            if last == 0 { throw RPCStatus(.outOfRange, "nothing to count") }
+            if last == 0 { throw CallError(.outOfRange, "nothing to count") }
+        }
+        addStream("ThrowStreaming", to: &router) { requests, _, _ in
+            throw EchoServer.thrown[Int(try await requests.only()) ?? 0]
         }
         addStream("Flow", to: &router) { requests, responses, owner in
             let value = String(repeating: "x", count: Int(try await requests.only()) ?? 0)
@@ -211,7 +231,7 @@ private final class Handlers: @unchecked Sendable {
             decode: EchoServer.decode,
             encode: EchoServer.encode
         ) { [weak self] requests, responses, call in
-            guard let owner = self?.owner else { throw RPCStatus(.unavailable, "gone") }
+            guard let owner = self?.owner else { throw CallError(.unavailable, "gone") }
             owner.begun.add(1, ordering: .relaxed)
             defer { if call.isCancelled { owner.cancelled.add(1, ordering: .relaxed) } }
             try await body(requests, responses, owner)
@@ -221,7 +241,7 @@ private final class Handlers: @unchecked Sendable {
     private func add(
         _ name: String,
         to router: inout Router,
-        _ body: @escaping @Sendable (String, ServerCall, EchoServer) async throws -> String
+        _ body: @escaping @Sendable (String, CallContext, EchoServer) async throws -> String
     ) {
         router.unary(
             EchoServer.service,
@@ -229,7 +249,7 @@ private final class Handlers: @unchecked Sendable {
             decode: EchoServer.decode,
             encode: EchoServer.encode
         ) { [weak self] value, call in
-            guard let owner = self?.owner else { throw RPCStatus(.unavailable, "gone") }
+            guard let owner = self?.owner else { throw CallError(.unavailable, "gone") }
             owner.begun.add(1, ordering: .relaxed)
             return try await body(value, call, owner)
         }

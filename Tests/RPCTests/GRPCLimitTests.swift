@@ -1,22 +1,23 @@
+import CallStatus
 import Foundation
 import TestSupport
 import Testing
 
 @testable import RPC
 
-/// RELIABILITY.md, "Connections and limits" and "Process", for gRPC on real frames.
+/// `docs/RELIABILITY.md`, "Connections and limits" and "Process", for gRPC with real frames.
 @Suite("gRPC: limits and abuse")
 struct GRPCLimitTests {
     private let enhanceYourCalm: UInt32 = 11
 
-    /// A plain call on a connection of its own answers right.
+    /// Expects that a plain call on a new connection succeeds.
     private func expectLife(_ echo: EchoServer) throws {
         let peer = try HTTP2Peer(echo.path)
         peer.send(HTTP2Peer.call(stream: 1, "Echo", "alive"))
         #expect(try peer.response(1).values == ["alive"])
     }
 
-    /// Sends the bytes, however many the peer takes, while it is not read from.
+    /// Sends the bytes, as many as the peer accepts, without reading from it.
     private func flood(_ peer: HTTP2Peer, _ bytes: Data) async {
         await Task.detached { [connection = UncheckedSendable(peer.connection)] in
             _ = connection.value.send(bytes)
@@ -35,7 +36,7 @@ struct GRPCLimitTests {
             try peer.receiveAll()
             #expect(peer.responses[1]?.data.isEmpty ?? true)
         }
-        // A header that is to be continued is as unfinished as a frame.
+        // A header that announces a continuation is as unfinished as a frame.
         let peer = try HTTP2Peer(echo.path)
         let block = HTTP2Peer.block(HTTP2Peer.requestFields())
         peer.send(HTTP2Peer.frame(HTTP2Peer.Kind.headers, stream: 1, block))
@@ -55,7 +56,7 @@ struct GRPCLimitTests {
         #expect(try honest.response(1).values == ["x"])
         try silent.receiveAll()
         #expect(silent.goAways.map(\.code) == [4])
-        // Who has acknowledged may be silent as long as they like.
+        // A client that has acknowledged the settings may be silent for any time.
         honest.send(HTTP2Peer.call(stream: 3, "Echo", "y"))
         #expect(try honest.response(3).values == ["y"])
         await echo.stop()
@@ -78,7 +79,7 @@ struct GRPCLimitTests {
         served.send(HTTP2Peer.call(stream: 3, "Echo", "still"))
         #expect(try served.response(3).values == ["still"])
         await echo.stop()
-        let denied = try EchoServer(admission: { _ in RPCStatus(.permissionDenied, "not you") })
+        let denied = try EchoServer(admission: { _ in CallError(.permissionDenied, "not you") })
         let peer = try HTTP2Peer(denied.path)
         peer.send(HTTP2Peer.call(stream: 1, "Echo", "x"))
         #expect(try peer.response(1).status == 7)
@@ -93,7 +94,7 @@ struct GRPCLimitTests {
         limits.handshakeTimeout = .milliseconds(100)
         let echo = try EchoServer(
             limits: limits,
-            admission: { _ in RPCStatus(.permissionDenied, "not you") }
+            admission: { _ in CallError(.permissionDenied, "not you") }
         )
         let peer = try HTTP2Peer(echo.path)
         try peer.receiveAll()
@@ -107,7 +108,7 @@ struct GRPCLimitTests {
         limits.outputFullTimeout = .milliseconds(200)
         limits.outputStallTimeout = .milliseconds(200)
         let echo = try EchoServer(limits: limits)
-        // Windows without end, so that only the socket holds the server back.
+        // The windows are unlimited, so that only the socket limits the server.
         let greedy = try HTTP2Peer(echo.path, settings: [(4, 0x7FFF_FFFF)])
         greedy.send(HTTP2Peer.windowUpdate(stream: 0, 0x7FFF_0000))
         for stream in 0..<20 as Range<UInt32> {
@@ -125,7 +126,7 @@ struct GRPCLimitTests {
         limits.outputStallTimeout = .milliseconds(200)
         let echo = try EchoServer(limits: limits)
         let peer = try HTTP2Peer(echo.path, settings: [(4, 0)])
-        // A stream that waits for its handler is not one that stands still.
+        // A stream that waits for its handler is not stalled.
         peer.send(HTTP2Peer.call(stream: 1, "Stall", "slow"))
         peer.send(HTTP2Peer.call(stream: 3, "Echo", "stuck"))
         peer.send(HTTP2Peer.call(stream: 5, "Echo", "free"))
@@ -135,7 +136,7 @@ struct GRPCLimitTests {
         #expect(stuck.resetCode == 8)
         #expect(stuck.headers[":status"] == "200")
         #expect(peer.goAways.isEmpty)
-        // Once nothing else is left, the connection ends.
+        // The connection ends when there is no other stream left.
         echo.gate.open()
         try peer.receiveAll()
         #expect(peer.goAways.map(\.code) == [0])
@@ -151,7 +152,7 @@ struct GRPCLimitTests {
         let echo = try EchoServer(limits: limits)
         let peer = try HTTP2Peer(echo.path, settings: [(4, 1)])
         peer.send(HTTP2Peer.call(stream: 1, "Big", "3000000"))
-        // A byte for every byte, which is what the peer does for each frame that comes.
+        // The peer grants one byte for each byte received, since it acknowledges every frame.
         try peer.receiveAll()
         #expect(peer.goAways.map(\.code) == [0])
         #expect((peer.responses[1]?.data.count ?? 0) > 1)
@@ -169,11 +170,11 @@ struct GRPCLimitTests {
         peer.send(HTTP2Peer.frame(HTTP2Peer.Kind.settings, flags: HTTP2Peer.acknowledgement))
         for stream in streams { peer.send(HTTP2Peer.call(stream: stream, "Big", "60000")) }
         while streams.contains(where: { peer.responses[$0] == nil }), try peer.receive() != nil {}
-        // What is sent of them now comes before the answer.
+        // The sent parts of the replies precede the answer to the PING.
         peer.send(HTTP2Peer.frame(HTTP2Peer.Kind.ping, Data(count: 8)))
         while peer.pongs.isEmpty, try peer.receive() != nil {}
         #expect(streams.map { peer.responses[$0]?.data.count } == [1, 0, 0])
-        // Small ones do not wait for them.
+        // Small replies do not wait for the large ones.
         peer.send(HTTP2Peer.call(stream: 7, "Echo", "small"))
         peer.send(HTTP2Peer.windowUpdate(stream: 7, 1_000))
         #expect(try peer.response(7).values == ["small"])
@@ -204,7 +205,7 @@ struct GRPCLimitTests {
             HTTP2Peer.headers(stream: 1, HTTP2Peer.requestFields(path: "/test.Echo/Ignore"))
         )
         await echo.gate.waiting(1)
-        // As much as the stream's window allows.
+        // The data is as much as the stream's window allows.
         let message = HTTP2Peer.message(EchoServer.payload(String(repeating: "x", count: 15_000)))
         for _ in 0..<4 { peer.send(HTTP2Peer.data(stream: 1, endsStream: false, message)) }
         for stream in 1..<200 as Range<UInt32> {
@@ -278,7 +279,7 @@ struct GRPCLimitTests {
         var attack = Data()
         for index in 0..<20_000 as Range<UInt32> {
             attack += HTTP2Peer.call(stream: 2 * index + 1, "Stall", "x")
-            // A window of more than 31 bits is an error of the stream.
+            // A window of more than 31 bits is a stream error.
             attack += HTTP2Peer.windowUpdate(stream: 2 * index + 1, 0x7FFF_FFFF)
         }
         await flood(peer, attack)
@@ -327,7 +328,7 @@ struct GRPCLimitTests {
         let response = try peer.response(3)
         #expect(response.status == 8)
         #expect(response.message?.contains("8192") == true)
-        // Nothing of it is kept while it goes on.
+        // The rejected header is not kept while the rest of it arrives.
         let many = (0..<300).map { ("key-\($0)", String(repeating: "v", count: 100)) }
         peer.send(HTTP2Peer.call(stream: 5, "Echo", "x", Array(many.prefix(100))))
         #expect(try peer.response(5).status == 8)
@@ -387,7 +388,7 @@ struct GRPCLimitTests {
         #expect(try peer.response(9).resetCode == 7)
         #expect(try peer.response(11).resetCode == 7)
         await echo.gate.waiting(4)
-        // Who has acknowledged the limit breaks the protocol.
+        // After acknowledging the limit, exceeding it is a protocol error.
         peer.send(HTTP2Peer.frame(HTTP2Peer.Kind.settings, flags: HTTP2Peer.acknowledgement))
         peer.send(HTTP2Peer.call(stream: 13, "Stall", "x"))
         try peer.receiveAll()
@@ -408,7 +409,7 @@ struct GRPCLimitTests {
         while peer.goAways.count < 2, try peer.receive() != nil {}
         #expect(peer.goAways.map(\.lastStreamID) == [0x7FFF_FFFF, 1])
         #expect(peer.goAways.map(\.code) == [0, 0])
-        // What comes after that is not begun.
+        // A call that arrives after that is not started.
         peer.send(HTTP2Peer.call(stream: 3, "Echo", "late"))
         echo.gate.open()
         #expect(try peer.response(1).values == ["running"])

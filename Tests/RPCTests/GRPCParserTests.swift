@@ -74,7 +74,7 @@ struct GRPCParserTests {
         }
     }
 
-    /// "hello" three times, by gzip(1).
+    /// "hello" three times, compressed by gzip(1).
     private let hello: [UInt8] = [
         0x1F, 0x8B, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xFF, 0xCB, 0x48, 0xCD, 0xC9, 0xC9,
         0xCF, 0x80, 0x13, 0x00, 0x0B, 0xB4, 0x21, 0x3E, 0x0F, 0x00, 0x00, 0x00,
@@ -112,8 +112,9 @@ struct GRPCMessageDecoderTests {
         var seen: [Seen] = []
         for piece in pieces {
             try piece.withUnsafeBytes { bytes in
-                try decoder.decode(bytes) {
-                    seen.append(Seen(bytes: $0.copy, isCompressed: $1))
+                var rest = bytes
+                while let message = try decoder.next(&rest) {
+                    seen.append(Seen(bytes: message.bytes.copy, isCompressed: message.isCompressed))
                 }
             }
         }
@@ -145,11 +146,19 @@ struct GRPCMessageDecoderTests {
         #expect(try decode(stream.map { Data([$0]) }) == messages)
     }
 
+    private func takeAll(_ bytes: Data, _ decoder: inout GRPCMessageDecoder) throws {
+        try bytes.withUnsafeBytes { bytes in
+            var rest = bytes
+            while try decoder.next(&rest) != nil {}
+        }
+    }
+
     @Test func a_message_in_one_piece_is_not_copied() throws {
         var decoder = GRPCMessageDecoder(messageBytesMax: 1_000)
         try stream.withUnsafeBytes { bytes in
-            try decoder.decode(bytes) { message, _ in
-                if case .collected = message { Issue.record("the message was copied") }
+            var rest = bytes
+            while let message = try decoder.next(&rest) {
+                if case .collected = message.bytes { Issue.record("the message was copied") }
             }
         }
     }
@@ -158,7 +167,7 @@ struct GRPCMessageDecoderTests {
         let prefix = Data([0]) + HTTP2Peer.bytes(1_001)
         #expect(throws: GRPCMessageDecoder.Failure.tooLarge(1_001)) { try decode([prefix]) }
         var decoder = GRPCMessageDecoder(messageBytesMax: 1_000)
-        try prefix.dropLast().withUnsafeBytes { try decoder.decode($0) { _, _ in } }
+        try takeAll(prefix.dropLast(), &decoder)
         #expect(decoder.isInsideMessage)
         #expect(decoder.heldBytes == 0)
     }
@@ -167,7 +176,7 @@ struct GRPCMessageDecoderTests {
         var decoder = GRPCMessageDecoder(messageBytesMax: 1_000)
         for piece in [Data([0]) + HTTP2Peer.bytes(1_001), Data(count: 100)] {
             #expect(throws: GRPCMessageDecoder.Failure.tooLarge(1_001)) {
-                try piece.withUnsafeBytes { try decoder.decode($0) { _, _ in } }
+                try takeAll(piece, &decoder)
             }
         }
         #expect(decoder.heldBytes == 0)
@@ -176,7 +185,7 @@ struct GRPCMessageDecoderTests {
     @Test func memory_grows_with_what_arrives() throws {
         var decoder = GRPCMessageDecoder(messageBytesMax: 1 << 30)
         let beginning = Data([0]) + HTTP2Peer.bytes(1 << 30) + Data([1, 2, 3])
-        try beginning.withUnsafeBytes { try decoder.decode($0) { _, _ in } }
+        try takeAll(beginning, &decoder)
         #expect(decoder.heldBytes == 3)
     }
 
@@ -221,7 +230,8 @@ struct HTTP2FrameScannerTests {
             Data([byte]).withUnsafeBytes { scanner.scan($0) { _ in } }
             if scanner.hasPreface, !scanner.isInsideFrame { finished.append(index + 1) }
         }
-        // After the preface, and after every frame but the header that is continued.
+        // The scanner is outside of a frame after the preface, and after every frame but the header
+        // that is continued.
         let ends = [24, 33, 33 + 12 + 309, stream.count]
         #expect(finished == ends)
     }
@@ -235,7 +245,7 @@ struct HTTP2FrameScannerTests {
         #expect(bucket.take(now: start + .milliseconds(100)) == false)
         bucket.give()
         #expect(bucket.take(now: start + .milliseconds(100)) == true)
-        // Never more than the burst.
+        // There are never more tokens than the burst.
         let later = start + .seconds(3_600)
         #expect((0..<4).map { _ in bucket.take(now: later) } == [true, true, true, false])
     }

@@ -5,15 +5,15 @@ import Testing
 
 @testable import RPC
 
-/// gRPC's protocol and RELIABILITY.md, "Framing and bad input", on real sockets with hand-made
-/// frames.
+/// The gRPC protocol and `docs/RELIABILITY.md`, "Framing and bad input", on real sockets with
+/// hand-made frames.
 @Suite("gRPC server: calls and bad input")
 struct GRPCServerTests {
     private let echo: EchoServer
 
     init() throws { echo = try EchoServer() }
 
-    /// A plain call on the connection answers right.
+    /// Expects that a plain call on the connection succeeds.
     private func expectLife(_ peer: HTTP2Peer, stream: UInt32 = 901) throws {
         peer.send(HTTP2Peer.call(stream: stream, "Echo", "alive"))
         let response = try peer.response(stream)
@@ -21,7 +21,7 @@ struct GRPCServerTests {
         #expect(response.status == 0)
     }
 
-    /// Sends a request with these header fields and this data, and returns gRPC's status.
+    /// Sends a request with the header fields and the data, and returns the gRPC status.
     private func status(
         _ fields: [(String, String)],
         _ data: Data = HTTP2Peer.message(EchoServer.payload("x"))
@@ -183,9 +183,9 @@ struct GRPCServerTests {
         peer.send(HTTP2Peer.headers(stream: 1, fields))
         peer.send(HTTP2Peer.data(stream: 1, message(gzip(EchoServer.payload("zipped")))))
         #expect(try peer.response(1).values == ["zipped"])
-        // Not every message must be compressed.
+        // An uncompressed message is allowed, too.
         #expect(try status(fields) == 0)
-        // 64 MiB in 64 KiB.
+        // The message is 64 MiB compressed to 64 KiB.
         #expect(try status(fields, message(gzip(Data(count: 64 << 20)))) == 8)
         #expect(try status(fields, message(Data("not gzip".utf8))) == 13)
         #expect(try status(fields, message(gzip(Data("cut".utf8)).dropLast())) == 13)
@@ -283,7 +283,7 @@ struct GRPCServerTests {
         let peer = try HTTP2Peer(echo.path)
         peer.send(HTTP2Peer.call(stream: 1, "Stall", "x", [("grpc-timeout", "1m")]))
         #expect(try peer.response(1).status == 4)
-        // A request that does not end has one too.
+        // A request that does not end has a deadline, too.
         peer.send(
             HTTP2Peer.headers(
                 stream: 3,
@@ -299,7 +299,7 @@ struct GRPCServerTests {
     }
 }
 
-/// Something that is used by one task at a time.
+/// A value that only one task uses at a time.
 struct UncheckedSendable<Value>: @unchecked Sendable {
     let value: Value
 

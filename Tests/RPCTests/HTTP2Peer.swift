@@ -2,9 +2,10 @@ import CNGHTTP2
 import Foundation
 import TestSupport
 
-/// HTTP/2's client side as plain frames (RFC 9113), for streams that no client would send.
+/// An HTTP/2 client that works with plain frames (RFC 9113), for streams that no real client would
+/// send.
 ///
-/// Only the response's header fields are decoded by a library.
+/// Only the header fields of responses are decoded by a library.
 final class HTTP2Peer {
     struct Frame: Equatable {
         var kind: UInt8
@@ -13,7 +14,7 @@ final class HTTP2Peer {
         var payload: Data
     }
 
-    /// What came on a stream.
+    /// Everything received on a stream.
     struct Response {
         var headers: [String: String] = [:]
         var trailers: [String: String] = [:]
@@ -21,12 +22,12 @@ final class HTTP2Peer {
         var isEnded = false
         var resetCode: UInt32?
 
-        /// gRPC's status, wherever it is.
+        /// The gRPC status, in the trailers or the headers.
         var status: Int? { (trailers["grpc-status"] ?? headers["grpc-status"]).flatMap { Int($0) } }
 
         var message: String? { trailers["grpc-message"] ?? headers["grpc-message"] }
 
-        /// gRPC's messages.
+        /// The gRPC messages.
         var messages: [Data] {
             var messages: [Data] = []
             var rest = data[...]
@@ -38,7 +39,7 @@ final class HTTP2Peer {
             return messages
         }
 
-        /// The values of Echo's messages.
+        /// The values of the Echo service's messages.
         var values: [String] {
             messages.map { message in
                 let value = Wire.fields(message).first { $0.number == 2 }?.content ?? Data()
@@ -66,17 +67,17 @@ final class HTTP2Peer {
 
     let connection: RawConnection
     private(set) var responses: [UInt32: Response] = [:]
-    /// The codes of the GOAWAY frames that came, with their last streams.
+    /// The last stream ids and the codes of the received GOAWAY frames.
     private(set) var goAways: [(lastStreamID: UInt32, code: UInt32)] = []
-    /// What the PING acknowledgements carried.
+    /// The payloads of the received PING acknowledgements.
     private(set) var pongs: [Data] = []
-    /// Whether settings and data are acknowledged as they come.
+    /// True if settings and data are acknowledged on receipt.
     var acknowledges = true
     private var inflater: OpaquePointer?
-    /// How much may be sent on each stream, and under 0 on the connection.
+    /// The number of bytes that may be sent on each stream; under 0, on the connection.
     private var windows: [UInt32: Int] = [:]
 
-    /// Connects and sends the preface with these settings.
+    /// Connects and sends the preface with the settings.
     init(_ path: String, settings: [(id: UInt16, value: UInt32)] = []) throws {
         connection = try RawConnection(path)
         nghttp2_hd_inflate_new(&inflater)
@@ -110,7 +111,7 @@ final class HTTP2Peer {
         bytes(UInt32(length ?? payload.count)).suffix(3) + [kind, flags] + bytes(stream) + payload
     }
 
-    /// A block of header fields, each literal and not indexed (RFC 7541, section 6.2.2).
+    /// Returns a block of header fields, each literal and not indexed (RFC 7541, section 6.2.2).
     static func block(_ fields: [(String, String)]) -> Data {
         fields.reduce(into: Data()) { data, field in
             data.append(0)
@@ -120,7 +121,7 @@ final class HTTP2Peer {
         }
     }
 
-    /// A length with a prefix of seven bits (RFC 7541, section 5.1).
+    /// Returns a length as an integer with a 7-bit prefix (RFC 7541, section 5.1).
     private static func integer(_ number: Int) -> Data {
         guard number >= 127 else { return Data([UInt8(number)]) }
         var bytes = Data([127])
@@ -156,12 +157,12 @@ final class HTTP2Peer {
         )
     }
 
-    /// A message with its prefix.
+    /// Returns a message with its gRPC prefix.
     static func message(_ payload: Data, isCompressed: Bool = false) -> Data {
         Data([isCompressed ? 1 : 0]) + bytes(UInt32(payload.count)) + payload
     }
 
-    /// Data in frames of at most 16 KiB.
+    /// Returns data in frames of at most 16 KiB.
     static func data(stream: UInt32, endsStream: Bool = true, _ bytes: Data) -> Data {
         var frames = Data()
         var rest = bytes[...]
@@ -174,7 +175,7 @@ final class HTTP2Peer {
         return frames
     }
 
-    /// A whole call of Echo's service.
+    /// Returns a complete call of the Echo service.
     static func call(
         stream: UInt32,
         _ method: String,
@@ -197,7 +198,7 @@ final class HTTP2Peer {
 
     func send(_ bytes: Data) { connection.send(bytes) }
 
-    /// Sends the data of a stream as the server's windows allow.
+    /// Sends the data of a stream as far as the server's windows allow.
     func sendWithinWindows(stream: UInt32, _ bytes: Data) throws {
         var rest = bytes[...]
         while !rest.isEmpty {
@@ -216,7 +217,7 @@ final class HTTP2Peer {
 
     // MARK: - Receiving
 
-    /// Receives a frame and notes what it says; nil if the peer closes.
+    /// Receives and records a frame; returns nil if the peer closes.
     @discardableResult
     func receive() throws -> Frame? {
         guard let header = try connection.receive(9) else { return nil }
@@ -228,7 +229,8 @@ final class HTTP2Peer {
         return frame
     }
 
-    /// Receives until the stream has ended; what came until the peer closed, if it does.
+    /// Receives until the stream has ended or the peer closes, and returns everything received on
+    /// the stream.
     func response(_ stream: UInt32) throws -> Response {
         while responses[stream]?.isEnded != true, try receive() != nil {}
         return responses[stream] ?? Response()

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("health")
 struct HealthTests {
-    /// A HealthCheckRequest, and the status in a HealthCheckResponse.
+    /// Returns a HealthCheckRequest for the service.
     private func request(_ service: String) -> Data {
         HTTP2Peer.message(service.isEmpty ? Data() : Wire.field(1, service))
     }
@@ -113,7 +113,7 @@ struct ReflectionTests {
         }
     }
 
-    /// A file with an extension outside and one inside a message, of `t.Extended`.
+    /// A file with an extension of `t.Extended` outside of a message and one inside.
     private let extending: Data = {
         func declaration(_ name: String, _ number: UInt64) -> Data {
             Wire.field(1, name) + Wire.field(2, ".t.Extended") + Wire.field(3, number)
@@ -138,7 +138,7 @@ struct ReflectionTests {
         }
     }
 
-    /// Asks one question and returns the fields of the answer.
+    /// Sends a request and returns the fields of the response.
     private func ask(
         _ peer: HTTP2Peer,
         stream: UInt32,

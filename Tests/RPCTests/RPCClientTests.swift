@@ -1,4 +1,6 @@
+import CallStatus
 import Foundation
+import Logging
 import TestSupport
 import Testing
 
@@ -59,10 +61,10 @@ struct RPCClientTests {
         await #expect {
             try await call(client, "Fail", "")
         } throws: {
-            let status = $0 as? RPCStatus
+            let status = $0 as? CallError
             return status?.code == .invalidArgument
                 && status?.violations
-                    == [RPCStatus.FieldViolation(field: "value", description: "is wrong")]
+                    == [CallError.FieldViolation(field: "value", description: "is wrong")]
         }
         client.close()
         await echo.stop()
@@ -73,9 +75,9 @@ struct RPCClientTests {
         let client = try RPCClient(address: UnixSocketAddress(path: echo.path))
         #expect(try await call(client, "Echo", "a") == "a")
         await echo.stop()
-        await #expect(throws: RPCStatus.self) { try await call(client, "Echo", "b") }
+        await #expect(throws: CallError.self) { try await call(client, "Echo", "b") }
 
-        var router = Router { _ in RPCStatus(.internal, "internal error") }
+        var router = Router(logger: Logger(label: "test"))
         router.unary(
             EchoServer.service,
             "Echo",
@@ -95,12 +97,12 @@ struct RPCClientTests {
         await #expect {
             try await call(client, "Stall", "", timeout: .milliseconds(20))
         } throws: {
-            ($0 as? RPCStatus)?.code == .deadlineExceeded
+            ($0 as? CallError)?.code == .deadlineExceeded
         }
         await #expect {
             try await call(client, "Echo", "", timeout: .zero)
         } throws: {
-            ($0 as? RPCStatus)?.code == .deadlineExceeded
+            ($0 as? CallError)?.code == .deadlineExceeded
         }
         #expect(try await call(client, "Echo", "alive") == "alive")
         client.close()
@@ -116,7 +118,7 @@ struct RPCClientTests {
         await #expect {
             try await task.value
         } throws: {
-            ($0 as? RPCStatus)?.code == .cancelled
+            ($0 as? CallError)?.code == .cancelled
         }
         #expect(try await call(client, "Echo", "alive") == "alive")
         client.close()
@@ -132,7 +134,7 @@ struct RPCClientTests {
         await #expect {
             try await task.value
         } throws: {
-            ($0 as? RPCStatus)?.code == .unavailable
+            ($0 as? CallError)?.code == .unavailable
         }
         client.close()
         echo.gate.open()
@@ -144,7 +146,7 @@ struct RPCClientTests {
         await #expect {
             try await call(client, "Echo", String(repeating: "x", count: 4 << 20))
         } throws: {
-            ($0 as? RPCStatus)?.code == .resourceExhausted
+            ($0 as? CallError)?.code == .resourceExhausted
         }
         #expect(try await call(client, "Echo", "alive") == "alive")
         client.close()
@@ -157,7 +159,7 @@ struct RPCClientTests {
         for service in ["", EchoServer.service] {
             #expect(try await HealthService.check(service, with: client, timeout: .seconds(5)))
         }
-        await #expect(throws: RPCStatus.self) {
+        await #expect(throws: CallError.self) {
             try await HealthService.check("test.Nothing", with: client, timeout: .seconds(5))
         }
         client.close()

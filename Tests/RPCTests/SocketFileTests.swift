@@ -1,4 +1,5 @@
 import CLinux
+import CallStatus
 import Foundation
 import Glibc
 import TestSupport
@@ -6,7 +7,7 @@ import Testing
 
 @testable import RPC
 
-/// RELIABILITY.md 40, 41, 52 and 54.
+/// `docs/RELIABILITY.md`, 40, 41, 52 and 54.
 @Suite("the socket's file", .serialized)
 struct SocketFileTests {
     private let folder: TemporaryFolder
@@ -52,7 +53,7 @@ struct SocketFileTests {
         for mask in [0, 0o022, 0o077] as [mode_t] {
             let former = umask(mask)
             defer { umask(former) }
-            // What SocketFile does up to the moment in which the file appears.
+            // The steps are those of SocketFile up to the moment at which the file appears.
             let descriptor = try SocketFile.makeSocket()
             fchmod(descriptor, 0o600)
             let bound = address.withSocketAddress { bind(descriptor, $0, $1) }
@@ -76,15 +77,15 @@ struct SocketFileTests {
     @Test("40: a live socket is left alone, with and without a lock")
     func live() throws {
         let file = try make()
-        #expect(throws: RPCStatus.self) { try make() }
+        #expect(throws: CallError.self) { try make() }
         _ = try RawConnection(address.path)
         end(file)
 
-        // A server that knows nothing of the lock.
+        // This server does not know about the lock.
         let descriptor = try SocketFile.makeSocket()
         #expect(address.withSocketAddress { bind(descriptor, $0, $1) } == 0)
         #expect(listen(descriptor, 5) == 0)
-        #expect(throws: RPCStatus.self) { try make() }
+        #expect(throws: CallError.self) { try make() }
         _ = try RawConnection(address.path)
         close(descriptor)
     }
@@ -101,16 +102,16 @@ struct SocketFileTests {
     @Test("41: a regular file, a folder or a symlink at the path is refused")
     func notASocket() throws {
         try Data("mine".utf8).write(to: URL(fileURLWithPath: address.path))
-        #expect(throws: RPCStatus.self) { try make() }
+        #expect(throws: CallError.self) { try make() }
         #expect(FileManager.default.contents(atPath: address.path) == Data("mine".utf8))
         unlink(address.path)
 
         symlink(folder.path("elsewhere"), address.path)
-        #expect(throws: RPCStatus.self) { try make() }
+        #expect(throws: CallError.self) { try make() }
         unlink(address.path)
 
         mkdir(address.path, 0o700)
-        #expect(throws: RPCStatus.self) { try make() }
+        #expect(throws: CallError.self) { try make() }
     }
 
     @Test("41: a missing folder is named in the error")
@@ -133,26 +134,26 @@ struct SocketFileTests {
         #expect {
             try UnixSocketAddress(path: longest + name + "p")
         } throws: {
-            ($0 as? RPCStatus)?.message.contains("108 bytes, at most 107") == true
+            ($0 as? CallError)?.message.contains("108 bytes, at most 107") == true
         }
     }
 
     @Test("54: abstract and empty addresses are refused", arguments: ["@feedbackd", "\0x", ""])
     func abstract(_ path: String) {
-        #expect(throws: RPCStatus.self) { try UnixSocketAddress(path: path) }
+        #expect(throws: CallError.self) { try UnixSocketAddress(path: path) }
     }
 
     @Test func a_folder_that_others_may_write_to_is_refused() throws {
         let shared = folder.path("shared")
         mkdir(shared, 0o700)
         chmod(shared, 0o777)
-        #expect(throws: RPCStatus.self) { try SocketFile.makePrivateFolder(shared) }
+        #expect(throws: CallError.self) { try SocketFile.makePrivateFolder(shared) }
         try SocketFile.makePrivateFolder(folder.path("own"))
         try SocketFile.makePrivateFolder(folder.path("own"))
         #expect(try mode(of: folder.path("own")) == 0o700)
         try SocketFile.makePrivateFolder(folder.path("own"), mode: 0o711)
         #expect(try mode(of: folder.path("own")) == 0o711)
         symlink(folder.path("own"), folder.path("link"))
-        #expect(throws: RPCStatus.self) { try SocketFile.makePrivateFolder(folder.path("link")) }
+        #expect(throws: CallError.self) { try SocketFile.makePrivateFolder(folder.path("link")) }
     }
 }

@@ -1,10 +1,11 @@
+import CallStatus
 import Foundation
 import TestSupport
 import Testing
 
 @testable import RPC
 
-/// What a client can do with streaming calls to have a server hold memory, stop or wait.
+/// Streaming calls by which a client could make a server hold memory, stop or wait.
 @Suite("streaming calls: limits and abuse")
 struct StreamingLimitTests {
     private let data: UInt8 = 3
@@ -79,7 +80,7 @@ struct StreamingLimitTests {
         for _ in 0..<8 {
             #expect(EchoServer.code(try connection.receiveFrame()) == .deadlineExceeded)
         }
-        // The answers of the next would have come before these.
+        // The answers to further calls would have arrived before these.
         let other = try echo.connect()
         for _ in 0..<200 {
             other.send(EchoServer.call(stream: 1, "Echo", "x"))

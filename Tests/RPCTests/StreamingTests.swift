@@ -1,3 +1,4 @@
+import CallStatus
 import Foundation
 import TestSupport
 import Testing
@@ -21,7 +22,7 @@ struct StreamingTests {
         )
     }
 
-    /// A ttrpc request of a streaming method.
+    /// Returns a ttrpc request of a streaming method.
     private func request(
         stream: UInt32 = 1,
         _ method: String,
@@ -117,7 +118,7 @@ struct StreamingTests {
         let echo = try EchoServer(limits: limits)
         let connection = try echo.connect()
         connection.send(request("Flow", flags: remoteClosed, EchoServer.payload("100000")))
-        // The queue, the socket's buffers, and the one that is held back.
+        // The responses are in the queue and the socket's buffers, and one is held back.
         let other = try echo.connect()
         for _ in 0..<200 {
             other.send(EchoServer.call(stream: 1, "Echo", "x"))

@@ -11,25 +11,25 @@ struct TTRPCFrameDecoderTests {
         case oversized(UInt32, UInt32)
     }
 
-    /// Decodes pieces one after the other.
+    /// Decodes the pieces one after the other.
     private func decode(_ pieces: [Data], frameBytesMax: Int = 1 << 16) throws -> [Seen] {
         var decoder = TTRPCFrameDecoder(frameBytesMax: frameBytesMax)
         var seen: [Seen] = []
         for piece in pieces {
-            let used = try piece.withUnsafeBytes { bytes in
-                try decoder.decode(bytes) { event in
+            try piece.withUnsafeBytes { bytes in
+                var rest = bytes
+                while let event = try decoder.next(&rest) {
                     switch event {
                     case .frame(let header, let data):
                         seen.append(
-                            .frame(header.streamID, header.kind, header.flags, Data(data))
+                            .frame(header.streamID, header.kind, header.flags, Data(data.copy))
                         )
                     case .oversized(let header):
                         seen.append(.oversized(header.streamID, header.dataLength))
                     }
-                    return true
                 }
+                #expect(rest.isEmpty)
             }
-            #expect(used == piece.count)
         }
         return seen
     }
@@ -84,9 +84,13 @@ struct TTRPCFrameDecoderTests {
         }
     }
 
-    @Test func decoding_stops_where_it_is_told_to() throws {
+    @Test func decoding_stops_after_a_frame() throws {
         var decoder = TTRPCFrameDecoder(frameBytesMax: 1000)
-        let used = try stream.withUnsafeBytes { try decoder.decode($0) { _ in false } }
-        #expect(used == 15)
+        try stream.withUnsafeBytes { bytes in
+            var rest = bytes
+            let event = try decoder.next(&rest)
+            #expect(event != nil)
+            #expect(bytes.count - rest.count == 15)
+        }
     }
 }

@@ -1,17 +1,18 @@
+import CallStatus
 import Foundation
 import TestSupport
 import Testing
 
 @testable import RPC
 
-/// RELIABILITY.md, "Framing and bad input", on real sockets with hand-made frames.
+/// `docs/RELIABILITY.md`, "Framing and bad input", on real sockets with hand-made frames.
 @Suite("ttrpc server: frames and bad input")
 struct TTRPCServerTests {
     private let echo: EchoServer
 
     init() throws { echo = try EchoServer() }
 
-    /// A plain call on the connection answers right.
+    /// Expects that a plain call on the connection succeeds.
     private func expectLife(_ connection: RawConnection, stream: UInt32 = 901) throws {
         connection.send(EchoServer.call(stream: stream, "Echo", "alive"))
         let frame = try connection.receiveFrame()
@@ -69,7 +70,7 @@ struct TTRPCServerTests {
     func largestRequest() async throws {
         let connection = try echo.connect()
         let around = Wire.request(EchoServer.service, "Echo", EchoServer.payload(""))
-        // Two nested lengths of four bytes instead of one take six more.
+        // Two nested lengths of four bytes instead of one take six more bytes.
         let value = String(repeating: "v", count: (4 << 20) - around.count - 6)
         let data = Wire.request(EchoServer.service, "Echo", EchoServer.payload(value))
         #expect(data.count == 4 << 20)
@@ -82,13 +83,14 @@ struct TTRPCServerTests {
     @Test("3: a reply over 4 MiB becomes RESOURCE_EXHAUSTED")
     func largestReply() async throws {
         let connection = try echo.connect()
-        // Three tags and lengths stand around the value: 1 + 4 for the message's, as often outside.
+        // The value has two tags and lengths before it, 1 + 4 bytes each: its own and that of the
+        // message.
         let largest = (4 << 20) - 10
         connection.send(EchoServer.call(stream: 1, "Big", "\(largest)"))
         #expect(EchoServer.value(try connection.receiveFrame())?.count == largest)
         connection.send(EchoServer.call(stream: 3, "Big", "\(largest + 1)"))
         #expect(EchoServer.code(try connection.receiveFrame()) == .resourceExhausted)
-        // More than the arena may hold ends the same way.
+        // A reply that exceeds the arena ends in the same way.
         connection.send(EchoServer.call(stream: 5, "Big", "\(64 << 20)"))
         #expect(EchoServer.code(try connection.receiveFrame()) == .resourceExhausted)
         try expectLife(connection)
@@ -141,7 +143,7 @@ struct TTRPCServerTests {
         #expect(frame?.streamID == 1)
         #expect(EchoServer.code(frame) == .invalidArgument)
         echo.gate.open()
-        // The call was answered: nothing else comes for it.
+        // The call has been answered: no further reply to it follows.
         try expectLife(connection)
         #expect(echo.handlersCancelled == 1)
         await echo.stop()
@@ -205,7 +207,8 @@ struct TTRPCServerTests {
             connection.send(Wire.call(stream: stream, EchoServer.service, "Echo", flood))
             #expect(EchoServer.code(try connection.receiveFrame()) == .resourceExhausted)
         }
-        // Around the payload they are skipped where they lie.
+        // Unknown fields of the envelope, outside of the payload, are skipped without taking
+        // memory.
         connection.send(Wire.frame(stream: 7, flood))
         #expect(EchoServer.code(try connection.receiveFrame()) == .unimplemented)
         try expectLife(connection)

@@ -1,4 +1,5 @@
 import CRPCProto
+import CallStatus
 import Foundation
 import ProtoCodec
 import TestSupport
@@ -6,7 +7,7 @@ import Testing
 
 @testable import RPC
 
-/// `Proto/vectors`, which the clients of other languages check too.
+/// The vectors of `Proto/vectors`, against which clients in other languages are checked, too.
 @Suite("golden frames and what they wrap")
 struct VectorTests {
     private let arena = ProtoArena(bytesMax: 1 << 20)
@@ -18,9 +19,10 @@ struct VectorTests {
         let meaning = try #require(vector.meaning)
         var decoder = TTRPCFrameDecoder(frameBytesMax: 4 << 20)
         var frames = 0
-        let used = try vector.bytes.withUnsafeBytes { bytes in
-            try decoder.decode(bytes) { event in
-                guard case .frame(let header, let data) = event else { return false }
+        try vector.bytes.withUnsafeBytes { bytes in
+            var rest = bytes
+            while let event = try decoder.next(&rest) {
+                guard case .frame(let header, let data) = event else { break }
                 frames += 1
                 #expect(Int64(header.dataLength) == meaning["length"].integer)
                 #expect(Int64(header.streamID) == meaning["stream_id"].integer)
@@ -32,14 +34,15 @@ struct VectorTests {
                 }
                 #expect(written == vector.bytes.prefix(TTRPCFrameHeader.bytes))
                 if header.kind == TTRPCFrameHeader.Kind.request {
-                    expectRequest(data, meaning)
+                    data.withBytes { expectRequest($0, meaning) }
                 } else {
-                    expectResponse(data, meaning, isDecodeOnly: vector.isDecodeOnly)
+                    data.withBytes {
+                        expectResponse($0, meaning, isDecodeOnly: vector.isDecodeOnly)
+                    }
                 }
-                return true
             }
+            #expect(rest.isEmpty)
         }
-        #expect(used == vector.bytes.count)
         #expect(frames == 1)
     }
 
@@ -57,7 +60,7 @@ struct VectorTests {
             }
             #expect(metadata == meaning["metadata"].elements)
 
-            // This module's own message is the only one it can wrap here.
+            // Of the wrapped messages, only those of this module can be encoded here.
             guard meaning["payload_type"].string == "grpc.health.v1.HealthCheckRequest" else {
                 return
             }
@@ -93,7 +96,7 @@ struct VectorTests {
                 }
                 encoded = bytes + Data(payload)
             case .failure(let status):
-                #expect(status == RPCStatus(meaning["status"]))
+                #expect(status == CallError(meaning["status"]))
                 encoded = packed(try TTRPCEnvelope.encodeFailure(status, arena))
             }
             if !isDecodeOnly { #expect(encoded == Data(data)) }
@@ -112,13 +115,13 @@ struct VectorTests {
             let answer = try #require(try connection.receiveFrame())
             let stream = vector.bytes[4..<8].reduce(0) { $0 << 8 | UInt32($1) }
             #expect(answer.streamID == stream, "\(vector)")
-            let code = RPCStatus.Code(rawValue: Int32(Wire.response(answer.data).code))
+            let code = CallError.Code(rawValue: Int32(Wire.response(answer.data).code))
             #expect(code.map { name(of: $0) } == vector.code, "\(vector)")
         }
     }
 
-    /// Like `INVALID_ARGUMENT`.
-    private func name(of code: RPCStatus.Code) -> String {
+    /// Returns the name of a code, such as `INVALID_ARGUMENT`.
+    private func name(of code: CallError.Code) -> String {
         "\(code)".reduce(into: "") { name, letter in
             if letter.isUppercase { name += "_" }
             name += letter.uppercased()
@@ -140,8 +143,8 @@ struct VectorTests {
         let encoded = try vector.bytes.withUnsafeBytes { bytes -> Data in
             switch vector.type {
             case "google.rpc.Status":
-                let status = RPCStatus(try arena.unpack(bytes, as: Self.status).pointee, arena)
-                #expect(status == RPCStatus(meaning))
+                let status = CallError(try arena.unpack(bytes, as: Self.status).pointee, arena)
+                #expect(status == CallError(meaning))
                 return packed(ProtoMessage(try status.message(in: arena)))
             case "grpc.health.v1.HealthCheckRequest":
                 let request = try arena.unpack(bytes, as: Self.healthRequest)
@@ -177,8 +180,9 @@ extension JSON {
     }
 }
 
-extension RPCStatus {
-    /// Of protobuf's JSON; details of other types are passed over.
+extension CallError {
+    /// Makes an error from the JSON form of `google.rpc.Status`; details of other types are
+    /// ignored.
     fileprivate init(_ status: JSON) {
         self.init(
             Code(rawValue: Int32(status["code"].integer ?? 0)) ?? .unknown,

@@ -40,7 +40,8 @@ struct AlertFileStoreTests {
     }
 
     @Test func a_crash_after_the_feedback_was_stored_loses_no_alert() async throws {
-        // The store is away when the alert is to be confirmed, until the end.
+        // From the time at which the alert should be confirmed until the end, the store is
+        // unavailable.
         let store = try open()
         inner.isDown.store(true, ordering: .relaxed)
         let added = try await add(store)
@@ -58,9 +59,9 @@ struct AlertFileStoreTests {
     @Test func feedback_that_was_not_stored_is_never_told() async throws {
         let store = try open()
         inner.fault.withLock { $0 = .before }
-        await #expect(throws: FeedbackError.self) { try await add(store, "r") }
+        await #expect(throws: CallError.self) { try await add(store, "r") }
         inner.fault.withLock { $0 = nil }
-        // The caller's next attempt succeeds, and is told once.
+        // The caller's next attempt succeeds and causes one alert.
         let added = try await add(store, "r")
         let isQueued = try await eventually { try await queued(store).count == 1 }
         #expect(isQueued)
@@ -71,7 +72,7 @@ struct AlertFileStoreTests {
     @Test func feedback_that_was_stored_without_an_answer_is_told_once() async throws {
         let store = try open()
         inner.fault.withLock { $0 = .after }
-        await #expect(throws: FeedbackError.self) { try await add(store, "r") }
+        await #expect(throws: CallError.self) { try await add(store, "r") }
         inner.fault.withLock { $0 = nil }
         let again = try await add(store, "r")
         #expect(again.replayed)
@@ -89,7 +90,7 @@ struct AlertFileStoreTests {
             missingSession: .reject
         )
         let draft = FeedbackDraft(sessionID: "unknown", rating: .down)
-        await #expect(throws: FeedbackError.self) { try await service.add(draft) }
+        await #expect(throws: CallError.self) { try await service.add(draft) }
         try await add(store, "r")
         try await add(store, "r")
         let isQueued = try await eventually { try await queued(store).count == 1 }
@@ -104,7 +105,7 @@ struct AlertFileStoreTests {
 
     @Test func a_second_process_is_told_to_use_another_file() async throws {
         let store = try open()
-        #expect(throws: FeedbackError.self) { try open() }
+        #expect(throws: CallError.self) { try open() }
         await store.close()
         let next = try open()
         await next.close()
@@ -128,8 +129,8 @@ struct AlertFileStoreTests {
     @Test func without_the_file_nothing_with_a_rule_is_stored() async throws {
         let path = folder.path
         let store = AlertFileStore(inner, logger: Logger(label: "test")) { path }
-        #expect(throws: FeedbackError.self) { try store.open() }
-        await #expect(throws: FeedbackError.self) { try await add(store) }
+        #expect(throws: CallError.self) { try store.open() }
+        await #expect(throws: CallError.self) { try await add(store) }
         try await add(store, "", .up)
         #expect(try await inner.list(FeedbackQuery()).totalSize == 1)
         await store.close()
@@ -147,45 +148,41 @@ struct AlertFileStoreTests {
     }
 }
 
-/// Tells of everything that is rated down.
-private struct Telling: FeedbackHook {
+/// A hook whose rule selects everything that is rated down.
+private struct Telling: BackgroundHook {
+    let alertRule: AlertRule? = AlertRule(name: "rule")
+
     func intercept(
-        _ feedback: FeedbackDraft,
+        _ change: Change,
         context: HookContext,
         next: HookChain.Next
-    ) async throws -> AddedFeedback {
-        try await next(feedback, alerting: AlertRule(name: "rule"))
-    }
+    ) async throws -> ChangeOutcome { try await next(change) }
+
+    func start(_ outbox: any AlertOutbox) {}
+    func outboxChanged() {}
+    func stop() async {}
 }
 
-/// A store that is away at times.
+/// A store that is unavailable at times.
 private final class FailingStore: Store {
-    /// When an append fails.
+    /// The point at which an add fails: before or after it is stored.
     enum Fault {
         case before
         case after
     }
 
     let fault = Mutex<Fault?>(nil)
-    /// Whether reads fail.
+    /// True while reads fail.
     let isDown = Atomic(false)
     private let memory = MemoryStore()
-    private static let error = FeedbackError(.unavailable, "away")
+    private static let error = CallError(.unavailable, "away")
 
-    func append(
-        _ feedback: Feedback,
-        missingSession: MissingSessionPolicy,
-        context: CallContext
-    ) async throws -> AddedFeedback {
+    func commit(_ change: AcceptedChange, context: CallContext) async throws -> ChangeOutcome {
         let fault = fault.withLock { $0 }
         if fault == .before { throw Self.error }
-        let added = try await memory.append(
-            feedback,
-            missingSession: missingSession,
-            context: context
-        )
+        let outcome = try await memory.commit(change, context: context)
         if fault == .after { throw Self.error }
-        return added
+        return outcome
     }
 
     func list(_ query: FeedbackQuery, context: CallContext) async throws -> FeedbackPage {
@@ -200,15 +197,8 @@ private final class FailingStore: Store {
 
     func metadata(ofSession: String, context: CallContext) async throws -> Metadata? { nil }
 
-    func changeMetadata(
-        ofSession: String,
-        by: MetadataChange,
-        missingSession: MissingSessionPolicy,
-        context: CallContext
-    ) async throws -> Metadata { [:] }
-
     func health() async -> StoreHealth { .serving }
 
-    // Outlives the file, as a database of other hosts does.
+    // The store outlives the file, as a database on other hosts does.
     func close() async {}
 }

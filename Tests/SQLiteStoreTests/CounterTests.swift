@@ -64,7 +64,7 @@ struct CounterTests {
 }
 
 extension SQLiteStore {
-    /// The counters as they should be, from the rows themselves.
+    /// Expects that the counters equal a recount of the rows.
     func verifyCounters(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         let counts = """
             sum(rating = 0 AND comment IS NULL), sum(rating = 0 AND comment IS NOT NULL),
@@ -110,7 +110,7 @@ extension SQLiteStore {
         }
     }
 
-    /// SQLite finds no fault with the file, and the counters are right.
+    /// Expects that SQLite finds no fault with the file, and that the counters are right.
     func verifyIntegrity(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         let faults = try await database.read {
             try String.fetchAll($0, sql: "PRAGMA integrity_check")

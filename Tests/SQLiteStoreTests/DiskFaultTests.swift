@@ -9,7 +9,7 @@ import Testing
 
 struct DiskFaultTests {
     private let folder: TemporaryFolder
-    /// The stores say in the log what the tests do to them.
+    /// A logger that drops the messages which the faults of the tests cause.
     private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     init() throws {
@@ -21,7 +21,7 @@ struct DiskFaultTests {
     func after_a_failed_commit_the_store_writes_no_more(_ call: DiskFault.Call) async throws {
         let store = try SQLiteStore(path: folder.databasePath, logger: quiet)
         try await store.add(3)
-        // The disk fails once only: a second attempt would seem to succeed.
+        // The disk fails only once, so that a second attempt would seem to succeed.
         let fault = DiskFault(path: folder.path("feedback.db-wal"), call: call, lasts: false)
         let error = await fault.inject { await feedbackError { try await store.add(1) } }
         #expect(error?.code == .unavailable)
@@ -41,10 +41,10 @@ struct DiskFaultTests {
         let limits = SQLiteStoreLimits(walBytesBeforeCheckpoint: 1)
         let store = try SQLiteStore(path: folder.databasePath, limits: limits, logger: quiet)
         try await store.add(3)
-        // Behind the checkpoint of the last add.
+        // This write waits for the checkpoint of the last add.
         try store.database.write { _ in }
         let fault = DiskFault(path: folder.path("feedback.db"), call: .sync)
-        // A commit syncs the log alone.
+        // A commit syncs only the log.
         let errors = await fault.inject {
             [
                 await feedbackError { try await store.add(1) },

@@ -2,23 +2,23 @@ import GRDBSQLite
 import Glibc
 import Synchronization
 
-/// Makes the writes or syncs of a file fail, as a broken disk does.
+/// A fault of writes or syncs of a file, as of a broken disk.
 struct DiskFault: Sendable {
     enum Call: Sendable, CaseIterable {
         case write
         case sync
     }
 
-    /// The file whose calls fail, or the directory whose files' calls do.
+    /// The file whose calls fail, or the directory of such files.
     var path: String
     var call: Call
-    /// Which call from now on fails first; 1 is the next.
+    /// The number of the first call that fails; 1 is the next.
     var first = 1
-    /// Whether all later ones fail too.
+    /// True if all later calls fail, too.
     var lasts = true
     var error = EIO
 
-    /// Runs the body while the fault is there, on files that are opened from now on.
+    /// Runs the body with the fault, which applies to files that are opened from now on.
     func inject<T>(_ body: () async throws -> T) async rethrows -> T {
         DiskFaults.state.withLock { $0.faults[path] = self }
         defer { DiskFaults.state.withLock { $0.faults[path] = nil } }
@@ -26,26 +26,27 @@ struct DiskFault: Sendable {
     }
 }
 
-/// SQLite's own file system layer with its `xWrite` and `xSync` replaced.
+/// SQLite's own file system layer with `xWrite` and `xSync` replaced.
 ///
-/// Every file keeps working as it is; only the two methods ask for a fault first (sqlite.org, "The
+/// Files work as usual, except that the two methods check for a fault first (sqlite.org, "The
 /// SQLite OS Interface or VFS").
 enum DiskFaults {
     fileprivate struct State {
         var faults: [String: DiskFault] = [:]
-        /// By the address of the open file.
+        /// The paths of open files, by the address of the file object.
         var paths: [UInt: String] = [:]
-        /// The address of SQLite's methods by the address of those that replace them, and back.
+        /// The addresses of SQLite's methods by those of their replacements, and the reverse.
         var originals: [UInt: UInt] = [:]
         var replacements: [UInt: UInt] = [:]
     }
 
     fileprivate static let state = Mutex(State())
 
-    /// Makes all databases that are opened from now on able to fail.
+    /// True after the layer has been installed; databases that are opened from then on can have
+    /// faults.
     static let isInstalled: Bool = {
         guard let original = sqlite3_vfs_find(nil) else { return false }
-        // Both live as long as the process, as SQLite wants.
+        // Both live as long as the process, as SQLite requires.
         let vfs = UnsafeMutablePointer<sqlite3_vfs>.allocate(capacity: 1)
         vfs.initialize(to: original.pointee)
         vfs.pointee.zName = UnsafePointer(strdup("feedbackd-test-faults"))
@@ -92,7 +93,7 @@ enum DiskFaults {
         return original.flatMap { UnsafePointer<sqlite3_io_methods>(bitPattern: $0)?.pointee }
     }
 
-    /// What the call has to return instead of being made; nil if it is to be made.
+    /// Returns the code with which the call fails; nil if the call is to be made.
     private static func code(
         _ call: DiskFault.Call,
         _ file: UnsafeMutablePointer<sqlite3_file>?
@@ -109,7 +110,7 @@ enum DiskFaults {
         }
         guard let error else { return nil }
         errno = error
-        // As SQLite's own layer answers.
+        // The codes are those of SQLite's own layer.
         if call == .sync { return SQLITE_IOERR | (4 << 8) }
         return error == ENOSPC ? SQLITE_FULL : SQLITE_IOERR | (3 << 8)
     }

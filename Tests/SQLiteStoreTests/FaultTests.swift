@@ -70,7 +70,7 @@ struct FaultTests {
         let store = try SQLiteStore(path: folder.databasePath)
         try await store.add(5)
         let before = try await store.total()
-        // The database may not grow, which SQLite reports as it reports a full disk.
+        // The database must not grow, which SQLite reports like a full disk.
         try store.database.write { db in
             let pages = try Int.fetchOne(db, sql: "PRAGMA page_count") ?? 0
             try db.execute(sql: "PRAGMA max_page_count = \(pages)")
@@ -81,17 +81,13 @@ struct FaultTests {
             requestID: "r"
         )
         let small = FeedbackDraft(sessionID: "new", requestID: "r")
-        let writes = [small, large, small].map { draft in
-            StoreWrite.append(
-                Feedback(id: nil, draft: draft, createdAt: Timestamp(millisecondsSinceEpoch: 0)),
-                [],
-                .create
-            )
-        }
+        let writes = [small, large, small].map { StoreWrite.change(.any(.add($0))) }
         let results = WriteTransaction.commit(writes, to: store.database)
         for result in results {
-            #expect(throws: FeedbackError.self) { try result.get() }
-            guard case .failure(let error as FeedbackError) = result else { continue }
+            guard case .refused(let error as CallError) = result else {
+                Issue.record("it was taken")
+                continue
+            }
             #expect(error.code == .resourceExhausted)
             #expect(error.message == "the disk is full")
         }
@@ -115,7 +111,7 @@ struct FaultTests {
         try Data(count: 300 * 1_024).write(to: URL(fileURLWithPath: filler))
         let text = String(repeating: "x", count: 4_000)
         var stored: Int64 = 0
-        var refusal: FeedbackError?
+        var refusal: CallError?
         while refusal == nil, stored < 2_000 {
             let draft = FeedbackDraft(sessionID: "s", comment: text, requestID: "\(stored)")
             refusal = await feedbackError { try await store.add(draft) }
@@ -155,12 +151,13 @@ struct FaultTests {
         let store = try SQLiteStore(path: folder.databasePath, logger: logger)
         #expect(await feedbackError { try await store.add(1) }?.code == .dataLoss)
         #expect(await store.health() != .serving)
-        // What is whole can be read still.
+        // The undamaged parts can still be read.
         #expect(try await store.total() == 500)
         await store.close()
     }
 
-    /// Makes a database whose table or index of that name has a first page of garbage.
+    /// Makes a database in which the first page of the named table or index is overwritten with
+    /// garbage.
     private func makeDatabase(damaging name: String) async throws {
         let store = try SQLiteStore(path: folder.databasePath)
         try await store.add(500)
@@ -199,8 +196,10 @@ struct FaultTests {
         let store = try SQLiteStore(path: folder.databasePath)
         func append(_ session: String, _ policy: MissingSessionPolicy) -> StoreWrite {
             let draft = FeedbackDraft(sessionID: session, requestID: "r")
-            let moment = Timestamp(millisecondsSinceEpoch: 0)
-            return .append(Feedback(id: nil, draft: draft, createdAt: moment), [], policy)
+            return .change(.any(.add(draft), missingSession: policy))
+        }
+        func merge(_ session: String, _ metadata: Metadata) -> StoreWrite {
+            .change(.any(.changeMetadata(sessionID: session, .merge(metadata))))
         }
         let large = Metadata(
             uniqueKeysWithValues: [("k", .string(String(repeating: "x", count: 70_000)))]
@@ -208,17 +207,17 @@ struct FaultTests {
         let results = WriteTransaction.commit(
             [
                 append("a", .create), append("b", .reject), append("a", .reject),
-                .changeMetadata("c", .merge(large), .create),
-                .changeMetadata("d", .merge(["k": .number(.nan)]), .create),
+                merge("c", large), merge("d", ["k": .number(.nan)]),
                 append("e", .create),
             ],
             to: store.database
         )
         let outcomes = results.map { result -> String in
             switch result {
-            case .success(.added(let added)): added.replayed ? "replayed" : "added"
-            case .success(.metadata), .success(.alertsChanged): "changed"
-            case .failure(let error): (error as? FeedbackError)?.code.name ?? "\(error)"
+            case .done(.changed(.added(let added))): added.replayed ? "replayed" : "added"
+            case .done(.changed(.metadata)), .done(.alertsChanged): "changed"
+            case .refused(let error): (error as? CallError)?.code.name ?? "\(error)"
+            case .undecided: "undecided"
             }
         }
         #expect(
@@ -234,7 +233,7 @@ struct FaultTests {
         await store.close()
     }
 
-    /// A connection that keeps its transaction open, as another process may.
+    /// Returns a connection that keeps its transaction open, as another process may.
     private func otherConnection() throws -> DatabaseQueue {
         var configuration = Configuration()
         configuration.allowsUnsafeTransactions = true
@@ -242,11 +241,11 @@ struct FaultTests {
     }
 }
 
-/// A file system of that size.
+/// A file system of a given size.
 private final class SmallDisk {
     let folder: TemporaryFolder
 
-    /// Only root may mount, and not in every container.
+    /// True if file systems can be mounted, which only root may do, and not in every container.
     static let canBeMounted: Bool = {
         guard getuid() == 0 else { return false }
         return (try? SmallDisk(kibibytes: 64)) != nil

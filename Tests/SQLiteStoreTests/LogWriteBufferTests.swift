@@ -9,8 +9,8 @@ import Testing
 struct LogWriteBufferTests {
     private let folder: TemporaryFolder
     private let path: String
-    /// With a cache of so few pages that transactions of ``fill(_:rows:)`` go to the log before
-    /// their end.
+    /// A connection with so small a cache that transactions of ``fill(_:rows:)`` write to the log
+    /// before their end.
     private let connection: DatabaseQueue
     private let other: DatabaseQueue
 
@@ -67,7 +67,7 @@ struct LogWriteBufferTests {
             _ = try LogWriteBuffer(db)
             try db.execute(sql: "BEGIN IMMEDIATE")
             try fill(db, rows: 500)
-            // Reads what the transaction has written, and changes it once more.
+            // The read sees the rows of the transaction, which are then changed once more.
             #expect(try Int.fetchOne(db, sql: "SELECT sum(length(content)) FROM row") == 1_500_000)
             try db.execute(sql: "UPDATE row SET content = randomblob(2000)")
             try db.execute(sql: "COMMIT")
@@ -81,15 +81,15 @@ struct LogWriteBufferTests {
 
     @Test func what_was_rolled_back_is_not_written_over_what_others_wrote() throws {
         try connection.writeWithoutTransaction { db in
-            // So that the rollback finds in the database what it needs: reading the log would write
-            // what is kept.
+            // After the checkpoint, the rollback reads from the database: reading the log would
+            // flush the buffer.
             _ = try db.checkpoint(.truncate)
             let writes = try LogWriteBuffer(db)
             try db.execute(sql: "BEGIN IMMEDIATE")
             try fill(db, rows: 20)
             try db.execute(sql: "ROLLBACK")
             writes.discard()
-            // On other pages than those of the rows that there are no more.
+            // These rows go to other pages than those that were rolled back.
             try other.write { db in
                 try db.execute(sql: "CREATE TABLE padding (content BLOB)")
                 try db.execute(sql: "INSERT INTO padding VALUES (randomblob(50000))")
@@ -100,7 +100,7 @@ struct LogWriteBufferTests {
             try db.execute(sql: "COMMIT")
         }
         #expect(try count(connection) == 21)
-        // A connection that has nothing of it in its cache.
+        // A new connection has nothing in its cache.
         #expect(try count(try DatabaseQueue(path: path)) == 21)
     }
 }

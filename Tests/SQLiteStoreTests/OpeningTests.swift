@@ -18,12 +18,7 @@ struct OpeningTests {
         var store = try SQLiteStore(path: folder.databasePath)
         let draft = FeedbackDraft(sessionID: "s", rating: .up, comment: "c", requestID: "r")
         let original = try await store.add(draft)
-        _ = try await store.changeMetadata(
-            ofSession: "s",
-            by: .merge(["k": .bool(true)]),
-            missingSession: .create,
-            context: CallContext()
-        )
+        try await store.commit(.changeMetadata(sessionID: "s", .merge(["k": .bool(true)])))
         await store.close()
 
         store = try SQLiteStore(path: folder.databasePath)
@@ -39,7 +34,7 @@ struct OpeningTests {
 
     @Test func what_was_acknowledged_while_closing_is_there_after_reopening() async throws {
         let store = try SQLiteStore(path: folder.databasePath)
-        let errors = await withTaskGroup(of: FeedbackError?.self) { group in
+        let errors = await withTaskGroup(of: CallError?.self) { group in
             for number in 0..<200 {
                 let draft = FeedbackDraft(sessionID: "s", requestID: "\(number)")
                 group.addTask { await feedbackError { try await store.add(draft) } }
@@ -212,15 +207,10 @@ struct OpeningTests {
         for _ in 0..<2 {
             let store = try SQLiteStore(path: path)
             for _ in 0..<2 {
-                _ = try await store.append(
-                    Feedback(
-                        id: FeedbackID(high: .random(in: 0 ... .max), low: 0),
-                        draft: FeedbackDraft(sessionID: "s"),
-                        createdAt: Timestamp(millisecondsSinceEpoch: 1)
-                    ),
-                    alerting: [AlertRule(name: "rule", ratings: [.none])],
-                    missingSession: .create,
-                    context: CallContext()
+                try await store.commit(
+                    .add(FeedbackDraft(sessionID: "s")),
+                    at: 1,
+                    alertRules: [AlertRule(name: "rule", ratings: [.none])]
                 )
             }
             let pending = try await store.outbox.list(dead: false, after: 0, limit: 10).alerts
@@ -245,12 +235,12 @@ struct OpeningTests {
         #expect {
             try SQLiteStore(path: folder.path)
         } throws: {
-            ($0 as? FeedbackError)?.message.contains(folder.path) == true
+            ($0 as? CallError)?.message.contains(folder.path) == true
         }
     }
 
     @Test func a_start_that_was_interrupted_is_taken_up() async throws {
-        // The header is written, the tables are not.
+        // The header has been written, the tables have not.
         let unfinished = try DatabasePool(path: folder.databasePath)
         try await unfinished.writeWithoutTransaction {
             try $0.execute(sql: "PRAGMA application_id = \(SQLiteSchema.applicationID)")
@@ -267,7 +257,7 @@ struct OpeningTests {
     @Test func a_process_that_was_killed_leaves_what_it_committed() async throws {
         let store = try SQLiteStore(path: folder.databasePath)
         try await store.add(50)
-        // What SIGKILL leaves behind: the files as they are, without a close.
+        // The copies are what SIGKILL leaves: the files as they are, without a close.
         let copy = try TemporaryFolder()
         for name in ["feedback.db", "feedback.db-wal"] {
             try FileManager.default.copyItem(
@@ -281,9 +271,10 @@ struct OpeningTests {
         await reopened.close()
     }
 
-    /// Opening fails with the code, names the path and the fault, and changes nothing.
+    /// Expects that opening fails with the code, that the error names the path and the fault, and
+    /// that the file is unchanged.
     private func refusal(
-        _ code: FeedbackError.Code,
+        _ code: CallError.Code,
         _ fault: String,
         sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
@@ -291,7 +282,7 @@ struct OpeningTests {
         #expect(sourceLocation: sourceLocation) {
             _ = try SQLiteStore(path: folder.databasePath)
         } throws: { error in
-            guard let error = error as? FeedbackError else { return false }
+            guard let error = error as? CallError else { return false }
             return error.code == code && error.message.contains(folder.databasePath)
                 && error.message.contains(fault)
         }

@@ -43,7 +43,7 @@ struct QueryPlanTests {
             }
             #expect(steps.first == "SEARCH feedback \(expected)", "\(query)")
             #expect(!steps.contains { $0.contains("TEMP B-TREE") }, "\(steps)")
-            // Besides the index, only the sessions' names are looked up.
+            // Apart from the index, only the sessions' names are looked up.
             #expect(steps.dropFirst().allSatisfy { !$0.hasPrefix("SCAN") }, "\(steps)")
         }
         await store.close()
@@ -97,10 +97,10 @@ struct QueryPlanTests {
     }
 }
 
-/// What SQLite says that it would do, line by line.
+/// Returns SQLite's query plan, line by line.
 private func plan(_ sql: String, _ db: Database) throws -> [String] {
     let statement = try db.makeStatement(sql: "EXPLAIN QUERY PLAN \(sql)")
-    // Parameters make no difference to the plan, but have to be there.
+    // The values of the parameters do not change the plan, but are required.
     let count = sql.split(separator: "?", omittingEmptySubsequences: false).count - 1
     let arguments = StatementArguments(Array(repeating: 1, count: count))
     return try Row.fetchAll(statement, arguments: arguments).map { $0["detail"] }

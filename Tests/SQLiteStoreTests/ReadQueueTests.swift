@@ -6,7 +6,7 @@ import Testing
 
 @Suite("reads of calls that have ended")
 struct ReadQueueTests {
-    private final class Gone: CallOrigin {
+    private final class Gone: CallCancellation {
         var isCancelled: Bool { true }
     }
 
@@ -14,24 +14,24 @@ struct ReadQueueTests {
         let folder = try TemporaryFolder()
         let store = try SQLiteStore(path: folder.path("f.db"))
         let contexts = [
-            (CallContext(deadline: .now), FeedbackError.Code.deadlineExceeded),
-            (CallContext(origin: Gone()), .cancelled),
+            (CallContext(deadline: .now), CallError.Code.deadlineExceeded),
+            (CallContext(cancellation: Gone()), .cancelled),
         ]
         for (context, code) in contexts {
             await #expect {
                 try await store.list(FeedbackQuery(pageSize: 1), context: context)
             } throws: {
-                ($0 as? FeedbackError)?.code == code
+                ($0 as? CallError)?.code == code
             }
             await #expect {
                 try await store.metrics(MetricsQuery(), context: context)
             } throws: {
-                ($0 as? FeedbackError)?.code == code
+                ($0 as? CallError)?.code == code
             }
             await #expect {
                 try await store.metadata(ofSession: "s", context: context)
             } throws: {
-                ($0 as? FeedbackError)?.code == code
+                ($0 as? CallError)?.code == code
             }
         }
         await store.close()
@@ -44,7 +44,7 @@ struct ReadQueueTests {
         await #expect {
             try await store.list(FeedbackQuery(pageSize: 1), context: CallContext())
         } throws: {
-            ($0 as? FeedbackError)?.code == .resourceExhausted
+            ($0 as? CallError)?.code == .resourceExhausted
         }
         await store.close()
     }

@@ -22,12 +22,12 @@ struct SQLiteFailureTests {
             (.SQLITE_CORRUPT, 0, .dataLoss, true), (.SQLITE_CORRUPT_INDEX, 0, .dataLoss, true),
             (.SQLITE_NOTADB, 0, .dataLoss, true), (.SQLITE_ERROR, 0, .internal, false),
             (.SQLITE_CONSTRAINT_UNIQUE, 0, .internal, false), (.SQLITE_NOMEM, 0, .internal, false),
-        ] as [(ResultCode, CInt, FeedbackError.Code, Bool)]
+        ] as [(ResultCode, CInt, CallError.Code, Bool)]
     )
     func of_a_write_has_its_code_and_stops_the_store_or_not(
         _ code: ResultCode,
         _ systemErrno: CInt,
-        _ expected: FeedbackError.Code,
+        _ expected: CallError.Code,
         _ stops: Bool
     ) {
         let error = DatabaseError(resultCode: code, message: "m", sql: "SELECT 'secret'")
@@ -49,7 +49,7 @@ struct SQLiteFailureTests {
 
     @Test func of_another_kind_is_passed_on_or_INTERNAL() {
         struct Odd: Error {}
-        let refusal = FeedbackError(.notFound, "no")
+        let refusal = CallError(.notFound, "no")
         #expect(SQLiteFailure(refusal, during: .write).error.code == .notFound)
         #expect(SQLiteFailure(Odd(), during: .write).error.code == .internal)
     }

@@ -9,7 +9,7 @@ import TestSupport
 extension TemporaryFolder {
     var databasePath: String { path("feedback.db") }
 
-    /// The bytes of the database, which no connection may have open.
+    /// Returns the bytes of the database, which no connection may have open.
     func bytes() throws -> Data { try Data(contentsOf: URL(fileURLWithPath: databasePath)) }
 
     func write(_ bytes: Data) throws {
@@ -23,12 +23,17 @@ extension SQLiteStore {
         _ draft: FeedbackDraft,
         at milliseconds: Int64 = 1_705_935_600_000
     ) async throws -> AddedFeedback {
-        let feedback = Feedback(
-            id: FeedbackID(high: .random(in: 0 ... .max), low: .random(in: 0 ... .max)),
-            draft: draft,
-            createdAt: Timestamp(millisecondsSinceEpoch: milliseconds)
-        )
-        return try await append(feedback, missingSession: .create, context: CallContext())
+        try await commit(.add(draft), at: milliseconds).added()
+    }
+
+    @discardableResult
+    func commit(
+        _ change: Change,
+        at milliseconds: Int64 = 1_705_935_600_000,
+        alertRules: [AlertRule] = []
+    ) async throws -> ChangeOutcome {
+        let accepted = AcceptedChange.any(change, at: milliseconds, alertRules: alertRules)
+        return try await commit(accepted, context: CallContext())
     }
 
     func add(_ count: Int, session: String = "s") async throws {
@@ -39,6 +44,24 @@ extension SQLiteStore {
 
     func total() async throws -> Int64 {
         try await list(FeedbackQuery(pageSize: 1)).totalSize
+    }
+}
+
+extension AcceptedChange {
+    /// Returns a change as the service would accept it, with an identifier of its own.
+    static func any(
+        _ change: Change,
+        at milliseconds: Int64 = 0,
+        missingSession: MissingSessionPolicy = .create,
+        alertRules: [AlertRule] = []
+    ) -> AcceptedChange {
+        AcceptedChange(
+            change,
+            feedbackID: FeedbackID(high: .random(in: 0 ... .max), low: .random(in: 0 ... .max)),
+            acceptedAt: Timestamp(millisecondsSinceEpoch: milliseconds),
+            missingSession: missingSession,
+            alertRules: alertRules
+        )
     }
 }
 
@@ -54,12 +77,12 @@ extension SQLiteSchema {
     }
 }
 
-/// The error that the body throws.
-func feedbackError<T>(_ body: () async throws -> T) async -> FeedbackError? {
+/// Returns the error that the body throws; nil if there is none.
+func feedbackError<T>(_ body: () async throws -> T) async -> CallError? {
     do {
         _ = try await body()
         return nil
     } catch {
-        return error as? FeedbackError
+        return error as? CallError
     }
 }

@@ -1,8 +1,8 @@
 import FeedbackCore
 import FeedbackModel
 
-/// Pseudo-random numbers that are the same in every run: SplitMix64 (Steele, Lea and Flood, "Fast
-/// Splittable Pseudorandom Number Generators").
+/// A generator of pseudo-random numbers that are the same in every run: SplitMix64 (Steele, Lea and
+/// Flood, "Fast Splittable Pseudorandom Number Generators").
 struct SeededRandom: RandomNumberGenerator {
     private var state: UInt64
 
@@ -39,9 +39,9 @@ struct SampleFeedback {
         random = SeededRandom(seed: seed)
     }
 
-    /// Puts the same feedback into all stores.
+    /// Adds the same feedback to all stores.
     mutating func fill(_ stores: [any Store], count: Int) async throws {
-        // The clock goes on by minutes, stands still at times, and is set back now and then.
+        // The clock advances by minutes, stands still at times, and is sometimes set back.
         var clock = -36 * Timestamp.hourMilliseconds
         for index in 0..<count {
             let step: Int64 =
@@ -59,18 +59,12 @@ struct SampleFeedback {
                 requestID: "r\(index)",
                 messageID: pick(Self.messages)
             )
-            let feedback = Feedback(
-                id: .ascending(),
-                draft: draft,
-                createdAt: Timestamp(millisecondsSinceEpoch: clock)
+            let change = AcceptedChange(
+                .add(draft),
+                feedbackID: .ascending(),
+                acceptedAt: Timestamp(millisecondsSinceEpoch: clock)
             )
-            for store in stores {
-                _ = try await store.append(
-                    feedback,
-                    missingSession: .create,
-                    context: CallContext()
-                )
-            }
+            for store in stores { _ = try await store.commit(change, context: CallContext()) }
         }
         for (session, value) in zip(Self.sessions, Self.values) {
             guard let value else { continue }
@@ -100,7 +94,8 @@ struct SampleFeedback {
         )
     }
 
-    /// Half of the bounds cut an hour; some spans are empty or turned around.
+    /// Returns a range of time; half of the bounds cut an hour, and some ranges are empty or
+    /// inverted.
     private mutating func timeRange() -> TimeRange {
         TimeRange(from: bound(), until: bound())
     }

@@ -3,7 +3,7 @@ import FeedbackModel
 import Testing
 
 extension StoreContract {
-    /// What a store that queues alerts does besides.
+    /// The further behaviours of a store that queues alerts.
     public static let alerting: [StoreBehaviour] = [
         alerts("an alert has its feedback and the counts", counts),
         alerts("ratings that a rule does not name are neither told nor counted", otherRatings),
@@ -94,7 +94,8 @@ extension StoreContract {
 
     private static func rows(_ store: any AlertingStore) async throws {
         let rule = AlertRule(name: "row", condition: .inARow(2))
-        // Told: a's second, and after the break a's fourth.
+        // Alerts are due for the second feedback of a and, after the interruption, for the fourth
+        // in its second run.
         for rating in [Rating.down, .down, .down, .up, .down, .down] {
             try await store.tell([rule], "a", rating)
             try await store.tell([rule], "b", .up)
@@ -111,7 +112,7 @@ extension StoreContract {
         for (index, rating) in ratings.enumerated() {
             try await store.tell([rule], "s\(index % 3)", rating)
         }
-        // Shares of the last four: 3/4 at the fourth, then 3/4, 2/4, 2/4, 2/4, 2/4.
+        // The shares of the last four are 3/4 at the fourth, then 3/4, 2/4, 2/4, 2/4, 2/4.
         let alerts = try await store.queued(1, in: "share")
         #expect(alerts.map(\.alert.sessionID) == ["s0"])
         #expect(alerts.map(\.alert.totalCount) == [3])
@@ -227,7 +228,8 @@ extension StoreContract {
             let alerts = try await store.queued(2, in: "up")
             #expect(alerts.map(\.alert.sessionCount) == [2 * Int64(count) - 1, 2 * Int64(count)])
             #expect(try await outbox.nextDue(of: "up") == alerts.first?.alert.createdAt)
-            // One after the other, so that the queue begins elsewhere each time.
+            // The alerts are delivered one after the other, so that the queue begins at another id
+            // each time.
             for alert in alerts {
                 try await outbox.settle([AlertOutcome(id: alert.id, next: .delivered)])
             }
@@ -239,7 +241,7 @@ extension StoreContract {
 }
 
 extension AlertingStore {
-    /// Appends a feedback of the present as the service would, with the rules.
+    /// Adds a feedback of the present time as the service would, with the rules.
     @discardableResult
     fileprivate func tell(
         _ rules: [AlertRule],
@@ -249,31 +251,27 @@ extension AlertingStore {
         requestID: String = "",
         missingSession: MissingSessionPolicy = .create
     ) async throws -> Feedback {
-        let now = Timestamp.now
-        let feedback = Feedback(
-            id: .ascending(),
-            draft: FeedbackDraft(
-                sessionID: sessionID,
-                rating: rating,
-                comment: comment,
-                requestID: requestID
-            ),
-            createdAt: now
+        let draft = FeedbackDraft(
+            sessionID: sessionID,
+            rating: rating,
+            comment: comment,
+            requestID: requestID
         )
-        let added = try await append(
-            feedback,
-            alerting: rules,
+        let change = AcceptedChange(
+            .add(draft),
+            feedbackID: .ascending(),
+            acceptedAt: .now,
             missingSession: missingSession,
-            context: CallContext()
+            alertRules: rules
         )
-        return added.feedback
+        return try await commit(change, context: CallContext()).added().feedback
     }
 
-    /// The alerts of the rule that are due, when there are as many as expected; a store may put
-    /// them into the queue after the add was answered.
+    /// Returns the due alerts of the rule when there are as many as expected; a store may queue
+    /// them after the add was answered.
     fileprivate func queued(_ count: Int, in rule: String) async throws -> [QueuedAlert] {
         var alerts: [QueuedAlert] = []
-        // One more than expected would be as wrong as one less.
+        // After the expected number is reached, the loop runs once more to find surplus alerts.
         for attempt in 0..<200 {
             let soon = Timestamp.now.advanced(byMilliseconds: 1)
             alerts = try await outbox.due(of: rule, at: soon, limit: 1_000)

@@ -32,8 +32,7 @@ extension StoreContract {
                 tags: ["b", "a", "/\\\u{1}"],
                 attributes: ["k": "v", "": "", "ключ": "значение"]
             ),
-            createdAt: Timestamp(millisecondsSinceEpoch: 1_705_935_600_123),
-            updatedAt: Timestamp(millisecondsSinceEpoch: 1_705_935_600_124)
+            createdAt: Timestamp(millisecondsSinceEpoch: 1_705_935_600_123)
         )
         let bare = Feedback(
             id: FeedbackID(high: .max, low: 0),
@@ -41,12 +40,13 @@ extension StoreContract {
             createdAt: Timestamp(millisecondsSinceEpoch: -1)
         )
         for feedback in [written, bare] {
-            let added = try await store.append(
-                feedback,
-                missingSession: .create,
-                context: CallContext()
+            let change = AcceptedChange(
+                .add(feedback.draft),
+                feedbackID: try #require(feedback.id),
+                acceptedAt: feedback.createdAt
             )
-            #expect(added == AddedFeedback(feedback: feedback, replayed: false))
+            let outcome = try await store.commit(change, context: CallContext())
+            #expect(outcome == .added(AddedFeedback(feedback: feedback, replayed: false)))
         }
         #expect(try await store.all() == [written, bare])
         #expect(try await store.all(FeedbackQuery(sessionID: "s")) == [written, bare])
@@ -182,13 +182,13 @@ extension StoreContract {
         #expect(try await store.metadata(ofSession: "s") == nil)
     }
 
-    /// Contexts of calls that ended before they began, with the answers that they get.
-    static let goneCallers: [(CallContext, FeedbackError.Code)] = [
+    /// The contexts of calls that ended before they began, with the expected error codes.
+    static let goneCallers: [(CallContext, CallError.Code)] = [
         (CallContext(deadline: .now - .seconds(1)), .deadlineExceeded),
-        (CallContext(origin: Gone()), .cancelled),
+        (CallContext(cancellation: Gone()), .cancelled),
     ]
 
-    private final class Gone: CallOrigin {
+    private final class Gone: CallCancellation {
         let isCancelled = true
     }
 }

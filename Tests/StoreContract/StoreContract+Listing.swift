@@ -99,7 +99,7 @@ extension StoreContract {
         }
     }
 
-    /// Sessions that are there grow, and new ones come.
+    /// Existing sessions grow, and new ones are added, while the pages are read.
     private static func pagesOfAllDuringWrites(_ store: any Store) async throws {
         let sessions = (0..<5).map { "s\($0)" }
         let before = try await addNumbered(0..<60, to: store, sessions: sessions)
@@ -230,8 +230,8 @@ private final class Paging: Sendable {
 }
 
 extension Store {
-    /// The feedback of all pages of the query, while others add to the sessions, in turn; something
-    /// new is there before each page.
+    /// Returns the feedback of all pages of the query while two tasks add to the sessions in turn;
+    /// something new is added before each page.
     fileprivate func all(
         _ query: FeedbackQuery,
         whileAddingTo sessions: [String]
@@ -240,7 +240,7 @@ extension Store {
         return try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<2 {
                 group.addTask {
-                    // At most so many, so that a slow reader reaches the end.
+                    // The number of adds is limited, so that a slow reader reaches the end.
                     for index in 0..<200 where paging.isUnderWay.load(ordering: .relaxed) {
                         let sessionID = sessions[index % sessions.count]
                         try await add(FeedbackDraft(sessionID: sessionID, comment: "during"))

@@ -119,9 +119,9 @@ extension StoreContract {
         #expect(await store.health() != .serving)
     }
 
-    /// Each add is either stored or refused, and none is left without an answer.
+    /// Each add is either stored or refused, and all are answered.
     private static func closingWaits(_ store: any Store) async throws {
-        let codes = await withTaskGroup(of: FeedbackError.Code?.self) { group in
+        let codes = await withTaskGroup(of: CallError.Code?.self) { group in
             for index in 0..<100 {
                 group.addTask {
                     await errorCode { try await store.add(FeedbackDraft(sessionID: "s\(index)")) }

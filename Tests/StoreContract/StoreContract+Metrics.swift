@@ -63,7 +63,7 @@ extension StoreContract {
             let query = MetricsQuery(grouping: .metadata(key: key))
             let expected = try await oracle.metrics(query)
             #expect(try await store.metrics(query) == expected)
-            // MemoryStore itself, by examples.
+            // MemoryStore itself is checked by examples.
             #expect(expected.groups.contains { $0.key == "0.1" })
             #expect(expected.groups.contains { $0.key == #"{"a":{"k\"":2},"z":true}"# })
         }

@@ -6,9 +6,9 @@ public import Testing
 /// Makes an empty store for one behaviour, which closes it.
 public typealias StoreFactory = @Sendable () async throws -> any Store
 
-/// Something that every store does, with the check that it does.
+/// A behaviour of every store, with a check of it.
 public struct StoreBehaviour: Sendable, CustomTestStringConvertible {
-    /// What the store does, in words.
+    /// The behaviour in words.
     public let testDescription: String
     private let check: @Sendable (any Store) async throws -> Void
 
@@ -17,7 +17,7 @@ public struct StoreBehaviour: Sendable, CustomTestStringConvertible {
         self.check = check
     }
 
-    /// Checks the behaviour of a store from the factory.
+    /// Checks the behaviour on a store made by the factory.
     public func verify(_ makeStore: StoreFactory) async throws {
         let store = try await makeStore()
         do {
@@ -30,7 +30,7 @@ public struct StoreBehaviour: Sendable, CustomTestStringConvertible {
     }
 }
 
-/// What every ``Store`` has to do, whatever it keeps its feedback in.
+/// The behaviours that every ``Store`` must have, wherever it keeps its feedback.
 ///
 /// A store's tests run all behaviours, each as a case of its own:
 ///
@@ -47,25 +47,25 @@ public enum StoreContract {
 extension FeedbackID {
     private static let count = Atomic<UInt64>(0)
 
-    /// One that is greater than all before, as the service makes them.
+    /// Returns an identifier that is greater than all previous ones, as the service's are.
     static func ascending() -> FeedbackID {
         let number = count.add(1, ordering: .relaxed).newValue
         return FeedbackID(high: 0x018D_3F60_5A00_7000 + number >> 32, low: number << 32)
     }
 }
 
-/// The code of the error that the body throws; nil if it throws none.
-public func errorCode<T>(_ body: () async throws -> T) async -> FeedbackError.Code? {
+/// Returns the code of the error that the body throws; nil if it throws none.
+public func errorCode<T>(_ body: () async throws -> T) async -> CallError.Code? {
     do {
         _ = try await body()
         return nil
     } catch {
-        return (error as? FeedbackError)?.code
+        return (error as? CallError)?.code
     }
 }
 
 extension Store {
-    /// Appends a draft as the service would.
+    /// Adds a draft as the service would.
     @discardableResult
     func add(
         _ draft: FeedbackDraft,
@@ -73,12 +73,13 @@ extension Store {
         missingSession: MissingSessionPolicy = .create,
         context: CallContext = CallContext()
     ) async throws -> AddedFeedback {
-        let feedback = Feedback(
-            id: .ascending(),
-            draft: draft,
-            createdAt: Timestamp(millisecondsSinceEpoch: milliseconds)
+        let change = AcceptedChange(
+            .add(draft),
+            feedbackID: .ascending(),
+            acceptedAt: Timestamp(millisecondsSinceEpoch: milliseconds),
+            missingSession: missingSession
         )
-        return try await append(feedback, missingSession: missingSession, context: context)
+        return try await commit(change, context: context).added()
     }
 
     func changeMetadata(
@@ -87,15 +88,16 @@ extension Store {
         missingSession: MissingSessionPolicy = .create,
         context: CallContext = CallContext()
     ) async throws -> Metadata {
-        try await changeMetadata(
-            ofSession: sessionID,
-            by: change,
-            missingSession: missingSession,
-            context: context
+        let change = AcceptedChange(
+            .changeMetadata(sessionID: sessionID, change),
+            feedbackID: .ascending(),
+            acceptedAt: .now,
+            missingSession: missingSession
         )
+        return try await commit(change, context: context).metadata()
     }
 
-    /// All pages of the query, one after the other; each has to have the same total.
+    /// Returns all pages of the query, one after the other; they must have the same total.
     func pages(_ query: FeedbackQuery) async throws -> [FeedbackPage] {
         var query = query
         if query.pageSize == 0 { query.pageSize = FieldLimits.pageSizeMax }
@@ -108,7 +110,7 @@ extension Store {
         return pages
     }
 
-    /// The feedback of all pages.
+    /// Returns the feedback of all pages.
     func all(_ query: FeedbackQuery = FeedbackQuery()) async throws -> [Feedback] {
         try await pages(query).flatMap(\.feedbacks)
     }

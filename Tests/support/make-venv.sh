@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what a file of requirements lists, and nothing else, into a virtual environment of Python,
-# unless these very versions are there already.
+# Installs the packages of a requirements file, and nothing else, into a virtual environment of
+# Python, unless these very versions are there already.
 #
 #   make-venv.sh REQUIREMENTS VENV     paths from the repository's folder
 set -euo pipefail

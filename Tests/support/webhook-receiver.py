@@ -2,8 +2,8 @@
 
     webhook-receiver.py FOLDER [PORT]
 
-It writes FOLDER/port when it listens, and every request as a line of JSON to FOLDER/requests. How it
-answers, it reads for each request from FOLDER/answer: a status, "slow" (200 after half a second),
+It writes FOLDER/port when it listens, and every request as a line of JSON to FOLDER/requests. For
+each request it reads its answer from FOLDER/answer: a status, "slow" (200 after half a second),
 "trickle" (200 byte by byte, which takes more than a second), "silent" (never), or "half" (closes in
 the middle of the answer). With FOLDER/certificate.pem and FOLDER/key.pem it speaks TLS.
 """
@@ -60,14 +60,14 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *arguments):
-        """Callers that give up are what tests are about."""
+        """Ignores callers that give up, which is what the tests are about."""
 
 
 server = Server(("127.0.0.1", int(sys.argv[2]) if len(sys.argv) > 2 else 0), Receiver)
 if (folder / "key.pem").exists():
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
-    # The handshake is each connection's own thread's: here it would hold up all others.
+    # Each connection's own thread makes the handshake: here it would delay all others.
     server.socket = context.wrap_socket(
         server.socket, server_side=True, do_handshake_on_connect=False
     )

@@ -1,4 +1,4 @@
-// What the load programs have in common: reading their options, a histogram of latencies, and the
+// The common parts of the load programs: reading their options, a histogram of latencies, and the
 // report in JSON. For C and C++.
 #pragma once
 
@@ -35,7 +35,7 @@ static inline void read_options(int argc, char **argv, struct option *options, i
     }
 }
 
-// The value of an option in seconds, as nanoseconds.
+// Returns the value of an option in seconds, as nanoseconds.
 static inline uint64_t seconds_option(const struct option *option) {
     return (uint64_t)(atof(option->value) * 1e9);
 }
@@ -50,8 +50,8 @@ static inline uint64_t now_nanoseconds(void) {
 
 // MARK: Latencies
 
-// As HDR histograms have them: each power of two is cut into 1,024 steps, so that a value is known
-// to three digits.
+// The steps are those of HDR histograms: each power of two is cut into 1,024 steps, so that a value
+// is known to three digits.
 enum { LATENCY_STEP_BITS = 10, LATENCY_STEPS = 32 << LATENCY_STEP_BITS };
 
 struct latencies {
@@ -68,7 +68,7 @@ static inline int latency_step(uint64_t nanoseconds) {
     return step < LATENCY_STEPS ? step : LATENCY_STEPS - 1;
 }
 
-// The largest latency that falls into the step.
+// Returns the largest latency that falls into the step.
 static inline uint64_t latency_of_step(int step) {
     int shift = (step >> LATENCY_STEP_BITS) - 1;
     if (shift < 0) shift = 0;
@@ -107,13 +107,13 @@ static inline uint64_t latency_at_percentile(const struct latencies *latencies, 
 // MARK: Report
 
 struct load_report {
-    // Of the calls that succeeded, which are those that the report counts.
+    // The latencies of the calls that succeeded; the report counts only these.
     const struct latencies *latencies;
     uint64_t errors;
     double seconds;
 };
 
-// Writes the report; `extra` is further members of the JSON object, each with a comma before it.
+// Writes the report; `extra` holds further members of the JSON object, each after a comma.
 static inline void write_report(const char *path, const struct load_report *report,
                                 const char *extra) {
     static const double percents[] = {0,  10, 20,   30, 40,   50,    60,    70,

@@ -28,7 +28,7 @@ def measure(call: Callable[[], bool], options: argparse.Namespace) -> int:
 
 
 def _load(call: Callable[[], bool], seconds: float) -> tuple[int, float, list[int]]:
-    """Calls for so long; the errors, the seconds that it took, and the latencies of the others."""
+    """Calls for `seconds`; returns the errors, the seconds it took, and the latencies in ns."""
     errors = 0
     latencies = []
     last = start = time.monotonic_ns()

@@ -24,7 +24,7 @@ static inline void store_u32(uint8_t *bytes, uint32_t value) {
     bytes[3] = (uint8_t)value;
 }
 
-// Writes RESPONSE_FRAME_BYTES bytes.
+// Writes the response frame, RESPONSE_FRAME_BYTES bytes.
 static inline void put_response_frame(uint8_t *output, uint32_t stream_id) {
     static const char frame[] =
         "\x00\x00\x00\x88" "\x00\x00\x00\x00" "\x02\x00"  // length, stream id, response, flags

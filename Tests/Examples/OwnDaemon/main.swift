@@ -3,21 +3,23 @@ import FeedbackServer
 
 struct NoShouting: FeedbackHook {
     func intercept(
-        _ feedback: FeedbackDraft,
+        _ change: Change,
         context: HookContext,
         next: HookChain.Next
-    ) async throws -> AddedFeedback {
-        if feedback.comment.contains("!!!") {
-            throw FeedbackError.invalid("comment", "must not shout")
+    ) async throws -> ChangeOutcome {
+        if let feedback = change.draft, feedback.comment.contains("!!!") {
+            throw CallError.invalid("comment", "must not shout")
         }
-        return try await next(feedback)
+        return try await next(change)
     }
 }
 
-let telling = ClosureHook { feedback, context, next in
-    let added = try await next(feedback)
-    print("stored \(added.feedback.rating) for \(context.sessionID)")
-    return added
+let telling = ClosureHook { change, context, next in
+    let outcome = try await next(change)
+    if let feedback = outcome.feedback {
+        print("stored \(feedback.rating) for \(context.sessionID)")
+    }
+    return outcome
 }
 
 var configuration = ServerConfiguration()

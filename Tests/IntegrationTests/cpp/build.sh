@@ -32,8 +32,8 @@ names=(feedback/v1/feedback feedback/v1/session)
 protoc -I"$protos" --cpp_out="$output" --grpc_out="$output" \
     --plugin=protoc-gen-grpc="$(command -v grpc_cpp_plugin)" "${names[@]/%/.proto}"
 
-# The stubs and the client as one translation unit: the library's headers take far longer to compile
-# than all that uses them.
+# The stubs and the client are one translation unit, since the library's headers take far longer to
+# compile than the code that uses them.
 {
     for name in "${names[@]}"; do echo "#include \"$name.grpc.pb.cc\""; done
     echo "#include \"$here/client.cc\""

@@ -31,7 +31,7 @@ void Expect(const std::string& what, const std::string& want, const std::string&
   }
 }
 
-// A program starts with an empty store: its sessions need no names that nobody else has.
+// The store is empty at the start, so that the sessions need no unique names.
 class Client {
  public:
   explicit Client(const std::shared_ptr<grpc::Channel>& channel)

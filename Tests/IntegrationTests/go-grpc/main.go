@@ -24,7 +24,7 @@ import (
 // No call takes that long; it only turns a server that never answers into a failure.
 const callTimeout = 30 * time.Second
 
-// A program starts with an empty store: its session needs no name that nobody else has.
+// The store is empty at the start, so that the session needs no unique name.
 const session = "go-grpc"
 
 func main() {

@@ -31,7 +31,7 @@ func runCheckAcks(socket string, arguments []string) error {
 	return nil
 }
 
-// readAcks gives feedback ids by request id.
+// readAcks returns feedback ids by request id.
 func readAcks(file string) (map[string]string, error) {
 	content, err := os.ReadFile(file)
 	if err != nil {
@@ -39,7 +39,7 @@ func readAcks(file string) (map[string]string, error) {
 	}
 	acknowledged := map[string]string{}
 	lines := strings.Split(string(content), "\n")
-	// What follows the last newline is nothing, or a line whose writer was killed.
+	// After the last newline there is nothing, or a line whose writer was killed.
 	for number, line := range lines[:len(lines)-1] {
 		words := strings.Fields(line)
 		if len(words) != 3 || words[0] != "ack" {
@@ -65,7 +65,7 @@ func checkStoredOnce(acknowledged map[string]string, stored []*feedbackv1.Feedba
 				feedback.FeedbackId, former, feedback)
 		}
 		byID[feedback.FeedbackId] = feedback
-		// A request that was stored twice, under two ids.
+		// A request that was stored twice has two ids.
 		former := byComment[feedback.Comment]
 		if former != nil && strings.HasPrefix(feedback.Comment, loadComment) {
 			return fmt.Errorf("expected %q once, got %v and %v", feedback.Comment, former, feedback)

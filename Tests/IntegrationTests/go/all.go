@@ -90,7 +90,7 @@ func (t *tester) repeatRequestID() {
 	t.expectList("stored", []*feedbackv1.Feedback{original},
 		&feedbackv1.ListFeedbacksRequest{SessionId: request.SessionId})
 
-	// The key is one within its session.
+	// The key is unique within its session only.
 	elsewhere := everyField(newSession("repeated-elsewhere"))
 	if added := t.add(elsewhere); added.FeedbackId == original.FeedbackId {
 		t.fail("feedback_id in another session", "a new one", added.FeedbackId)
@@ -105,7 +105,7 @@ func (t *tester) expectReplay(
 	t.expect(what+": feedback", original, reply.Feedback)
 }
 
-// repeatRequestIDAtOnce lets equal calls meet before the first is stored.
+// repeatRequestIDAtOnce makes equal calls concurrently, before the first is stored.
 func (t *tester) repeatRequestIDAtOnce() {
 	const calls = 16
 	request := everyField(newSession("at-once"))
@@ -138,7 +138,7 @@ func (t *tester) repeatRequestIDAtOnce() {
 
 func (t *tester) readUnknownSession() {
 	session := newSession("unknown")
-	// Twice: the first round must not have made the session.
+	// There are two rounds, since the first must not have created the session.
 	for _, round := range []string{"first", "second"} {
 		page := must(t, t.feedback.ListFeedbacks,
 			&feedbackv1.ListFeedbacksRequest{SessionId: session})
@@ -162,7 +162,7 @@ func (t *tester) readUnknownSession() {
 	}
 }
 
-// keyFor is a metadata key for the grouping that needs one.
+// keyFor returns a metadata key for the grouping that needs one.
 func keyFor(grouping feedbackv1.GroupBy) string {
 	if grouping == feedbackv1.GroupBy_GROUP_BY_METADATA {
 		return "variant"

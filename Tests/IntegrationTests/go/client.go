@@ -22,7 +22,7 @@ import (
 const (
 	// No call takes that long; it only turns a daemon that never answers into a failure.
 	callTimeout = 30 * time.Second
-	// How long a full backlog may keep a connection waiting.
+	// The time for which a full backlog may delay a connection.
 	connectTimeout = 10 * time.Second
 )
 
@@ -95,8 +95,8 @@ func overrideTimeout(
 	return invoke(ctx, request, reply)
 }
 
-// codeOf is the code of a call's outcome. The library reports its own deadlines and cancellations
-// as plain context errors, the server's as a status.
+// codeOf returns the code of a call's outcome. The library reports its own deadlines and
+// cancellations as plain context errors, the server's as a status.
 func codeOf(err error) codes.Code {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return codes.DeadlineExceeded
@@ -107,7 +107,7 @@ func codeOf(err error) codes.Code {
 	return status.Code(err)
 }
 
-// watchedConn remembers that the connection broke. The errors of calls do not tell: a reply that
+// watchedConn records that the connection broke. The errors of calls do not show it: a reply that
 // cannot be decoded and an end within a reply both come as io.ErrUnexpectedEOF.
 type watchedConn struct {
 	net.Conn

@@ -11,8 +11,8 @@ import (
 	feedbackv1 "feedbackd/feedback/v1"
 )
 
-// Far below and about the time that a call takes, so that deadlines pass before, within and after
-// every part of it.
+// shortTimeouts are far below and near the duration of a call, so that deadlines pass before,
+// within and after every part of it.
 var shortTimeouts = []time.Duration{
 	1, time.Microsecond, 10 * time.Microsecond, 50 * time.Microsecond, 100 * time.Microsecond,
 	200 * time.Microsecond, 300 * time.Microsecond, 500 * time.Microsecond, time.Millisecond,
@@ -37,9 +37,9 @@ func runDeadline(t *tester) {
 	t.step("calls cancelled under way", func() { t.callCancelled(100 * time.Microsecond) })
 }
 
-// callWithDeadlines stores under deadlines too short for most calls. However each call ends, its
-// feedback must be stored no more than once, and not lost if it was acknowledged: that shows when
-// each is repeated at leisure.
+// callWithDeadlines stores with deadlines too short for most calls. However a call ends, its
+// feedback must be stored no more than once, and not lost if it was acknowledged: that is checked
+// by repeating each call without a deadline.
 func (t *tester) callWithDeadlines(
 	newContext func(timeout time.Duration) (context.Context, context.CancelFunc),
 ) {
@@ -70,8 +70,8 @@ func (t *tester) callWithDeadlines(
 	fmt.Printf("%s: %v\n", t.name, outcomes)
 }
 
-// expectEndInTime accepts success and one code. It tells an answer from the client's own guard
-// against hanging, which has the same code.
+// expectEndInTime accepts success and one code. It distinguishes an answer from the client's own
+// guard against hanging, which has the same code.
 func (t *tester) expectEndInTime(ctx context.Context, err error, code codes.Code) {
 	hung := ctx.Value(timeoutKey{}) != nil && errors.Is(err, context.DeadlineExceeded)
 	if got := codeOf(err); hung || got != codes.OK && got != code {

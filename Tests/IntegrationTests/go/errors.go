@@ -28,8 +28,8 @@ func runErrors(t *tester) {
 	t.step("message over 4 MiB", t.provokeResourceExhausted)
 }
 
-// target says where an invalid call points to: if it is stored in spite of its fault, it is found
-// there.
+// target is the session and the message of an invalid call: if the call is stored in spite of its
+// fault, it is found there.
 type target struct {
 	session string
 	message string
@@ -42,8 +42,8 @@ type invalidCall struct {
 	call  func(t *tester, to target) error
 }
 
-// rejectInvalid makes each call in turn, and looks after each whether the connection still works
-// and nothing was stored.
+// rejectInvalid makes each call in turn, and checks after each that the connection still works and
+// nothing was stored.
 func (t *tester) rejectInvalid(prefix string, calls []invalidCall) {
 	for _, invalid := range calls {
 		t.step(prefix+invalid.what, func() {
@@ -72,13 +72,13 @@ func (t *tester) expectViolation(err error, fields ...string) {
 	}
 }
 
-// violations takes the descriptions out of the status's details by field.
+// violations returns the descriptions in the status's details, by field.
 func (t *tester) violations(err error) map[string]string {
 	found := map[string]string{}
 	for _, detail := range status.Convert(err).Details() {
 		request, ok := detail.(*errdetails.BadRequest)
 		if !ok {
-			// A detail that cannot be decoded comes as the error.
+			// A detail that cannot be decoded is given as the error.
 			t.fail("detail", "google.rpc.BadRequest", detail)
 			continue
 		}
@@ -92,7 +92,8 @@ func (t *tester) violations(err error) map[string]string {
 	return found
 }
 
-// expectNothingStored makes the normal calls that show it, on the connection of the failed call.
+// expectNothingStored checks with normal calls, on the connection of the failed one, that nothing
+// was stored.
 func (t *tester) expectNothingStored(to target) {
 	for _, request := range []*feedbackv1.ListFeedbacksRequest{
 		{SessionId: to.session}, {MessageId: to.message},
@@ -128,7 +129,7 @@ func (t *tester) addAtLimits() {
 	}
 	added := []*feedbackv1.Feedback{t.add(request)}
 
-	// Half as many graphemes as code points.
+	// The comment has half as many graphemes as code points.
 	request.Comment = strings.Repeat("e\u0301", commentCodePointsMax/2)
 	request.RequestId = ""
 	added = append(added, t.add(request))

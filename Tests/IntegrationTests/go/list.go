@@ -31,7 +31,7 @@ func (t *tester) expectList(
 		must(t, t.feedback.ListFeedbacks, request))
 }
 
-// addVaried stores feedbacks that differ in all that a list can filter by.
+// addVaried stores feedbacks that differ in all properties by which a list can be filtered.
 func (t *tester) addVaried(session string) []*feedbackv1.Feedback {
 	drafts := []struct {
 		rating           feedbackv1.Rating
@@ -150,7 +150,7 @@ func (t *tester) expectPages(
 	}
 }
 
-// changePageSize goes on with another page size: only the filters belong to the token.
+// changePageSize continues with another page size: only the filters belong to the token.
 func (t *tester) changePageSize(session string, added []*feedbackv1.Feedback) {
 	request := &feedbackv1.ListFeedbacksRequest{SessionId: session, PageSize: 2}
 	request.PageToken = must(t, t.feedback.ListFeedbacks, request).NextPageToken
@@ -185,7 +185,7 @@ func (t *tester) listDefaultPageSize() {
 }
 
 func (t *tester) listEverySession() {
-	// Only the message_id keeps out what others store.
+	// Only the message_id excludes the feedback of others.
 	message := newSession("message")
 	var added []*feedbackv1.Feedback
 	for _, purpose := range []string{"every-1", "every-2", "every-3"} {
@@ -210,8 +210,8 @@ func withRating(rating feedbackv1.Rating) func(*feedbackv1.Feedback) bool {
 	return func(f *feedbackv1.Feedback) bool { return f.Rating == rating }
 }
 
-// createdIn reads what the server said about the time of creation, so that it holds too when
-// several were made in one millisecond.
+// createdIn compares the times of creation that the server returned, so that it is right even if
+// several feedbacks were created in one millisecond.
 func createdIn(from, until *types.Timestamp) func(*feedbackv1.Feedback) bool {
 	return func(f *feedbackv1.Feedback) bool {
 		return (from == nil || f.CreatedAt.Compare(from) >= 0) &&

@@ -13,20 +13,21 @@ import (
 	feedbackv1 "feedbackd/feedback/v1"
 )
 
-// The comments of load begin with this and end with the request id, so that check-acks sees which
-// request a feedback is of.
+// loadComment begins the comments of load, which end with the request id, so that check-acks knows
+// the request of a feedback.
 const loadComment = "load "
 
 // loader adds from several goroutines over one connection.
 type loader struct {
 	*client
 	session string
-	// Of this run only: another run may add to the same session.
+	// The name of this run; another run may add to the same session.
 	run string
 
 	stopping sync.Once
 	stopped  chan struct{}
-	// The first thing that was neither an acknowledgement nor the end. Set before stopped is closed.
+	// The first outcome that was neither an acknowledgement nor the end; set before stopped is
+	// closed.
 	failure error
 }
 
@@ -111,7 +112,7 @@ func (l *loader) addUntilStopped(adder int) {
 			// killed next.
 			fmt.Fprintf(os.Stdout, "ack %s %s\n", requestID, feedback.FeedbackId)
 		case err == nil:
-			// Stopped before an answer.
+			// The load was stopped before there was an answer.
 		case l.isConnectionLoss(err):
 			l.stop(nil)
 		default:

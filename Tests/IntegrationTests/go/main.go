@@ -1,5 +1,5 @@
 // Foreign-client calls feedbackd with containerd's own ttrpc client, to show that the daemon speaks
-// ttrpc as others understand it, and not only as its own client does.
+// ttrpc as other implementations understand it, and not only as its own client does.
 //
 // Every subcommand exits with 0 when all was as the API promises. Otherwise it prints what was
 // expected and what came, and exits with 1.
@@ -92,7 +92,7 @@ func onOneConnection(steps func(*tester)) func(string, []string) error {
 	}
 }
 
-// withCount makes a subcommand of one that takes a session and a number.
+// withCount makes a subcommand of a function that takes a session and a number.
 func withCount(run func(c *client, session string, count int) error) func(string, []string) error {
 	return func(socket string, arguments []string) error {
 		count, err := parseCount(arguments[1])

@@ -96,7 +96,7 @@ func structOf(fields map[string]any) *types.Struct {
 	return result
 }
 
-// valueOf takes the values that encoding/json knows.
+// valueOf converts the values that encoding/json knows.
 func valueOf(value any) *types.Value {
 	switch value := value.(type) {
 	case nil:

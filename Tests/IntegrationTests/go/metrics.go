@@ -91,7 +91,7 @@ func (t *tester) addRated(session string) []*feedbackv1.Feedback {
 			Rating:    draft.rating,
 			Comment:   draft.comment,
 		}))
-		// As in addVaried.
+		// The pause spreads the feedbacks over milliseconds of created_at, as in addVaried.
 		time.Sleep(2 * time.Millisecond)
 	}
 	return added

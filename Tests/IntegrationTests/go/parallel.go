@@ -32,7 +32,7 @@ func sharedConnection(socket string, count int) ([]*client, error) {
 	return clients, nil
 }
 
-// runParallel makes the calls at the same time. Each stores something else, so that a reply to the
+// runParallel makes the calls at the same time. Each stores another comment, so that a reply to the
 // wrong call is noticed.
 func runParallel(
 	socket, countArgument string, newClients func(socket string, count int) ([]*client, error),

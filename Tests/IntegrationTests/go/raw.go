@@ -1,7 +1,7 @@
 package main
 
-// rawMessage goes to the wire, and comes from it, as its bytes are: for payloads that the generated
-// code does not make.
+// rawMessage is sent and received as plain bytes, for payloads that the generated code does not
+// make.
 type rawMessage struct {
 	payload []byte
 }

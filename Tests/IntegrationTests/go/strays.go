@@ -8,20 +8,20 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// strayReplies collects what the ttrpc library only logs: frames on streams that wait for none,
-// like a second reply to one call.
+// strayReplies collects frames that the ttrpc library only logs: those on streams that wait for
+// none, such as a second reply to one call.
 type strayReplies struct {
 	lock  sync.Mutex
 	first string
 	count int
 }
 
-// Levels is where the library logs them.
+// Levels returns the levels at which the library logs them.
 func (s *strayReplies) Levels() []logrus.Level {
 	return []logrus.Level{logrus.ErrorLevel}
 }
 
-// Fire passes over the other errors: they come when a connection is closed under calls.
+// Fire ignores the other errors, which occur when a connection is closed during calls.
 func (s *strayReplies) Fire(entry *logrus.Entry) error {
 	if !strings.Contains(entry.Message, "unknown channel") {
 		return nil

@@ -18,7 +18,7 @@ import (
 	feedbackv1 "feedbackd/feedback/v1"
 )
 
-// tester runs steps on one connection and collects what was not as expected.
+// tester runs steps on one connection and collects the failed expectations.
 type tester struct {
 	*client
 	name     string
@@ -26,7 +26,7 @@ type tester struct {
 	failures []string
 }
 
-// stopStep is the value that a step panics with when it cannot go on.
+// stopStep is the value with which a step panics when it cannot continue.
 type stopStep struct{}
 
 // step runs a part that the ones after it do not depend on, so that one run shows every failure.
@@ -54,7 +54,7 @@ func (t *tester) fail(what string, want, got any) {
 		t.name, what, shorten(want), shorten(got)))
 }
 
-// stop gives up the step; only on the goroutine that runs it.
+// stop ends the step; it may be called only on the goroutine that runs the step.
 func (t *tester) stop(what string, want, got any) {
 	t.fail(what, want, got)
 	panic(stopStep{})
@@ -67,7 +67,7 @@ func (t *tester) expect(what string, want, got any) {
 }
 
 func (t *tester) expectNear(what string, want, got float64) {
-	// Room for the rounding of another order of the operations, not for another result.
+	// The tolerance allows for the rounding of another order of operations, not for another result.
 	if math.Abs(want-got) > 1e-9*math.Max(1, math.Abs(want)) {
 		t.fail(what, want, got)
 	}
@@ -79,7 +79,7 @@ func (t *tester) expectCode(what string, want codes.Code, err error) {
 	}
 }
 
-// must makes a call that has to succeed for the step to make sense.
+// must makes a call without whose success the step cannot continue.
 func must[Request, Reply any](
 	t *tester, method func(context.Context, *Request) (*Reply, error), request *Request,
 ) *Reply {
@@ -162,7 +162,7 @@ func same(want, got any) bool {
 	return reflect.DeepEqual(want, got)
 }
 
-// shorten keeps comments of ten thousand characters out of the output.
+// shorten limits the length of a value in the output, such as of comments of 10,000 characters.
 func shorten(value any) string {
 	const limit = 400
 	text := fmt.Sprintf("%+v", value)

@@ -1,4 +1,4 @@
-"""Every method, and every field of the replies."""
+"""Checks of every method, and of every field of the replies."""
 
 import datetime
 import re
@@ -102,7 +102,7 @@ def repeat_a_request_id(client):
 
 def read_an_unknown_session(client):
     session = new_session("unknown")
-    # Twice: the first round must not have made the session.
+    # There are two rounds, since the first must not have created the session.
     for _ in range(2):
         expect(
             "list",

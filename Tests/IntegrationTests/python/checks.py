@@ -1,4 +1,4 @@
-"""What was expected and what came."""
+"""Comparison of expected and actual results."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ CALL_TIMEOUT = 30
 
 
 def run_steps(steps, *arguments):
-    """Calls all steps, so that one run shows every failure, and gives the exit code."""
+    """Calls all steps, so that one run shows every failure, and returns the exit code."""
     failures = 0
     for step in steps:
         try:
@@ -44,15 +44,15 @@ def expect_error(what, code, word, call):
 
 
 def new_session(purpose):
-    """Keeps the sessions of one run apart from all others in the same store."""
+    """Returns a session id that no other run uses in the same store."""
     return f"python-{purpose}-{uuid.uuid4().hex}"
 
 
 def shorten(text, limit=2000):
-    """Keeps comments of ten thousand characters out of the output."""
+    """Limits the length of a text in the output, such as of comments of 10,000 characters."""
     return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
 
 
 def write_line(line):
-    """One write a line, at once: what is printed counts as promised."""
+    """Writes a line with one write at once: printed acknowledgements count as promised."""
     os.write(sys.stdout.fileno(), f"{line}\n".encode())

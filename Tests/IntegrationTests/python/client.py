@@ -41,7 +41,7 @@ class Client:
         self.delete_metadata = bind(self.session.DeleteMetadata)
 
     def raw(self, path):
-        """A method by its path whose messages are bytes: for calls that the stubs do not make."""
+        """Returns a method whose messages are bytes, for calls that the stubs do not make."""
         method = self.channel.unary_unary(
             path, request_serializer=bytes, response_deserializer=bytes
         )

@@ -121,9 +121,9 @@ def a_message_over_the_limit_is_refused(client):
 
 
 def a_message_at_the_limit_is_taken(client):
-    """Unknown fields are passed over: this is what a client of a later API may send."""
+    """Unknown fields, which a client of a later API may send, are ignored."""
     head = field(1, new_session("at-the-limit").encode())
-    # Four bytes of the length and two of the field's number.
+    # The length takes four bytes and the field's number two.
     filler = bytes(MESSAGE_BYTES_MAX - len(head) - 6)
     request = head + b"\xfa\x01" + varint(len(filler)) + filler
     expect("bytes", MESSAGE_BYTES_MAX, len(request))

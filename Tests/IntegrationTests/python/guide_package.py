@@ -1,4 +1,4 @@
-"""Plays the guide's Python package on a collection of sessions, with the same statements.
+"""Runs the statements of the Python library feedback-system on a collection of sessions.
 
     guide_package.py URI DATABASE add SESSION RATING COMMENT [KEY=VALUE ...]
     guide_package.py URI DATABASE list SESSION

@@ -47,7 +47,7 @@ def watch_begins_with_the_state(health):
 
 
 def watch_of_an_unknown_service(health):
-    """Goes on: the service may come (the health checking protocol's rule)."""
+    """The watch continues: the service may appear (a rule of the health checking protocol)."""
     watch = health.Watch(HealthCheckRequest(service="feedback.v1.Unknown"))
     expect("status", HealthCheckResponse.SERVICE_UNKNOWN, next(watch).status)
     expect("active", True, watch.is_active())

@@ -1,5 +1,5 @@
-"""gRPC's interoperability test cases, under their names (doc/interop-test-descriptions.md of grpc),
-those that make sense for these services.
+"""Those of gRPC's interoperability test cases that make sense for these services, under their names
+(doc/interop-test-descriptions.md of grpc).
 
 The server is one of the tests' own. On an added feedback with the attribute `sleep` it sleeps until
 the test lets it go, and with the attribute `status` it fails with that code and the comment as its
@@ -73,7 +73,7 @@ def expect_status(client, code, message):
 
 def cancel_after_begin(client):
     call = client.feedback.AddFeedback.future(sleeping("cancelled"), timeout=CALL_TIMEOUT)
-    # The server takes the calls of a connection in their order: now it has begun.
+    # The server starts the calls of a connection in their order: the add has been started now.
     client.health.Check(HealthCheckRequest(), timeout=CALL_TIMEOUT)
     call.cancel()
     expect("code", grpc.StatusCode.CANCELLED, call.code())

@@ -3,7 +3,7 @@
 import os
 import time
 
-# Before the library reads it: its log shows the pings, which no call does.
+# The library reads this when it is imported; only its log shows the pings.
 os.environ.update(GRPC_VERBOSITY="debug", GRPC_TRACE="http_keepalive")
 
 import grpc

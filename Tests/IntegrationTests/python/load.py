@@ -25,7 +25,7 @@ async def add_on_all(socket, session, count):
 
 
 async def add_until_the_end(socket, session, adder):
-    """Gives what went wrong; the end of the server, which UNAVAILABLE tells, is not wrong."""
+    """Returns the error; the end of the server, which UNAVAILABLE reports, is none."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     async with grpc.aio.insecure_channel(f"unix:{socket}", options=options) as channel:
         add = feedback_pb2_grpc.FeedbackServiceStub(channel).AddFeedback

@@ -11,7 +11,7 @@ def run(socket, session, count):
 
 
 def add_at_once(socket, session, count):
-    """Each stores something else, so that a reply to the wrong call is noticed."""
+    """Each call stores another comment, so that a reply to the wrong call is noticed."""
     with connect(socket) as channel:
         client = Client(channel)
         calls = {}
@@ -20,7 +20,7 @@ def add_at_once(socket, session, count):
                 session_id=session,
                 comment=f"comment {index}",
                 request_id=f"request-{index}",
-                # For the server that minds it (see interop.py): none ends before all have begun.
+                # The server of interop.py obeys this: no call ends before all have begun.
                 attributes={"sleep": "until let go"},
             )
             calls[index] = client.feedback.AddFeedback.future(request, timeout=CALL_TIMEOUT)

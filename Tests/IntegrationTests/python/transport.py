@@ -1,4 +1,4 @@
-"""What gRPC adds to a call: metadata, compression, deadlines, cancellation."""
+"""The features that gRPC adds to a call: metadata, compression, deadlines, cancellation."""
 
 import grpc
 from feedback.v1 import feedback_pb2 as fb
@@ -75,7 +75,7 @@ def add_and_list(client, options):
 
 
 def an_unknown_compression_is_refused(socket):
-    """Which shows, too, that compressed is what the calls before sent."""
+    """The refusal also shows that the messages of the calls before were compressed."""
     with connect(socket) as channel:
         client = Client(channel)
         request = fb.AddFeedbackRequest(session_id=new_session("deflate"), comment="ab" * 5000)
@@ -90,7 +90,7 @@ def an_unknown_compression_is_refused(socket):
 
 
 def deadlines_pass_at_any_moment(socket):
-    """Far below and about the time that a call takes: before, within and after every part of it."""
+    """Deadlines pass before, within and after every part of a call."""
     timeouts = [0, 1e-6, 5e-5, 1e-4, 2e-4, 3e-4, 5e-4, 1e-3, 2e-3]
 
     def start(method, request, index):
@@ -103,7 +103,7 @@ def calls_are_cancelled_at_any_moment(socket):
     def start(method, request, index):
         call = method.future(request, timeout=CALL_TIMEOUT)
         if index % 2:
-            # A call behind it lets it get further.
+            # A call after it lets it proceed further.
             method(fb.AddFeedbackRequest(session_id="behind"), timeout=CALL_TIMEOUT)
         call.cancel()
         return call
@@ -112,8 +112,8 @@ def calls_are_cancelled_at_any_moment(socket):
 
 
 def interrupt_calls(socket, start, code):
-    """However each call ends, its feedback is stored no more than once, and not lost if it was
-    acknowledged: that shows when each is repeated at leisure."""
+    """However a call ends, its feedback is stored no more than once, and not lost if it was
+    acknowledged: that is checked by repeating each call without a deadline."""
     session = new_session("interrupted")
     ends = {grpc.StatusCode.OK: 0, code: 0}
     index = 0

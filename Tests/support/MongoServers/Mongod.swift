@@ -5,7 +5,7 @@ internal import TestSupport
 
 /// One `mongod` on a loopback port, which ends with this process at the latest.
 public final class Mongod: Sendable {
-    /// `127.0.0.1:PORT`.
+    /// The address, in the form `127.0.0.1:PORT`.
     public let address: String
     private let program: String
     private let arguments: [String]
@@ -34,7 +34,7 @@ public final class Mongod: Sendable {
 
     deinit { kill() }
 
-    /// Starts it, the first time or again.
+    /// Starts the server, for the first time or again.
     public func start() throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: program)
@@ -47,7 +47,7 @@ public final class Mongod: Sendable {
         self.process.withLock { $0 = process }
     }
 
-    /// Ends it as a power failure of its own would.
+    /// Kills the server, as a power failure would end it.
     public func kill() {
         guard let process = process.withLock({ $0.take() }) else { return }
         Foundation.kill(process.processIdentifier, SIGKILL)
@@ -55,10 +55,10 @@ public final class Mongod: Sendable {
         LeftBehind.remove(process: process.processIdentifier)
     }
 
-    /// Stops it where it is: its connections stay, and nobody answers on them.
+    /// Stops the server with SIGSTOP: its connections stay open, but nobody answers on them.
     public func freeze() { signal(SIGSTOP) }
 
-    /// Lets it go on.
+    /// Continues the stopped server.
     public func thaw() { signal(SIGCONT) }
 
     private func signal(_ number: Int32) {
@@ -68,7 +68,7 @@ public final class Mongod: Sendable {
     }
 }
 
-/// Where the tests' `mongod` is.
+/// The path of the tests' `mongod`.
 private enum MongodProgram {
     static func path(file: String = #filePath) throws -> String {
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
@@ -83,14 +83,14 @@ private enum MongodProgram {
     }
 }
 
-/// Something that a server did not do.
+/// A failure of a server.
 struct ServerFailure: Error, CustomStringConvertible {
     let description: String
 
     init(_ description: String) { self.description = description }
 }
 
-/// A port that nobody listens on.
+/// Returns a port on which nobody listens.
 func freePort() throws -> UInt16 {
     let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(socket) }

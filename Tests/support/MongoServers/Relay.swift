@@ -1,10 +1,10 @@
 public import Foundation
 internal import Synchronization
 
-/// A TCP relay on loopback that stands between a store and a server.
+/// A TCP relay on loopback between a store and a server.
 ///
-/// It lets everything pass until it is told to cut connections, or to hold replies back, and sees
-/// what passes.
+/// It forwards everything until it is told to cut connections or to hold replies back, and shows
+/// the traffic to its owner.
 public final class Relay: Sendable {
     private struct Orders {
         var cutCommand = ""
@@ -13,7 +13,7 @@ public final class Relay: Sendable {
         var heldCount = 0
     }
 
-    /// `127.0.0.1:PORT`.
+    /// The relay's address, in the form `127.0.0.1:PORT`.
     public let address: String
     private let target: sockaddr_in
     private let listener: Int32
@@ -25,10 +25,10 @@ public final class Relay: Sendable {
     /// Starts a relay to a server at `127.0.0.1:PORT`.
     ///
     /// - Parameters:
-    ///   - server: where requests go.
-    ///   - onRequest: is shown each whole request.
-    ///   - onReply: what to send instead of a part of the replies, with as many bytes.
-    /// - Throws: what keeps it from listening.
+    ///   - server: the address of the server.
+    ///   - onRequest: called with each complete request.
+    ///   - onReply: returns the bytes to send instead of a part of the replies, of the same length.
+    /// - Throws: the error that keeps it from listening.
     public init(
         to server: String,
         onRequest: @escaping @Sendable (Data) -> Void = { _ in },
@@ -61,8 +61,8 @@ public final class Relay: Sendable {
         close(listener)
     }
 
-    /// Cuts the connections of the next commands of that name after the server has got them, before
-    /// its replies.
+    /// Cuts the connections of the next `times` commands with the name, after the server has
+    /// received them and before its replies.
     public func cut(_ command: String, times: Int) {
         orders.withLock {
             $0.cutCommand = command
@@ -70,18 +70,18 @@ public final class Relay: Sendable {
         }
     }
 
-    /// How many connections are still to be cut.
+    /// The number of connections that are still to be cut.
     public var cutsLeft: Int { orders.withLock { $0.cutsLeft } }
 
-    /// Holds back the replies to commands of that name; none with an empty name.
+    /// Holds back the replies to commands with the name; with an empty name, to none.
     public func hold(_ command: String) {
         orders.withLock { $0.heldCommand = command }
     }
 
-    /// How many replies are being held back.
+    /// The number of replies that are held back.
     public var heldCount: Int { orders.withLock { $0.heldCount } }
 
-    /// How many bytes the server has sent.
+    /// The number of bytes that the server has sent.
     public var replyBytes: Int { replyByteCount.load(ordering: .relaxed) }
 
     private func serve(_ client: Int32) {
@@ -111,7 +111,7 @@ public final class Relay: Sendable {
         }
     }
 
-    /// Waits while replies are held; false if the connection is to be cut.
+    /// Waits while replies are held back; returns false if the connection is to be cut.
     private func mayReply(to pair: Pair) -> Bool {
         let request = pair.lastRequest.withLock { $0 }
         func isNamed(_ command: String) -> Bool {
@@ -131,11 +131,12 @@ public final class Relay: Sendable {
     }
 }
 
-/// Finds the messages of MongoDB's wire protocol in a stream: each begins with its length.
+/// Splits a stream into the messages of MongoDB's wire protocol, each of which begins with its
+/// length.
 private struct MessageSplitter {
     private var rest = Data()
 
-    /// Takes what came and returns the messages that it completes.
+    /// Adds received bytes and returns the messages that they complete.
     mutating func split(_ bytes: Data) -> [Data] {
         rest += bytes
         var messages: [Data] = []
@@ -165,7 +166,7 @@ private final class Pair: Sendable {
         close(server)
     }
 
-    /// Passes on what the body makes of what comes, until it is nil.
+    /// Forwards the result of the body for each received part, until it is nil.
     func pump(from source: Int32, to sink: Int32, _ body: (Data) -> Data?) {
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
         while true {

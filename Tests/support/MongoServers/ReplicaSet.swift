@@ -5,7 +5,7 @@ internal import TestSupport
 
 /// A MongoDB replica set on loopback, in a temporary folder.
 ///
-/// Elections take about a second, so that tests need not wait for longer.
+/// Elections take about a second, so that tests do not wait long.
 public final class ReplicaSet: Sendable {
     /// The members, running or not.
     public let members: [Mongod]
@@ -15,10 +15,10 @@ public final class ReplicaSet: Sendable {
     /// Starts a replica set and returns when it has a primary.
     ///
     /// - Parameters:
-    ///   - count: how many members.
-    ///   - arguments: of mongod, besides those that all have.
-    ///   - options: those of a URI, each after a `&`, with which one can connect.
-    /// - Throws: what keeps it from starting, or from having a primary within a minute.
+    ///   - count: the number of members.
+    ///   - arguments: further arguments of each mongod.
+    ///   - options: URI options with which one can connect, each after a `&`.
+    /// - Throws: the error that keeps it from starting, or from having a primary within a minute.
     public init(
         members count: Int,
         arguments: [String] = [],
@@ -57,12 +57,12 @@ public final class ReplicaSet: Sendable {
         _ = try await primary()
     }
 
-    /// What programs connect to.
+    /// The connection string of the replica set.
     public var uri: String {
         "mongodb://\(members.map(\.address).joined(separator: ","))/?replicaSet=tests"
     }
 
-    /// The member that is the primary, as soon as there is one.
+    /// Returns the member that is the primary, as soon as there is one.
     public func primary() async throws -> Mongod {
         var found: Mongod?
         _ = await eventually(within: .seconds(60)) {
@@ -80,12 +80,12 @@ public final class ReplicaSet: Sendable {
     /// Makes the primary step down.
     public func stepDown() async throws {
         let member = try await primary()
-        // It may close its connections before it answers.
+        // The primary may close its connections before it answers.
         _ = try? run(["replSetStepDown": 5, "force": true], on: member)
     }
 
-    /// Makes the primary answer bulk writes with a `writeConcernError`, though it has done them; nil
-    /// ends that.
+    /// Makes the primary answer bulk writes with a `writeConcernError` although it has done them;
+    /// nil ends that.
     public func failWriteConcern(code: Int32?) async throws {
         let mode: BSON = code == nil ? "off" : "alwaysOn"
         let error: BSON = ["code": .int32(code ?? 0), "errmsg": "made by a test"]
@@ -96,8 +96,8 @@ public final class ReplicaSet: Sendable {
         _ = try run(command, on: try await primary())
     }
 
-    /// Makes the first user, who may read and write; servers with `--keyFile` allow that to anyone
-    /// on the same machine.
+    /// Creates the first user, who may read and write; servers with `--keyFile` allow that to
+    /// anyone on the same machine.
     public func addUser(_ name: String, password: String) async throws {
         let role: BSON = ["role": "readWriteAnyDatabase", "db": "admin"]
         let command: BSONDocument = [

@@ -1,23 +1,23 @@
 internal import Foundation
 internal import TestSupport
 
-/// A replica set of one member that takes nothing but TLS, and lets nobody in but one user.
+/// A replica set of one member that requires TLS and has a single user.
 public final class SecureServer: Sendable {
-    /// The one who is let in.
+    /// The name of the user.
     public static let user = "ann"
-    /// As it stands in a URI.
+    /// The password as it is written in a URI.
     public static let password = "p%40ss%3Aw%2Frd"
-    /// As the user would type it.
+    /// The password as the user types it.
     public static let typedPassword = "p@ss:w/rd"
 
-    /// The file with the certificate of the server, which is signed by itself.
+    /// The path of the server's certificate, which is self-signed.
     public let certificate: String
-    /// Such a file of another server.
+    /// The path of the self-signed certificate of another server.
     public let foreignCertificate: String
     private let folder: TemporaryFolder
     private let replicaSet: ReplicaSet
 
-    /// Starts it and makes the user.
+    /// Starts the server and creates the user.
     public init() async throws {
         let folder = try TemporaryFolder()
         self.folder = folder
@@ -42,11 +42,11 @@ public final class SecureServer: Sendable {
         try await replicaSet.addUser(Self.user, password: Self.typedPassword)
     }
 
-    /// What programs connect to.
+    /// Returns a connection string.
     ///
     /// - Parameters:
-    ///   - user: and its password, with a colon between them.
-    ///   - certificate: the file with what the server's certificate has to be signed by; nil for no
+    ///   - user: the user and the password, with a colon between them.
+    ///   - certificate: the path of the certificate that must have signed the server's; nil for no
     ///     TLS.
     /// - Returns: a URI whose client gives up after a second.
     public func uri(user: String, certificate: String?) -> String {
@@ -55,7 +55,7 @@ public final class SecureServer: Sendable {
             + "&serverSelectionTimeoutMS=1000"
     }
 
-    /// Makes `NAME.pem` with the certificate alone, and `NAME.key` with its key too.
+    /// Creates `NAME.pem` with the certificate alone, and `NAME.key` with its key, too.
     private static func makeCertificate(
         _ name: String,
         in folder: TemporaryFolder

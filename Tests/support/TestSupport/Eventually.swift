@@ -1,6 +1,6 @@
-/// Returns true once the condition holds, false if it does not within the time.
+/// Returns true as soon as the condition is true, false if that does not happen within the timeout.
 ///
-/// For what another process or thread does at its own time and tells nobody.
+/// It is for events in other processes and threads that send no notification.
 public func eventually(
     within timeout: Duration = .seconds(20),
     _ condition: () async throws -> Bool

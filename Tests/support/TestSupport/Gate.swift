@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// Holds up whoever passes until it is opened.
+/// A gate at which tasks wait until it is opened.
 public final class Gate: Sendable {
     private struct State {
         var isOpen = false
@@ -31,7 +31,7 @@ public final class Gate: Sendable {
         }
     }
 
-    /// Returns when that many wait.
+    /// Returns when `count` tasks wait at the gate.
     public func waiting(_ count: Int) async {
         await withCheckedContinuation { continuation in
             let ready = state.withLock { state in
@@ -42,7 +42,7 @@ public final class Gate: Sendable {
         }
     }
 
-    /// Lets everybody pass, from now on too.
+    /// Opens the gate for all tasks, present and future.
     public func open() {
         let waiters = state.withLock { state in
             state.isOpen = true

@@ -1,25 +1,25 @@
 public import Foundation
 
-/// One of `Proto/vectors`, whose README says what its parts mean.
+/// A vector of `Proto/vectors`, whose README describes the parts.
 public struct GoldenVector: Decodable, Sendable, CustomStringConvertible {
-    /// What people call it.
+    /// The vector's name.
     public let name: String
-    /// `message` or `frame`.
+    /// The vector's kind: `message` or `frame`.
     public let kind: String
-    /// A message's full name.
+    /// The full name of the message's type; nil for frames.
     public let type: String?
-    /// Whether it is no encoder's output.
+    /// True if no encoder produces these bytes.
     public let isDecodeOnly: Bool
-    /// The code that the bytes are refused with; nil if they are valid.
+    /// The code with which the bytes are refused; nil if they are valid.
     public let code: String?
     /// The field that the refusal names.
     public let field: String?
-    /// The bytes.
+    /// The encoded bytes.
     public let bytes: Data
-    /// What the bytes say.
+    /// The meaning of the bytes as JSON.
     public let meaning: JSON?
 
-    /// The name.
+    /// The vector's name.
     public var description: String { name }
 
     private enum CodingKeys: String, CodingKey {
@@ -40,7 +40,7 @@ public struct GoldenVector: Decodable, Sendable, CustomStringConvertible {
         meaning = try values.decodeIfPresent(JSON.self, forKey: .meaning)
     }
 
-    /// A message that a frame carries; nil if it has none.
+    /// Makes a vector of the message that a frame carries; nil if it carries none.
     public init?(payloadOf frame: GoldenVector) throws {
         guard let type = frame.meaning?["payload_type"].string,
             let hex = frame.meaning?["payload_hex"].string
@@ -55,7 +55,7 @@ public struct GoldenVector: Decodable, Sendable, CustomStringConvertible {
         meaning = frame.meaning?["payload"]
     }
 
-    /// All of a kind.
+    /// Returns all vectors of a kind.
     public static func all(_ kind: String) throws -> [GoldenVector] {
         let repository = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../..")
         let vectors = repository.appendingPathComponent("Proto/vectors/vectors.json").standardized
@@ -66,7 +66,7 @@ public struct GoldenVector: Decodable, Sendable, CustomStringConvertible {
 
 /// A JSON value.
 public enum JSON: Decodable, Sendable, Hashable {
-    /// JSON's null, and what is not there.
+    /// JSON's null, or a missing value.
     case null
     /// A truth value.
     case bool(Bool)
@@ -102,18 +102,18 @@ public enum JSON: Decodable, Sendable, Hashable {
         if case .object(let members) = self { members[key] ?? .null } else { .null }
     }
 
-    /// The text.
+    /// The text; nil if the value is not a text.
     public var string: String? { if case .string(let value) = self { value } else { nil } }
-    /// The number, if it is whole.
+    /// The number if it is whole; nil otherwise.
     public var integer: Int64? {
         if case .number(let value) = self { Int64(exactly: value) } else { nil }
     }
-    /// The elements; none if it is no array.
+    /// The elements; empty if the value is not an array.
     public var elements: [JSON] { if case .list(let values) = self { values } else { [] } }
 }
 
 extension Data {
-    /// The bytes that hexadecimal digits say.
+    /// Decodes hexadecimal digits.
     public init(hex: String) throws {
         let digits = try hex.utf8.map { character in
             guard let digit = Character(Unicode.Scalar(character)).hexDigitValue else {

@@ -1,10 +1,9 @@
 internal import Foundation
 internal import Synchronization
 
-/// What the end of a test process would leave behind: what its static values own, whose `deinit`
-/// never runs.
+/// The processes and folders that static values of the tests own, whose `deinit` never runs.
 ///
-/// At exit the processes are ended, then the folders are removed.
+/// When the test process exits, the processes are killed, then the folders are removed.
 public enum LeftBehind {
     private struct Things {
         var processes: Set<Int32> = []
@@ -14,7 +13,8 @@ public enum LeftBehind {
     private static let things: Mutex<Things> = {
         atexit {
             let things = LeftBehind.things.withLock { $0 }
-            // What is no child any more has ended, and its number may be another's.
+            // A process that is no longer a child has ended, and its id may belong to another
+            // process.
             for process in things.processes where waitpid(process, nil, WNOHANG) == 0 {
                 kill(process, SIGKILL)
                 waitpid(process, nil, 0)
@@ -24,19 +24,19 @@ public enum LeftBehind {
         return Mutex(Things())
     }()
 
-    /// Takes a child of this process in.
+    /// Registers a child of this process.
     public static func add(process: Int32) {
         things.withLock { _ = $0.processes.insert(process) }
     }
 
-    /// Forgets a child that has ended.
+    /// Unregisters a child that has ended.
     public static func remove(process: Int32) {
         things.withLock { _ = $0.processes.remove(process) }
     }
 
-    /// Takes a folder in.
+    /// Registers a folder.
     static func add(folder: String) { things.withLock { _ = $0.folders.insert(folder) } }
 
-    /// Forgets a folder that is gone.
+    /// Unregisters a folder that has been removed.
     static func remove(folder: String) { things.withLock { _ = $0.folders.remove(folder) } }
 }

@@ -3,14 +3,14 @@ internal import Glibc
 
 /// A blocking Unix socket that sends and receives raw bytes, for frames that no client would send.
 ///
-/// Receiving gives up after ``timeoutSeconds``: a test then fails instead of hanging.
+/// Receiving fails after ``timeoutSeconds``, so that a test fails instead of hanging.
 public final class RawConnection {
-    /// How long a receive waits.
+    /// The timeout of a receive, in seconds.
     public static let timeoutSeconds = 20
 
-    /// Something that a peer did not do.
+    /// A failure of the peer.
     public struct Failure: Error, CustomStringConvertible {
-        /// What it was.
+        /// The failure in words.
         public let description: String
     }
 
@@ -22,13 +22,13 @@ public final class RawConnection {
         public var kind: UInt8
         /// The flags.
         public var flags: UInt8
-        /// What the frame carries.
+        /// The data of the frame.
         public var data: Data
     }
 
     private let descriptor: Int32
 
-    /// Connects.
+    /// Connects to the socket.
     public init(_ path: String) throws {
         descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_un()
@@ -51,7 +51,8 @@ public final class RawConnection {
 
     deinit { Glibc.close(descriptor) }
 
-    /// Sends all bytes; returns how many the peer took before it closed or stopped reading.
+    /// Sends all bytes; returns the number that the peer accepted before it closed or stopped
+    /// reading.
     @discardableResult
     public func send(_ bytes: Data) -> Int {
         bytes.withUnsafeBytes { buffer in
@@ -71,8 +72,8 @@ public final class RawConnection {
         }
     }
 
-    /// Sends what the socket takes without waiting, and returns how much that was; nil if the peer
-    /// has closed.
+    /// Sends without blocking and returns the number of bytes that the socket accepted; nil if the
+    /// peer has closed.
     public func sendWithoutWaiting(_ bytes: Data) -> Int? {
         bytes.withUnsafeBytes { buffer in
             let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)
@@ -82,7 +83,7 @@ public final class RawConnection {
         }
     }
 
-    /// Receives exactly that many bytes; nil if the peer closes before the first.
+    /// Receives exactly `count` bytes; nil if the peer closes before the first.
     public func receive(_ count: Int) throws -> Data? {
         var data = Data(count: count)
         var received = 0
@@ -114,16 +115,17 @@ public final class RawConnection {
         return Frame(streamID: streamID, kind: numbers[8], flags: numbers[9], data: data ?? Data())
     }
 
-    /// Whether the peer closes, with nothing sent before that.
+    /// Returns true if the peer closes without sending anything before.
     public func isClosedByPeer() throws -> Bool { try receive(1) == nil }
 
-    /// Says that nothing more is sent.
+    /// Shuts down the sending side.
     public func endOutput() { shutdown(descriptor, Int32(SHUT_WR)) }
 }
 
-/// Protobuf and ttrpc as plain bytes, written by hand so that tests depend on no code they test.
+/// Protobuf and ttrpc encodings, written by hand so that tests do not depend on the code under
+/// test.
 public enum Wire {
-    /// A ttrpc frame; `length` may claim something else than the data's own.
+    /// Returns a ttrpc frame; `length` may differ from the data's own length.
     public static func frame(
         stream: UInt32,
         kind: UInt8 = 1,
@@ -139,7 +141,7 @@ public enum Wire {
         return bytes + [kind, flags] + data
     }
 
-    /// A ttrpc request's data.
+    /// Returns the data of a ttrpc request.
     public static func request(
         _ service: String,
         _ method: String,
@@ -153,7 +155,7 @@ public enum Wire {
         return data
     }
 
-    /// A whole call: the frame of a request.
+    /// Returns a complete call: the frame of a request.
     public static func call(
         stream: UInt32,
         _ service: String,
@@ -167,22 +169,22 @@ public enum Wire {
         )
     }
 
-    /// A length-delimited field.
+    /// Returns a length-delimited field.
     public static func field(_ number: Int, _ content: Data) -> Data {
         varint(UInt64(number << 3 | 2)) + varint(UInt64(content.count)) + content
     }
 
-    /// A field of text.
+    /// Returns a field with a text.
     public static func field(_ number: Int, _ text: String) -> Data {
         field(number, Data(text.utf8))
     }
 
-    /// A field with a number.
+    /// Returns a field with a number.
     public static func field(_ number: Int, _ value: UInt64) -> Data {
         varint(UInt64(number << 3)) + varint(value)
     }
 
-    /// A number in protobuf's variable length.
+    /// Returns a number as a protobuf varint.
     public static func varint(_ value: UInt64) -> Data {
         var bytes = Data()
         var rest = value
@@ -194,7 +196,7 @@ public enum Wire {
         return bytes
     }
 
-    /// The fields of a message, each with its number; a varint is given as its eight bytes.
+    /// Returns the fields of a message with their numbers; a varint is returned as its eight bytes.
     public static func fields(_ message: Data) -> [(number: Int, content: Data)] {
         var fields: [(Int, Data)] = []
         var rest = message[...]
@@ -224,7 +226,8 @@ public enum Wire {
         return fields
     }
 
-    /// What a ttrpc response says: the status code (0 for OK), its message, the payload.
+    /// Returns the parts of a ttrpc response: the status code (0 for OK), its message, and the
+    /// payload.
     public static func response(_ data: Data) -> (code: Int, message: String, payload: Data) {
         var result = (code: 0, message: "", payload: Data())
         for (number, content) in fields(data) {

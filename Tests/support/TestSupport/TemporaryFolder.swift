@@ -1,11 +1,11 @@
 internal import Foundation
 
-/// A folder that is gone, with all in it, when the value or the process is.
+/// A folder that is removed, with its contents, when the object is freed or the process exits.
 public final class TemporaryFolder: Sendable {
     /// The folder's path, short enough for sockets in it.
     public let path: String
 
-    /// Makes an empty folder for the owner alone.
+    /// Creates an empty folder with mode 0700.
     public init() throws {
         path = "/tmp/feedbackd-test-\(UInt64.random(in: 0 ... .max))"
         try FileManager.default.createDirectory(
@@ -21,6 +21,6 @@ public final class TemporaryFolder: Sendable {
         LeftBehind.remove(folder: path)
     }
 
-    /// The path of something in it.
+    /// Returns the path of a file in the folder.
     public func path(_ name: String) -> String { "\(path)/\(name)" }
 }

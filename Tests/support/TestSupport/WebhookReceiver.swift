@@ -1,16 +1,16 @@
 import Foundation
 
-/// An HTTP server that takes webhooks and answers as it is told.
+/// An HTTP server that receives webhooks and answers as a test specifies.
 public final class WebhookReceiver {
-    /// A request that came.
+    /// A received request.
     public struct Request: Decodable {
-        /// The path of its URL.
+        /// The path of the request's URL.
         public let path: String
-        /// Its headers.
+        /// The request's headers.
         public let headers: [String: String]
-        /// What was posted.
+        /// The request's body.
         public let body: String
-        /// How it was answered; see ``WebhookReceiver/answer``.
+        /// The answer to the request; see ``WebhookReceiver/answer``.
         public let answer: String
     }
 
@@ -18,7 +18,7 @@ public final class WebhookReceiver {
     private let hasTLS: Bool
     private var process: Process
 
-    /// Starts it; with TLS, by a certificate of its own.
+    /// Starts the server; with TLS, it has a certificate of its own.
     public init(answer: String = "200", hasTLS: Bool = false) async throws {
         folder = try TemporaryFolder()
         process = Process()
@@ -31,33 +31,33 @@ public final class WebhookReceiver {
 
     deinit { stop() }
 
-    /// A status, `slow`, `trickle`, `silent` or `half`.
+    /// The answer to requests: a status, `slow`, `trickle`, `silent` or `half`.
     public var answer: String { didSet { try? writeAnswer() } }
 
-    /// Where webhooks go.
+    /// The URL for webhooks.
     public private(set) var url = ""
 
-    /// The certificate that proves it, as PEM.
+    /// The path of the server's certificate, as PEM.
     public var certificateFile: String { folder.path("certificate.pem") }
 
-    /// What came so far.
+    /// Returns the requests received so far.
     public func requests() throws -> [Request] {
         let path = folder.path("requests")
         guard FileManager.default.fileExists(atPath: path) else { return [] }
         let text = try String(contentsOfFile: path, encoding: .utf8)
-        // The last line may be on its way.
+        // The last line may be incomplete.
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
         return try lines.map { try JSONDecoder().decode(Request.self, from: Data($0.utf8)) }
     }
 
-    /// Ends the server: connections are refused.
+    /// Kills the server, so that connections are refused.
     public func stop() {
         guard process.isRunning else { return }
         kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
     }
 
-    /// Starts it again on the same port.
+    /// Starts the server again on the same port.
     public func restart() async throws {
         let port = String(url.split(separator: ":").last?.prefix(while: \.isNumber) ?? "")
         process = Process()

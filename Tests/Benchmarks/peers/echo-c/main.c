@@ -1,7 +1,7 @@
-// The floor: what the kernel and a socket cost, with next to nothing done per call.
+// The lower bound: the cost of the kernel and a socket when a call does almost nothing.
 //
-// One thread waits with epoll, reads what is there, and answers every request frame with the same
-// bytes under the request's stream id: one read and one write per batch.
+// One thread waits with epoll, reads the available bytes, and answers every request frame with the
+// same bytes under the request's stream id: one read and one write per batch.
 //
 // Left out on purpose: decoding (the answer has nothing of the request), storing, limits, deadlines,
 // and a peer that does not read its answers, which blocks everybody.
@@ -21,11 +21,11 @@ enum { INPUT_BYTES = 256 * 1024, EVENTS_PER_WAIT = 64, BACKLOG = 1024 };
 
 struct connection {
     int descriptor;
-    size_t length;  // of the bytes in `input` that are not answered yet
+    size_t length;  // the number of bytes in `input` that are not answered yet
     uint8_t input[INPUT_BYTES];
 };
 
-// Enough for as many frames as the input can hold.
+// Room for the answers to as many frames as the input can hold.
 static uint8_t output[INPUT_BYTES / FRAME_HEADER_BYTES * RESPONSE_FRAME_BYTES];
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
 
@@ -54,7 +54,8 @@ static int listen_at(const char *path) {
     return descriptor;
 }
 
-// Puts an answer to each whole frame into `output` and keeps the rest of the input.
+// Writes an answer to each complete frame into `output` and keeps the rest of the input; returns
+// the number of bytes to send.
 static size_t answer(struct connection *connection) {
     uint8_t *input = connection->input;
     size_t position = 0, answered = 0;
@@ -81,7 +82,7 @@ static int write_all(int descriptor, const uint8_t *bytes, size_t count) {
     return 0;
 }
 
-// False when the connection has ended, or sent a frame larger than the input.
+// Returns false if the connection has ended, or sent a frame larger than the input.
 static int serve(struct connection *connection) {
     ssize_t received = read(connection->descriptor, connection->input + connection->length,
                             INPUT_BYTES - connection->length);

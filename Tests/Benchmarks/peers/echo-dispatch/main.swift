@@ -1,25 +1,25 @@
-// The floor of a Swift daemon: the echo of echo-c with a DispatchSource for each connection, which
-// is what Dispatch costs with next to nothing done per call.
+// The lower bound for a Swift daemon: the echo of echo-c with a DispatchSource for each connection,
+// which shows the cost of Dispatch when a call does almost nothing.
 //
-// One serial queue and one read source per connection; each event is one read and one write of
-// answers to all the frames that were read.
+// There is one serial queue and one read source for each connection; each event causes one read,
+// and one write of the answers to all frames that were read.
 //
-// Left out on purpose: as in echo-c, decoding, storing, limits, deadlines, and peers that do not
-// read their answers. Nor does it try to be quicker than a plain use of Dispatch.
+// As in echo-c, decoding, storing, limits, deadlines, and peers that do not read their answers are
+// left out on purpose. It does not try to be faster than a plain use of Dispatch.
 import Dispatch
 import Glibc
 
 let inputBytesMax = 256 * 1024
-/// For as many frames as the input can hold; memory that is never touched costs nothing.
+/// Room for the answers to as many frames as the input can hold; untouched memory costs nothing.
 let outputBytesMax = inputBytesMax / FRAME_HEADER_BYTES * RESPONSE_FRAME_BYTES
 
-/// Confined to its queue.
+/// A connection, which is used on its queue only.
 final class Connection {
     private let descriptor: CInt
     private let source: any DispatchSourceRead
     private let input = UnsafeMutablePointer<UInt8>.allocate(capacity: inputBytesMax)
     private let output = UnsafeMutablePointer<UInt8>.allocate(capacity: outputBytesMax)
-    /// Of the bytes in `input` that are not answered yet.
+    /// The number of bytes in `input` that have not been answered.
     private var length = 0
 
     init(descriptor: CInt) {
@@ -33,7 +33,7 @@ final class Connection {
         output.deallocate()
     }
 
-    /// Keeps the connection alive until its source is cancelled.
+    /// Starts reading; the source keeps the connection alive until it is cancelled.
     func start() {
         source.setEventHandler { self.serve() }
         source.setCancelHandler {
@@ -51,8 +51,8 @@ final class Connection {
         if !writeAll(answer()) { source.cancel() }
     }
 
-    /// Puts an answer to each whole frame into `output`, keeps the rest of the input, and returns
-    /// how many bytes there are to write.
+    /// Writes an answer to each complete frame into `output`, keeps the rest of the input, and
+    /// returns the number of bytes to write.
     private func answer() -> Int {
         var position = 0
         var answered = 0

@@ -1,10 +1,10 @@
-// The floor of a durable add: a write and an fdatasync, again and again, with nothing else.
+// The lower bound for a durable add: a write and an fdatasync, repeated, with nothing else.
 //
-// It writes as SQLite writes its log: at the end of a file that grows until --wrap bytes (by default
-// the 1,000 pages after which the daemon copies its log into the database), then again from the
-// beginning over what is there. The first round is made before the clock starts, since a log in
-// use is one that has been written before; fdatasync has no new length to store then. With --wrap 0
-// the file only grows.
+// It writes as SQLite writes its log: at the end of a file that grows to --wrap bytes (by default
+// 1,000 pages of 4,096 bytes and their headers, about the length at which the daemon copies its log
+// into the database), then again from the start over the old content. The first round is made
+// before the clock starts, since a log in use is one that has been written before; fdatasync has no
+// new length to store then. With --wrap 0 the file only grows.
 //
 // Left out on purpose: everything that makes a database of a file.
 #include <fcntl.h>
@@ -19,7 +19,7 @@ static void fail(const char *what) {
     exit(1);
 }
 
-// One durable write; returns where the next one goes.
+// Makes one durable write; returns the offset of the next one.
 static off_t append(int file, const void *bytes, size_t count, off_t position) {
     if (pwrite(file, bytes, count, position) != (ssize_t)count) fail("pwrite");
     if (fdatasync(file) != 0) fail("fdatasync");
@@ -29,7 +29,7 @@ static off_t append(int file, const void *bytes, size_t count, off_t position) {
 int main(int argc, char **argv) {
     enum { FILE_PATH, BYTES, WRAP, SECONDS, JSON, COUNT };
     struct option options[COUNT] = {[FILE_PATH] = {"--file", NULL},
-                                    [BYTES] = {"--bytes", "4120"},  // one page and its header
+                                    [BYTES] = {"--bytes", "4120"},  // 4,096 and a header of 24
                                     [WRAP] = {"--wrap", "4120032"},
                                     [SECONDS] = {"--seconds", "3"},
                                     [JSON] = {"--json", NULL}};

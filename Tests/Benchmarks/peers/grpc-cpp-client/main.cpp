@@ -31,7 +31,7 @@ using Stub = std::unique_ptr<FeedbackService::Stub>;
 
 constexpr uint64_t kSessions = 1000;
 
-// When a run ends: at a time, or when so many calls were begun.
+// The end of a run: a time, or a number of started calls.
 struct Limits {
     uint64_t end = UINT64_MAX;
     uint64_t calls = UINT64_MAX;
@@ -126,7 +126,7 @@ void runAsynchronous(const std::vector<FeedbackService::Stub *> &stubs, int inFl
     }
 }
 
-// Returns when every call that was begun is answered.
+// Returns when all started calls have been answered.
 void run(const std::vector<Stub> &stubs, int inFlight, int threadCount, Limits limits,
          Counts &counts) {
     if (stubs.size() == 1 && inFlight == 1) return runSynchronous(*stubs[0], limits, counts);
@@ -154,7 +154,7 @@ void run(const std::vector<Stub> &stubs, int inFlight, int threadCount, Limits l
 
 std::vector<Stub> connect(const std::string &path, int connections) {
     grpc::ChannelArguments arguments;
-    // Else all channels to one address share one connection.
+    // Otherwise all channels to one address would share one connection.
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     std::vector<Stub> stubs;
     for (int index = 0; index < connections; index++) {
@@ -173,7 +173,7 @@ std::vector<Stub> connect(const std::string &path, int connections) {
 }  // namespace
 
 int main(int argc, char **argv) {
-    // --calls makes so many calls, instead of calling for --duration seconds.
+    // --calls N makes N calls, instead of calling for --duration seconds.
     option options[] = {{"--socket", nullptr}, {"--connections", "1"}, {"--in-flight", "1"},
                         {"--warmup", "0.5"},   {"--duration", "3"},    {"--calls", "0"},
                         {"--threads", "1"},    {"--json", nullptr}};

@@ -1,6 +1,6 @@
-// What MongoDB's own driver for C can do: the documents that the daemon writes, by one caller of
-// libmongoc, one update at a time (--mode update) or so many in an unordered bulk write
-// (--mode bulk --batch N). Acknowledged by the majority and the journal, as the daemon's are.
+// The speed of MongoDB's own driver for C: one caller of libmongoc writes the daemon's documents,
+// one update at a time (--mode update) or N in an unordered bulk write (--mode bulk --batch N).
+// Writes are acknowledged by the majority and the journal, as the daemon's are.
 //
 // The sessions are made beforehand and taken in turn, enough of them that no document grows large.
 // The latency of an add is that of its bulk write. The collection is dropped at the beginning.
@@ -29,10 +29,10 @@ static int64_t now_milliseconds(void) {
     return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-// What a session has before its first feedback.
+// Creates the sessions, as they are before their first feedback.
 static void make_sessions(mongoc_collection_t *collection, uint64_t sessions) {
     bson_error_t error;
-    // Fails when there is none.
+    // This fails if there is no collection.
     mongoc_collection_drop(collection, NULL);
     mongoc_bulk_operation_t *bulk =
         mongoc_collection_create_bulk_operation_with_opts(collection, NULL);
@@ -53,7 +53,7 @@ static void make_sessions(mongoc_collection_t *collection, uint64_t sessions) {
     mongoc_bulk_operation_destroy(bulk);
 }
 
-// The filter and the update of one add; the caller destroys both.
+// Makes the filter and the update of one add; the caller destroys both.
 static void make_update(uint64_t call, uint64_t sessions, bson_t **filter, bson_t **update) {
     char session_id[SESSION_ID_BYTES + 1], request_id[REQUEST_ID_BYTES + 1], feedback_id[64];
     int64_t now = now_milliseconds();
@@ -70,7 +70,7 @@ static void make_update(uint64_t call, uint64_t sessions, bson_t **filter, bson_
         "$set", "{", "updated_at", BCON_DATE_TIME(now), "}");
 }
 
-// Returns whether the add is stored.
+// Returns true if the add is stored.
 static bool add(mongoc_collection_t *collection, uint64_t call, uint64_t sessions) {
     bson_t *filter, *update, reply;
     bson_iter_t modified;
@@ -86,7 +86,7 @@ static bool add(mongoc_collection_t *collection, uint64_t call, uint64_t session
     return stored;
 }
 
-// Returns how many of the adds are stored.
+// Returns the number of adds that are stored.
 static uint64_t add_bulk(mongoc_collection_t *collection, const bson_t *options, uint64_t call,
                          uint64_t batch, uint64_t sessions) {
     mongoc_bulk_operation_t *bulk =
@@ -112,8 +112,8 @@ static uint64_t add_bulk(mongoc_collection_t *collection, const bson_t *options,
     return stored;
 }
 
-// Adds for so many nanoseconds, in bulk writes if their options are given, and returns the seconds
-// that it took.
+// Adds for `duration` nanoseconds, in bulk writes if their options are given, and returns the
+// seconds that it took.
 static double load(mongoc_collection_t *collection, const bson_t *bulk_options, uint64_t duration,
                    uint64_t batch, uint64_t sessions) {
     static uint64_t calls;

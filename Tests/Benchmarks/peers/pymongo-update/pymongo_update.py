@@ -1,10 +1,10 @@
-"""What the guide's Python package does for each add, by one caller: pymongo's `update_one` with `$push`
+"""The adds of the Python library feedback-system, by one caller: pymongo's `update_one` with `$push`
 of the feedback and `$set` of `updated_at`, acknowledged by the majority and the journal.
 
 The sessions are made beforehand and taken in turn, as mongoc-loop does; the collection is dropped at
 the beginning.
 
-Left out on purpose, in pymongo's favour: the package around it, its hooks and its checks.
+Left out on purpose, in pymongo's favour: the library around it, its hooks and its checks.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import load_report
 
 
 def make_sessions(collection: Collection, count: int) -> list[str]:
-    """Makes sessions as the package does, and returns their ids."""
+    """Makes sessions as the library does, and returns their ids."""
     collection.drop()
     now = datetime.now(timezone.utc)
     ids = [f"session-{index:07}" for index in range(count)]
@@ -44,7 +44,7 @@ def make_sessions(collection: Collection, count: int) -> list[str]:
 
 
 def add(collection: Collection, session_id: str, rating: str, comment: str) -> bool:
-    """Adds a feedback as the package does; false if the session was not there."""
+    """Adds a feedback as the library does; returns false if the session does not exist."""
     now = datetime.now(timezone.utc)
     feedback = {"rating": rating, "comment": comment, "created_at": now}
     result = collection.update_one(

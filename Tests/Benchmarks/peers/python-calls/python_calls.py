@@ -1,4 +1,4 @@
-"""One caller in Python: the client of feedbackd, or no more than a socket.
+"""One caller in Python: the client of feedbackd, or a bare socket.
 
     client   FeedbackClient.add_feedback, each call with its own request_id
     socket   the bytes of such a call on a bare socket, and whatever is read next as the answer
@@ -25,7 +25,7 @@ import load_report
 
 SESSION, RATING, COMMENT = "session-{:07}", "up", "c" * 40
 RECEIVE_BYTES = 65_536
-#: As in response_frame.h.
+#: The length of the frame in response_frame.h.
 RESPONSE_BYTES = 146
 
 
@@ -42,10 +42,12 @@ def client_call(path: str, sessions: int) -> Callable[[], bool]:
 
 
 def socket_call(path: str) -> Callable[[], bool]:
-    from feedbackd import _messages, _ttrpc
+    from feedbackd._calls import add_feedback
+    from feedbackd._core import Streams
 
-    payload = _messages.add_request(SESSION.format(0), RATING, COMMENT, "", "", "", None, (), None)
-    frame = _ttrpc.frame(1, _ttrpc.request_data(_messages.ADD_FEEDBACK, payload, 10.0))
+    add = add_feedback(SESSION.format(0), RATING, COMMENT)
+    add.start(10.0, 0.0)
+    _, frame = Streams().open(add, None)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.connect(path)
 

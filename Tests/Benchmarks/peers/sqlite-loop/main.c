@@ -1,4 +1,4 @@
-// What SQLite itself can do: the daemon's rows in the daemon's tables, written from one thread in
+// The speed of SQLite itself: one thread writes the daemon's rows into the daemon's tables in
 // batches, with the daemon's statements, durability and checkpoints.
 //
 // The tables and indexes are those of a database which the daemon made (--template); if they have
@@ -56,7 +56,7 @@ static const char *const statements_sql[STATEMENTS] = {
         " last_sequence = max(last_sequence, excluded.last_sequence)",
 };
 
-// What the batch adds to the counters of a session, or of all of them (number 0).
+// The additions of a batch to the counters of a session, or of all sessions (number 0).
 struct counter {
     int64_t number;
     int64_t count;
@@ -69,12 +69,12 @@ static sqlite3_stmt *statements[STATEMENTS];
 static struct counter *counters;  // the first for all sessions, then one for each
 static int *touched;              // indexes of the counters that the batch changes
 static uint64_t first_request;
-static int wal_pages;             // in the log, as the last commit left it
+static int wal_pages;             // the length of the log after the last commit
 
 static struct {
     struct latencies latencies;
     uint64_t transactions;
-    uint64_t wal_pages;  // written
+    uint64_t wal_pages;  // the number of pages written
     uint64_t checkpoints;
 } measured;
 
@@ -121,7 +121,7 @@ static void check_tables(void) {
     sqlite3_finalize(columns);
 }
 
-// SQLite calls this after each commit; it stands in for the automatic checkpoint.
+// SQLite calls this after each commit instead of making an automatic checkpoint.
 static int note_wal_pages(void *context, sqlite3 *connection, const char *name, int pages) {
     (void)context, (void)connection, (void)name;
     wal_pages = pages;
@@ -181,7 +181,7 @@ static int64_t insert_feedback(int64_t session, uint64_t call, int64_t created_a
     return sqlite3_last_insert_rowid(db);
 }
 
-// All feedback of the loop is of one kind: up, and with the comment.
+// Binds the counts; all feedback of the loop is rated up and has a comment.
 static void bind_tally(sqlite3_stmt *upsert, int first_parameter, int64_t count) {
     for (int index = 0; index < 6; index++) {
         sqlite3_bind_int64(upsert, first_parameter + index, index == 3 ? count : 0);
@@ -202,7 +202,7 @@ static void write_counter(const struct counter *counter, int64_t hour) {
     run(HOUR_TOTAL);
 }
 
-// One transaction; one moment is the time of all its feedback.
+// Runs one transaction, whose feedback all has the same time of creation.
 static void add_batch(uint64_t first_call, int batch, int sessions) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -233,7 +233,7 @@ static void add_batch(uint64_t first_call, int batch, int sessions) {
     run(COMMIT);
 }
 
-// Adds for so many nanoseconds and returns the seconds that it took.
+// Adds for `duration` nanoseconds and returns the seconds that it took.
 static double load(uint64_t duration, int batch, int sessions, int checkpoint_pages) {
     static uint64_t calls;
     uint64_t start = now_nanoseconds(), last = start;
@@ -260,7 +260,7 @@ int main(int argc, char **argv) {
     struct option options[COUNT] = {
         [DATABASE] = {"--database", NULL}, [TEMPLATE] = {"--template", NULL},
         [BATCH] = {"--batch", "1"},        [SESSIONS] = {"--sessions", "1000"},
-        // As many bytes as the daemon's log may have, 4 MiB, in the pages of its files.
+        // 4 MiB, at which the daemon makes a checkpoint, in pages of its files.
         [CHECKPOINT] = {"--wal-pages-before-checkpoint", "2048"},
         [WARMUP] = {"--warmup", "0.5"},    [SECONDS] = {"--seconds", "3"},
         [JSON] = {"--json", NULL}};

@@ -31,7 +31,7 @@ import (
 type service struct {
 	mutex    sync.Mutex
 	sessions map[string][]*feedbackv1.Feedback
-	// Asks the system for randomness once per 4 KiB.
+	// random reads the system's randomness 4 KiB at a time.
 	random *bufio.Reader
 }
 
@@ -132,7 +132,7 @@ func main() {
 	}()
 	fmt.Println("ready")
 	<-stop
-	// Also removes the socket's file.
+	// This also removes the socket's file.
 	if err := server.Close(); err != nil {
 		log.Fatal(err)
 	}

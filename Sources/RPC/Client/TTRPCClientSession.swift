@@ -1,0 +1,166 @@
+internal import CallStatus
+internal import ProtoCodec
+
+/// The client's side of a ttrpc connection.
+///
+/// Used on its channel's loop only.
+final class TTRPCClientSession: ChannelDelegate {
+    private let channel: Channel
+    private let limits: RPCLimits
+    private var decoder: TTRPCFrameDecoder
+    private var calls: [UInt32: ClientCall] = [:]
+    /// Calls that found no room in the output, in order.
+    private var waiting: [ClientCall] = []
+    private var nextStreamID: UInt32 = 1
+    /// Whether calls can be started.
+    private(set) var isOpen = true
+
+    init(channel: Channel, limits: RPCLimits) {
+        self.channel = channel
+        self.limits = limits
+        decoder = TTRPCFrameDecoder(frameBytesMax: limits.frameBytesMax)
+    }
+
+    /// Sends the request, at once or when there is room, and has the call completed by the answer.
+    func start(_ call: ClientCall) throws {
+        if let deadline = call.deadline { channel.wake(at: deadline) }
+        if try !waiting.isEmpty || !send(call) { waiting.append(call) }
+    }
+
+    /// Sends the request; false if there is no room for it now.
+    private func send(_ call: ClientCall) throws -> Bool {
+        guard !call.hasEnded else { return true }
+        let now = ContinuousClock.now
+        var timeout: Int64 = 0
+        if let deadline = call.deadline {
+            timeout = (deadline - now).nanoseconds
+            if timeout <= 0 { throw CallError(.deadlineExceeded, "the deadline passed") }
+        }
+        let arena = channel.loop.arena
+        arena.reset()
+        let message = try TTRPCEnvelope.encodeRequest(
+            service: call.service,
+            method: call.method,
+            timeoutNanoseconds: timeout,
+            payload: try call.encode(arena),
+            arena
+        )
+        guard message.packedSize <= limits.frameBytesMax else {
+            throw CallError(
+                .resourceExhausted,
+                "the request has \(message.packedSize) bytes, at most \(limits.frameBytesMax) are "
+                    + "possible"
+            )
+        }
+        guard channel.hasRoom(for: TTRPCFrameHeader.bytes + message.packedSize) else {
+            return false
+        }
+        let streamID = nextStreamID
+        advanceStreamID()
+        calls[streamID] = call
+        call.onEnd = { [weak self] in self?.calls[streamID] = nil }
+        let header = TTRPCFrameHeader(
+            dataLength: message.packedSize,
+            streamID: streamID,
+            kind: TTRPCFrameHeader.Kind.request,
+            flags: TTRPCFrameHeader.Flags.remoteClosed
+        )
+        channel.write(TTRPCFrameHeader.bytes + message.packedSize) { start in
+            header.write(to: start)
+            message.pack(to: start + TTRPCFrameHeader.bytes)
+        }
+        return true
+    }
+
+    /// The next odd number; when all have been used, a new connection begins anew.
+    private func advanceStreamID() {
+        let (next, overflow) = nextStreamID.addingReportingOverflow(2)
+        nextStreamID = next
+        if overflow { isOpen = false }
+    }
+
+    /// Closes the connection; calls that wait end with CANCELLED.
+    func close() {
+        end(CallError(.cancelled, "the client was closed"))
+        channel.close()
+    }
+
+    private func end(_ status: CallError) {
+        isOpen = false
+        for call in Array(calls.values) + waiting { call.complete(.failure(status)) }
+        waiting = []
+    }
+
+    private func handle(_ event: TTRPCFrameDecoder.Event) {
+        switch event {
+        case .oversized(let header):
+            calls[header.streamID]?.complete(
+                .failure(
+                    CallError(
+                        .resourceExhausted,
+                        "the reply has \(header.dataLength) bytes, at most "
+                            + "\(limits.frameBytesMax) are accepted"
+                    )
+                )
+            )
+        case .frame(let header, let data):
+            guard header.kind == TTRPCFrameHeader.Kind.response, let call = calls[header.streamID]
+            else { return }
+            let arena = channel.loop.arena
+            arena.reset()
+            do {
+                // The payload is used before the data that it lies in goes.
+                try data.withBytes { data in
+                    call.complete(try TTRPCEnvelope.decodeResponse(data, arena).mapError { $0 })
+                }
+            } catch {
+                call.complete(
+                    .failure(CallError(.internal, "the server's reply is not a ttrpc response"))
+                )
+            }
+        }
+    }
+
+    // MARK: - ChannelDelegate
+
+    func channel(_ channel: Channel, received bytes: UnsafeRawBufferPointer) {
+        var rest = bytes
+        do {
+            while let event = try decoder.next(&rest) { handle(event) }
+        } catch {
+            channel.close()
+        }
+    }
+
+    func channelInputEnded(_ channel: Channel) { channel.close() }
+
+    func channelWoke(_ channel: Channel) {
+        let now = ContinuousClock.now
+        for call in Array(calls.values) + waiting {
+            if let deadline = call.deadline, deadline <= now {
+                call.complete(.failure(CallError(.deadlineExceeded, "the deadline passed")))
+            }
+        }
+        waiting.removeAll { $0.hasEnded }
+        let deadlines = calls.values.compactMap(\.deadline) + waiting.compactMap(\.deadline)
+        if let next = deadlines.min() { channel.wake(at: next) }
+    }
+
+    func channelHasRoom(_ channel: Channel) {
+        var started = 0
+        while started < waiting.count, isOpen {
+            let call = waiting[started]
+            do {
+                guard try send(call) else { break }
+            } catch {
+                call.complete(.failure(error))
+            }
+            started += 1
+        }
+        waiting.removeFirst(min(started, waiting.count))
+    }
+
+    func channelClosed(_ channel: Channel) {
+        end(CallError(.unavailable, "the connection was lost before the answer came"))
+    }
+}

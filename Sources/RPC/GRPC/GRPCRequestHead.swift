@@ -1,0 +1,150 @@
+internal import CallStatus
+internal import Glibc
+
+/// What the header of a gRPC request says (PROTOCOL-HTTP2.md, "Requests"), collected field by field.
+///
+/// Does no I/O.
+struct GRPCRequestHead {
+    /// Why a request cannot be answered as gRPC at all.
+    enum HTTPFault { case methodNotAllowed, unsupportedMediaType }
+
+    private(set) var method: Router.Method?
+    private(set) var timeout: Duration?
+    /// Whether messages may be compressed with gzip.
+    private(set) var isGzip = false
+    private(set) var metadata: CallMetadata = []
+    /// The first thing that is wrong.
+    private(set) var fault: CallError?
+    private var isPost = false
+    private var hasContentType = false
+    private var listBytes = 0
+    private var isTooLarge = false
+
+    /// What must be answered with an HTTP status.
+    var httpFault: HTTPFault? {
+        // Where the fields that would tell were not kept, gRPC's status tells why.
+        if isTooLarge { return nil }
+        if !isPost { return .methodNotAllowed }
+        return hasContentType ? nil : .unsupportedMediaType
+    }
+
+    /// Takes a field; after the limit of the list's size, nothing is kept.
+    mutating func add(
+        name: UnsafeRawBufferPointer,
+        value: UnsafeRawBufferPointer,
+        router: Router,
+        listBytesMax: Int
+    ) {
+        // As HTTP/2 counts (RFC 9113, section 10.5.1).
+        listBytes += name.count + value.count + 32
+        guard listBytes <= listBytesMax else {
+            if !isTooLarge {
+                isTooLarge = true
+                metadata = []
+                fault = .headerTooLarge(listBytesMax)
+            }
+            return
+        }
+        if name.first == UInt8(ascii: ":") {
+            addPseudoHeader(name, value, router)
+        } else if !addCallDefinition(name, value) {
+            addMetadata(name, value)
+        }
+    }
+
+    private mutating func addPseudoHeader(
+        _ name: UnsafeRawBufferPointer,
+        _ value: UnsafeRawBufferPointer,
+        _ router: Router
+    ) {
+        if equal(name, ":path") {
+            do {
+                method = try router.method(path: value)
+            } catch {
+                note(error)
+            }
+        } else if equal(name, ":method") {
+            isPost = equal(value, "POST")
+        }
+    }
+
+    /// Takes a field that gRPC itself defines; false if it does not.
+    private mutating func addCallDefinition(
+        _ name: UnsafeRawBufferPointer,
+        _ value: UnsafeRawBufferPointer
+    ) -> Bool {
+        // The lengths tell most names apart.
+        switch name.count {
+        case 2: return equal(name, "te")
+        case 10: return equal(name, "user-agent")
+        case 12 where equal(name, "content-type"):
+            hasContentType = isGRPC(contentType: value)
+        case 12 where equal(name, "grpc-timeout"):
+            timeout = GRPCTimeout.duration(value)
+            if timeout == nil {
+                note(
+                    CallError(
+                        .invalidArgument,
+                        "grpc-timeout must be up to 8 digits and one of H, M, S, m, u, n"
+                    )
+                )
+            }
+        case 13 where equal(name, "grpc-encoding"):
+            isGzip = equal(value, "gzip")
+            if !isGzip, !equal(value, "identity") {
+                note(
+                    CallError(
+                        .unimplemented,
+                        "the grpc-encoding is not known: identity and gzip are accepted"
+                    )
+                )
+            }
+        case 14: return equal(name, "content-length")
+        case 17: return equal(name, "grpc-message-type")
+        case 20: return equal(name, "grpc-accept-encoding")
+        default: return false
+        }
+        return true
+    }
+
+    private mutating func addMetadata(
+        _ name: UnsafeRawBufferPointer,
+        _ value: UnsafeRawBufferPointer
+    ) {
+        let key = String(decoding: name, as: UTF8.self)
+        guard key.hasSuffix("-bin") else {
+            metadata.append((key, .text(String(decoding: value, as: UTF8.self))))
+            return
+        }
+        // Values of one key may have been joined.
+        for part in value.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
+            guard let bytes = Base64.decode(part) else {
+                note(CallError(.invalidArgument, "the metadata \(key) must be Base64"))
+                return
+            }
+            metadata.append((key, .binary(bytes)))
+        }
+    }
+
+    /// `application/grpc`, alone, with parameters, or with protobuf named.
+    private func isGRPC(contentType: UnsafeRawBufferPointer) -> Bool {
+        let type = contentType.prefix { $0 != UInt8(ascii: ";") }
+        let text = UnsafeRawBufferPointer(rebasing: type)
+        return equal(text, "application/grpc") || equal(text, "application/grpc+proto")
+    }
+
+    private mutating func note(_ status: CallError) { if fault == nil { fault = status } }
+
+    private func equal(_ bytes: UnsafeRawBufferPointer, _ text: StaticString) -> Bool {
+        guard bytes.count == text.utf8CodeUnitCount, let start = bytes.baseAddress else {
+            return false
+        }
+        return memcmp(start, text.utf8Start, bytes.count) == 0
+    }
+}
+
+extension CallError {
+    fileprivate static func headerTooLarge(_ bytesMax: Int) -> CallError {
+        CallError(.resourceExhausted, "the header fields have more than \(bytesMax) bytes")
+    }
+}

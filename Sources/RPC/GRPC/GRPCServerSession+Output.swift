@@ -1,0 +1,94 @@
+internal import CallStatus
+internal import DequeModule
+internal import ProtoCodec
+
+/// The bodies of responses: each message is built when there is room for it, and packed straight into
+/// the channel's output, unless HTTP/2 takes it only in parts.
+extension GRPCServerSession {
+    func http2Body(of streamID: Int32, bytesMax: Int) -> HTTP2Session.Body {
+        guard let stream = streams[streamID] else { return .nothing }
+        while true {
+            switch stream.nextPart(bytesMax: bytesMax) {
+            case .nothing: return .nothing
+            case .build(let builder):
+                if !build(builder, of: stream, bytesMax: bytesMax) { return .nothing }
+            case .end(let status):
+                submitTrailers(status, of: stream)
+                return .data(0, isLast: true)
+            case .bytes(let count):
+                guard channel.hasRoom(for: HTTP2Session.frameHeaderBytes + count) else {
+                    stream.hadNoRoom()
+                    return .noRoom
+                }
+                // A message that lies in the arena still is followed by OK, whose trailers do not
+                // use it.
+                guard case .end(let status) = stream.trailers(afterPartOf: count) else {
+                    return .data(count, isLast: false)
+                }
+                submitTrailers(status, of: stream)
+                return .data(count, isLast: true)
+            }
+        }
+    }
+
+    /// Builds the message that a stream sends next; false if it must wait until others are sent.
+    private func build(
+        _ builder: @escaping MessageBuilder,
+        of stream: Stream,
+        bytesMax: Int
+    ) -> Bool {
+        do {
+            let message = try channel.loop.arena.build(builder)
+            guard message.packedSize <= limits.frameBytesMax else { throw CallError.replyTooLarge }
+            let size = GRPCMessageDecoder.prefixBytes + message.packedSize
+            if size <= bytesMax {
+                stream.sendsWhole(message, builder)
+                return true
+            }
+            guard packedBytes == 0 || packedBytes + size <= limits.replyBytesHeldMax else {
+                stream.waitsForMemory(builder)
+                streamsWaitingForMemory.append(stream.id)
+                return false
+            }
+            packedBytes += size
+            stream.sendsParts(GRPCPackedMessage(message))
+            stream.call?.messages?.responseIsPacked()
+        } catch {
+            stream.couldNotBuild(router.status(of: error))
+            stream.call?.messages?.responseEnded(.failure(error))
+            resumeNext()
+        }
+        return true
+    }
+
+    func http2WriteBody(of streamID: Int32, _ count: Int, to start: UnsafeMutableRawPointer) {
+        guard let stream = streams[streamID] else { return }
+        let packed = stream.packedBytes
+        guard stream.writePart(count, to: start) else { return }
+        packedBytes -= packed
+        stream.call?.messages?.responseEnded(.success(()))
+        resumeNext()
+    }
+
+    /// Lets one message go on that waits for memory: what becomes of it lets the next go on, or
+    /// those do that are sent in parts meanwhile.
+    func resumeNext() {
+        while let streamID = streamsWaitingForMemory.popFirst() {
+            guard let stream = streams[streamID], stream.stopsWaitingForMemory() else { continue }
+            return http2.resume(streamID)
+        }
+    }
+
+    /// Submits the trailers, which follow what HTTP/2 has been given; nil: of a call that succeeded.
+    func submitTrailers(_ status: CallError?, of stream: Stream) {
+        stream.call?.noteOutcome(status?.code)
+        guard let status else {
+            return http2.submitTrailers(GRPCResponse.okTrailers, to: stream.id)
+        }
+        let arena = channel.loop.arena
+        http2.submitTrailers(
+            GRPCResponse.trailers(status, bytesMax: limits.statusBytesMax, arena),
+            to: stream.id
+        )
+    }
+}

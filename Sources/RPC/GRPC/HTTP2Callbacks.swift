@@ -1,0 +1,238 @@
+internal import CNGHTTP2
+internal import Glibc
+
+/// The C functions through which libnghttp2 talks to an ``HTTP2Session``.
+///
+/// None of them may read, send or delete the library's session.
+enum HTTP2Callbacks {
+    /// A server's session of the library, for the caller to delete.
+    static func makeSession(_ limits: RPCLimits) -> OpaquePointer {
+        var options: OpaquePointer?
+        var session: OpaquePointer?
+        guard nghttp2_option_new(&options) == 0 else { fatalError("out of memory") }
+        defer { nghttp2_option_del(options) }
+        // What the client may send is said as its messages are taken.
+        nghttp2_option_set_no_auto_window_update(options, 1)
+        // The flood guard decides, and says why; the library's own guard is behind it.
+        nghttp2_option_set_stream_reset_rate_limit(
+            options,
+            UInt64(2 * limits.streamResetsBurst),
+            UInt64(2 * limits.streamResetsPerSecond)
+        )
+        guard nghttp2_session_server_new2(&session, table, nil, options) == 0, let session else {
+            fatalError("out of memory")
+        }
+        return session
+    }
+
+    /// Has the library ask the delegate for the body of a response.
+    static var bodyProvider: nghttp2_data_provider {
+        nghttp2_data_provider(source: nghttp2_data_source()) {
+            _,
+            streamID,
+            _,
+            bytesMax,
+            flags,
+            _,
+            userData in
+            switch HTTP2Callbacks.with(
+                userData,
+                { $0.delegate.http2Body(of: streamID, bytesMax: bytesMax) }
+            ) {
+            case .data(let count, let isLast):
+                var bits: UInt32 = 0
+                // The body is written straight into the output, by the callback for that.
+                if count > 0 { bits |= NGHTTP2_DATA_FLAG_NO_COPY.rawValue }
+                if isLast {
+                    bits |=
+                        NGHTTP2_DATA_FLAG_EOF.rawValue | NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
+                }
+                flags?.pointee |= bits
+                return count
+            case .nothing: return Int(NGHTTP2_ERR_DEFERRED.rawValue)
+            case .noRoom: return Int(NGHTTP2_ERR_PAUSE.rawValue)
+            }
+        }
+    }
+
+    /// Does something with the session that called the library, and so stays alive.
+    fileprivate static func with<Value>(
+        _ userData: UnsafeMutableRawPointer?,
+        _ body: (HTTP2Session) -> Value
+    ) -> Value {
+        guard let userData else { preconditionFailure("every session has its owner") }
+        return Unmanaged<HTTP2Session>.fromOpaque(userData)._withUnsafeGuaranteedRef { body($0) }
+    }
+
+    /// The table of all callbacks, which every session copies.
+    private nonisolated(unsafe) static let table: OpaquePointer? = {
+        // Unsafe: constant after this.
+        var table: OpaquePointer?
+        guard nghttp2_session_callbacks_new(&table) == 0 else { fatalError("out of memory") }
+        addInput(table)
+        addOutput(table)
+        return table
+    }()
+
+    private static func addInput(_ table: OpaquePointer?) {
+        nghttp2_session_callbacks_set_on_begin_frame_callback(table) { _, header, userData in
+            if let header { HTTP2Callbacks.with(userData) { $0.frameBegan(header.pointee) } }
+            return 0
+        }
+        nghttp2_session_callbacks_set_on_begin_headers_callback(table) { _, frame, userData in
+            guard let frame, HTTP2Callbacks.isRequest(frame) else { return 0 }
+            HTTP2Callbacks.with(userData) {
+                $0.delegate.http2Began(frame.pointee.hd.stream_id)
+            }
+            return 0
+        }
+        nghttp2_session_callbacks_set_on_header_callback(table) {
+            _,
+            frame,
+            name,
+            nameLength,
+            value,
+            valueLength,
+            _,
+            userData in
+            // Trailers of a request mean nothing in gRPC.
+            guard let frame, HTTP2Callbacks.isRequest(frame) else { return 0 }
+            HTTP2Callbacks.with(userData) {
+                $0.delegate.http2Header(
+                    frame.pointee.hd.stream_id,
+                    name: UnsafeRawBufferPointer(start: name, count: nameLength),
+                    value: UnsafeRawBufferPointer(start: value, count: valueLength)
+                )
+            }
+            return 0
+        }
+        nghttp2_session_callbacks_set_on_data_chunk_recv_callback(table) {
+            _,
+            flags,
+            streamID,
+            bytes,
+            count,
+            userData in
+            HTTP2Callbacks.with(userData) {
+                $0.received(streamID, UnsafeRawBufferPointer(start: bytes, count: count), flags)
+            }
+            return 0
+        }
+        nghttp2_session_callbacks_set_on_frame_recv_callback(table) { _, frame, userData in
+            if let frame { HTTP2Callbacks.with(userData) { $0.frameArrived(frame) } }
+            return 0
+        }
+        nghttp2_session_callbacks_set_on_stream_close_callback(table) { _, streamID, _, userData in
+            HTTP2Callbacks.with(userData) { $0.delegate.http2StreamClosed(streamID) }
+            return 0
+        }
+    }
+
+    private static func addOutput(_ table: OpaquePointer?) {
+        nghttp2_session_callbacks_set_send_callback(table) { _, bytes, count, _, userData in
+            guard let bytes else { return 0 }
+            let hasRoom = HTTP2Callbacks.with(userData) {
+                $0.sendFrame(UnsafeRawBufferPointer(start: bytes, count: count))
+            }
+            return hasRoom ? count : Int(NGHTTP2_ERR_WOULDBLOCK.rawValue)
+        }
+        nghttp2_session_callbacks_set_send_data_callback(table) {
+            _,
+            frame,
+            header,
+            count,
+            _,
+            userData in
+            guard let frame, let header else { return 0 }
+            HTTP2Callbacks.with(userData) {
+                $0.sendBody(frame.pointee.hd.stream_id, header, count)
+            }
+            return 0
+        }
+        nghttp2_session_callbacks_set_on_frame_send_callback(table) { _, frame, userData in
+            if let frame { HTTP2Callbacks.with(userData) { $0.frameWasSent(frame) } }
+            return 0
+        }
+    }
+
+    /// Whether the frame is the header of a request, and not its trailers.
+    fileprivate static func isRequest(_ frame: UnsafePointer<nghttp2_frame>) -> Bool {
+        frame.pointee.hd.type == UInt8(NGHTTP2_HEADERS.rawValue)
+            && frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST
+    }
+}
+
+extension HTTP2Session {
+    fileprivate func frameBegan(_ header: nghttp2_frame_hd) {
+        guard header.type == UInt8(NGHTTP2_DATA.rawValue) else { return }
+        let isPadded = header.flags & UInt8(NGHTTP2_FLAG_PADDED.rawValue) != 0
+        dataLeft = isPadded ? nil : header.length
+    }
+
+    fileprivate func received(_ streamID: Int32, _ bytes: UnsafeRawBufferPointer, _ flags: UInt8) {
+        dataLeft? -= bytes.count
+        let isLast = dataLeft == 0 && flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
+        delegate.http2Received(streamID, bytes, isLast: isLast)
+    }
+
+    fileprivate func frameArrived(_ frame: UnsafePointer<nghttp2_frame>) {
+        let header = frame.pointee.hd
+        let endsStream = header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
+        let isAcknowledgement = header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0
+        switch nghttp2_frame_type(UInt32(header.type)) {
+        case NGHTTP2_HEADERS:
+            if HTTP2Callbacks.isRequest(frame) { delegate.http2HeadersEnded(header.stream_id) }
+            if endsStream { delegate.http2InputEnded(header.stream_id) }
+        case NGHTTP2_DATA: if endsStream { delegate.http2InputEnded(header.stream_id) }
+        case NGHTTP2_SETTINGS:
+            if isAcknowledgement {
+                delegate.http2SettingsAcknowledged()
+            } else {
+                delegate.http2SettingsArrived()
+            }
+        // The only ping that is sent asks whether the drain is known.
+        case NGHTTP2_PING: if isAcknowledgement { delegate.http2PingAcknowledged() }
+        default: break
+        }
+    }
+
+    /// Writes a frame that is not DATA; false if there is no room for it now.
+    fileprivate func sendFrame(_ frame: UnsafeRawBufferPointer) -> Bool {
+        guard let start = frame.baseAddress, channel.hasRoom(for: frame.count) else { return false }
+        channel.write(frame.count) { $0.copyMemory(from: start, byteCount: frame.count) }
+        return true
+    }
+
+    fileprivate func sendBody(
+        _ streamID: Int32,
+        _ header: UnsafePointer<UInt8>,
+        _ count: Int
+    ) {
+        channel.write(Self.frameHeaderBytes + count) { start in
+            start.copyMemory(from: header, byteCount: Self.frameHeaderBytes)
+            delegate.http2WriteBody(of: streamID, count, to: start + Self.frameHeaderBytes)
+        }
+    }
+
+    fileprivate func frameWasSent(_ frame: UnsafePointer<nghttp2_frame>) {
+        let header = frame.pointee.hd
+        switch nghttp2_frame_type(UInt32(header.type)) {
+        case NGHTTP2_DATA: floodGuard.responseFrameWasSent()
+        case NGHTTP2_HEADERS:
+            floodGuard.responseFrameWasSent()
+            // The stream ends here; a client that has not ended it need not send the rest.
+            if header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0,
+                nghttp2_session_get_stream_remote_close(session, header.stream_id) == 0
+            {
+                reset(header.stream_id, .none)
+            }
+        case NGHTTP2_RST_STREAM:
+            if frame.pointee.rst_stream.error_code != ErrorCode.none.rawValue,
+                !floodGuard.admitsServerReset()
+            {
+                terminate(.enhanceYourCalm)
+            }
+        default: break
+        }
+    }
+}

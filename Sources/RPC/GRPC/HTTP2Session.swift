@@ -1,0 +1,267 @@
+internal import CNGHTTP2
+internal import Glibc
+
+/// Receives what happens on an HTTP/2 connection, and gives what is to be sent on its streams.
+///
+/// It may answer from within every method; what it submits is sent afterwards.
+protocol HTTP2SessionDelegate: AnyObject {
+    /// The client's SETTINGS have arrived, which end its preface.
+    func http2SettingsArrived()
+    /// The client knows the server's SETTINGS.
+    func http2SettingsAcknowledged()
+    /// The client has answered the ping of ``HTTP2Session/announceDrain()``.
+    func http2PingAcknowledged()
+    /// The client has opened a stream.
+    func http2Began(_ streamID: Int32)
+    /// A field of the stream's header; name and value are valid during the call only.
+    func http2Header(
+        _ streamID: Int32,
+        name: UnsafeRawBufferPointer,
+        value: UnsafeRawBufferPointer
+    )
+    /// All fields of the header have been given.
+    func http2HeadersEnded(_ streamID: Int32)
+    /// A part of the stream's data; `isLast` promises that ``http2InputEnded(_:)`` follows while
+    /// the bytes are valid.
+    func http2Received(_ streamID: Int32, _ bytes: UnsafeRawBufferPointer, isLast: Bool)
+    /// The client sends no more on the stream.
+    func http2InputEnded(_ streamID: Int32)
+    /// The stream is gone, finished or reset.
+    func http2StreamClosed(_ streamID: Int32)
+    /// Returns the size of the data that can be sent now on a stream, `bytesMax` at most.
+    func http2Body(of streamID: Int32, bytesMax: Int) -> HTTP2Session.Body
+    /// Writes the data that ``http2Body(of:bytesMax:)`` has just announced.
+    func http2WriteBody(of streamID: Int32, _ count: Int, to start: UnsafeMutableRawPointer)
+    /// The connection is closing, and with it every stream.
+    func http2Ended()
+}
+
+/// The server's side of an HTTP/2 connection, by libnghttp2 (RFC 9113).
+///
+/// It knows nothing of gRPC. Used on its channel's loop only.
+final class HTTP2Session: @unchecked Sendable {
+    // Unchecked: see above.
+
+    /// Data of a stream that can be sent now.
+    enum Body {
+        /// That many bytes; the last of the stream's data are followed by trailers, which must have
+        /// been submitted.
+        case data(Int, isLast: Bool)
+        /// None; ``HTTP2Session/resume(_:)`` says when there is some.
+        case nothing
+        /// Some, for which the output has no room.
+        case noRoom
+    }
+
+    /// HTTP/2's error codes (RFC 9113, section 7), as far as a server uses them.
+    enum ErrorCode: UInt32 {
+        case none = 0
+        case `internal` = 2
+        case settingsTimeout = 4
+        case refusedStream = 7
+        case cancel = 8
+        case enhanceYourCalm = 11
+    }
+
+    static let frameHeaderBytes = 9
+
+    let channel: Channel
+    /// It owns this session.
+    unowned(unsafe) let delegate: any HTTP2SessionDelegate
+    let session: OpaquePointer
+    private let limits: RPCLimits
+    private var scanner = HTTP2FrameScanner()
+    var floodGuard: HTTP2FloodGuard
+    private var state = State.open
+    /// The number of bytes that are left of the DATA frame that arrives; nil if that is not known.
+    var dataLeft: Int?
+
+    private enum State {
+        case open
+        /// The library is at work: its functions that read or send must not be called now.
+        case insideLibrary
+        case ended
+    }
+
+    init(channel: Channel, limits: RPCLimits, delegate: any HTTP2SessionDelegate) {
+        self.channel = channel
+        self.limits = limits
+        self.delegate = delegate
+        floodGuard = HTTP2FloodGuard(limits)
+        session = HTTP2Callbacks.makeSession(limits)
+        nghttp2_session_set_user_data(session, Unmanaged.passUnretained(self).toOpaque())
+        submitSettings()
+    }
+
+    // Not from within a callback: who calls the library's functions keeps `self`.
+    deinit { nghttp2_session_del(session) }
+
+    private func submitSettings() {
+        func entry(_ id: nghttp2_settings_id, _ value: Int) -> nghttp2_settings_entry {
+            nghttp2_settings_entry(
+                settings_id: Int32(id.rawValue),
+                value: UInt32(clamping: value)
+            )
+        }
+        let settings = [
+            entry(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.callsInFlightPerConnectionMax),
+            entry(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits.metadataBytesMax),
+            // Without the priorities of RFC 7540 no closed stream is kept in memory.
+            entry(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1),
+        ]
+        let flags = UInt8(NGHTTP2_FLAG_NONE.rawValue)
+        check(nghttp2_submit_settings(session, flags, settings, settings.count))
+        let window = Int32(clamping: limits.connectionWindowBytes)
+        check(nghttp2_session_set_local_window_size(session, flags, 0, window))
+    }
+
+    /// The library's functions that only submit something fail when memory is used up, or when the
+    /// stream is gone, and then there is nothing to do.
+    private func check(_ code: Int32) {
+        precondition(code != NGHTTP2_ERR_NOMEM.rawValue, "out of memory")
+    }
+
+    // MARK: - Input
+
+    /// Takes bytes that arrived, and sends what they led to.
+    func receive(_ bytes: UnsafeRawBufferPointer) {
+        guard !hasEnded else { return }
+        var isFlooded = false
+        scanner.scan(bytes) { if !floodGuard.admits($0) { isFlooded = true } }
+        if isFlooded { return terminate(.enhanceYourCalm) }
+        let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        let count = insideLibrary { nghttp2_session_mem_recv(session, start, bytes.count) }
+        switch Int32(count) {
+        case 0...: send()
+        case NGHTTP2_ERR_BAD_CLIENT_MAGIC.rawValue: channel.close()
+        case NGHTTP2_ERR_FLOODED.rawValue: terminate(.enhanceYourCalm)
+        default: terminate(.internal)
+        }
+    }
+
+    private func insideLibrary<Value>(_ work: () -> Value) -> Value {
+        state = .insideLibrary
+        defer {
+            switch state {
+            case .insideLibrary: state = .open
+            case .open, .ended: break
+            }
+        }
+        return work()
+    }
+
+    private var hasEnded: Bool {
+        switch state {
+        case .ended: true
+        case .open, .insideLibrary: false
+        }
+    }
+
+    /// True if a frame has begun that has not arrived wholly.
+    var isInsideFrame: Bool { scanner.isInsideFrame }
+
+    /// Lets the client send as many more bytes on the connection.
+    func consumeConnection(_ count: Int) {
+        check(nghttp2_session_consume_connection(session, count))
+    }
+
+    /// Lets the client send as many more bytes on the stream.
+    func consumeStream(_ streamID: Int32, _ count: Int) {
+        check(nghttp2_session_consume_stream(session, streamID, count))
+    }
+
+    // MARK: - Output
+
+    /// Submits a response that is a header only.
+    func submit(_ headers: HTTP2Fields, to streamID: Int32) {
+        withExtendedLifetime(headers) {
+            let fields = headers.fields
+            check(nghttp2_submit_response(session, streamID, fields.baseAddress, fields.count, nil))
+        }
+    }
+
+    /// Submits the header of a response whose body the delegate gives.
+    func submitWithBody(_ headers: HTTP2Fields, to streamID: Int32) {
+        var provider = HTTP2Callbacks.bodyProvider
+        let code = withExtendedLifetime(headers) {
+            let fields = headers.fields
+            let start = fields.baseAddress
+            return nghttp2_submit_response(session, streamID, start, fields.count, &provider)
+        }
+        check(code)
+    }
+
+    /// Submits what follows the body, from where that is said to end.
+    func submitTrailers(_ trailers: HTTP2Fields, to streamID: Int32) {
+        withExtendedLifetime(trailers) {
+            let fields = trailers.fields
+            check(nghttp2_submit_trailer(session, streamID, fields.baseAddress, fields.count))
+        }
+    }
+
+    /// There is data again for a stream that had none.
+    func resume(_ streamID: Int32) { check(nghttp2_session_resume_data(session, streamID)) }
+
+    /// Submits the end of a stream.
+    func reset(_ streamID: Int32, _ code: ErrorCode) {
+        let flags = UInt8(NGHTTP2_FLAG_NONE.rawValue)
+        check(nghttp2_submit_rst_stream(session, flags, streamID, code.rawValue))
+    }
+
+    /// Sends what was submitted, as far as the client's windows and the output have room; nothing
+    /// before the client's preface.
+    func send() {
+        switch state {
+        case .insideLibrary, .ended: return
+        case .open: break
+        }
+        guard scanner.hasPreface else { return }
+        let code = insideLibrary { nghttp2_session_send(session) }
+        if code != 0 { return channel.close() }
+        if nghttp2_session_want_read(session) == 0, nghttp2_session_want_write(session) == 0 {
+            end()
+        }
+    }
+
+    // MARK: - The end
+
+    /// Announces that no stream will begin any more, and asks whether the client knows: until then it
+    /// may begin some (RFC 9113, section 6.8).
+    func announceDrain() {
+        check(nghttp2_submit_shutdown_notice(session))
+        check(nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil))
+        send()
+    }
+
+    /// Says which stream was the last.
+    func finishDrain() {
+        let lastStreamID = nghttp2_session_get_last_proc_stream_id(session)
+        let flags = UInt8(NGHTTP2_FLAG_NONE.rawValue)
+        check(
+            nghttp2_submit_goaway(session, flags, lastStreamID, ErrorCode.none.rawValue, nil, 0)
+        )
+        send()
+    }
+
+    /// Tells the client why and closes the connection.
+    func terminate(_ code: ErrorCode) {
+        guard !hasEnded else { return }
+        check(nghttp2_session_terminate_session(session, code.rawValue))
+        send()
+        switch state {
+        // The library goes on, and then finds nothing to do.
+        case .insideLibrary: break
+        case .open, .ended: end()
+        }
+    }
+
+    private func end() {
+        guard !hasEnded else { return }
+        state = .ended
+        channel.closeAfterFlush()
+        delegate.http2Ended()
+    }
+
+    /// The channel is closed.
+    func closed() { state = .ended }
+}

@@ -1,0 +1,15 @@
+internal import CallStatus
+internal import Glibc
+
+extension PeerCredentials {
+    /// Asks the kernel; nil if the descriptor is not a connected Unix socket.
+    init?(ofPeerAt descriptor: Int32) {
+        // Three 32-bit numbers in this order: `struct ucred`.
+        var credentials: (pid: Int32, uid: UInt32, gid: UInt32) = (0, 0, 0)
+        var size = socklen_t(MemoryLayout.size(ofValue: credentials))
+        guard getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 else {
+            return nil
+        }
+        self.init(pid: credentials.pid, uid: credentials.uid, gid: credentials.gid)
+    }
+}

@@ -1,0 +1,325 @@
+internal import CallStatus
+
+/// The state of a ttrpc connection as its server sees it (ttrpc, PROTOCOL.md): bytes in, actions out.
+///
+/// Does no I/O: the session performs the actions, and reports the calls that begin and end. `Call` is
+/// the session's own idea of a call.
+struct TTRPCConnection<Call> {
+    enum Action {
+        /// Start the call that the frame's data describes, and report it with ``began(_:on:as:)``
+        /// unless it is answered at once.
+        case start(TTRPCFrameHeader, MessageBytes)
+        /// Give a streaming call its next request, if there is one; `isLast` if no other follows.
+        case deliver(Call, MessageBytes?, isLast: Bool)
+        /// End a call that runs: its client broke the protocol.
+        indirect case abandon(Call, CallError)
+        /// Answer on a stream that has no call.
+        indirect case refuse(UInt32, CallError)
+        /// Answer on a stream that has no call, and close the connection after that.
+        indirect case refuseConnection(UInt32, CallError)
+        /// Read no more until ``resumed()`` returns the bytes that were kept.
+        case holdReading
+        /// Close the connection: the bytes make no sense.
+        case close
+    }
+
+    /// The stage of a call that has begun.
+    enum Stage {
+        case unary
+        /// A streaming call whose client may send more requests.
+        case streaming
+        /// A streaming call whose client has sent its last request.
+        case halfClosed
+        /// A unary call whose reply waits for room in the output.
+        case replying
+
+        fileprivate var isStreaming: Bool {
+            switch self {
+            case .streaming, .halfClosed: true
+            case .unary, .replying: false
+            }
+        }
+    }
+
+    private enum Phase {
+        /// No frame has arrived.
+        case fresh
+        case open
+        /// As many calls run as may: these bytes wait until one has ended.
+        case holding([UInt8])
+        /// The peer sends no more, but may still wait for answers.
+        case inputEnded
+        case closed
+    }
+
+    /// The fate of new calls.
+    private enum Intake {
+        case open
+        /// The server stops: no call begins any more.
+        case draining
+        /// The connection is not served.
+        case refusing(CallError)
+    }
+
+    private let limits: RPCLimits
+    private var decoder: TTRPCFrameDecoder
+    private var phase = Phase.fresh
+    private var intake: Intake
+    private var calls: [UInt32: (call: Call, stage: Stage)] = [:]
+    /// The number of calls that stream.
+    private var streamingCount = 0
+    /// The number of handlers that run though their calls were abandoned.
+    private var abandonedHandlers = 0
+
+    /// Makes the state of a connection on which nothing has arrived.
+    ///
+    /// - Parameters:
+    ///   - limits: the limits of the connection.
+    ///   - refusal: the answer to every call of a connection that is not served; nil if it is.
+    init(limits: RPCLimits, refusal: CallError?) {
+        self.limits = limits
+        decoder = TTRPCFrameDecoder(frameBytesMax: limits.frameBytesMax)
+        intake = refusal.map { .refusing($0) } ?? .open
+    }
+
+    // MARK: - State
+
+    /// True once the peer has begun to speak ttrpc.
+    var hasBegun: Bool {
+        switch phase {
+        case .fresh: false
+        case .open, .holding, .inputEnded, .closed: true
+        }
+    }
+
+    var isClosed: Bool {
+        switch phase {
+        case .closed: true
+        case .fresh, .open, .holding, .inputEnded: false
+        }
+    }
+
+    /// True while bytes are kept until a call has ended.
+    var isHolding: Bool {
+        switch phase {
+        case .holding: true
+        case .fresh, .open, .inputEnded, .closed: false
+        }
+    }
+
+    /// True if a frame has begun that has not arrived wholly; its beginning is no sign of ttrpc yet.
+    var isInsideFrame: Bool { hasBegun && decoder.isInsideFrame }
+
+    /// True if no call is left.
+    var isIdle: Bool { calls.isEmpty }
+
+    /// True once the peer sends no more and has got all its answers.
+    var isDone: Bool {
+        switch phase {
+        case .inputEnded: isIdle
+        case .fresh, .open, .holding, .closed: false
+        }
+    }
+
+    /// The calls that their callers still wait for, but for those whose reply waits in the output.
+    var runningCalls: [Call] {
+        calls.values.compactMap { call, stage in
+            switch stage {
+            case .unary, .streaming, .halfClosed: call
+            case .replying: nil
+            }
+        }
+    }
+
+    /// The number of calls that are worked on, even if nobody waits for them any more, and of those
+    /// whose replies wait.
+    private var callsInFlight: Int { calls.count + abandonedHandlers }
+
+    private var isAtCallLimit: Bool { callsInFlight >= limits.callsInFlightPerConnectionMax }
+
+    /// True if no frame may be handled before a call has ended.
+    ///
+    /// If all calls stream, they may wait for frames themselves.
+    private var mustHold: Bool { isAtCallLimit && callsInFlight > streamingCount }
+
+    // MARK: - Input
+
+    /// Takes bytes off the front until something is to be done.
+    ///
+    /// Perform each action before the next call.
+    ///
+    /// - Returns: nil once all bytes are taken.
+    mutating func next(_ bytes: inout UnsafeRawBufferPointer) -> Action? {
+        while !bytes.isEmpty {
+            switch phase {
+            case .inputEnded, .closed, .holding: return nil
+            case .fresh, .open: break
+            }
+            if mustHold {
+                phase = .holding(Array(bytes.take(bytes.count)))
+                return .holdReading
+            }
+            do throws(TTRPCFrameDecoder.Desynchronised) {
+                guard let event = try decoder.next(&bytes) else { return nil }
+                phase = .open
+                if let action = action(on: event) { return action }
+            } catch {
+                phase = .closed
+                return .close
+            }
+        }
+        return nil
+    }
+
+    /// Returns the bytes that were kept, to be read again, if a call has ended since.
+    mutating func resumed() -> [UInt8]? {
+        switch phase {
+        case .holding(let bytes) where !mustHold:
+            phase = .open
+            return bytes
+        case .holding, .fresh, .open, .inputEnded, .closed: return nil
+        }
+    }
+
+    private func action(on event: TTRPCFrameDecoder.Event) -> Action? {
+        switch intake {
+        case .refusing(let status): return .refuseConnection(event.header.streamID, status)
+        case .open, .draining: break
+        }
+        switch event {
+        case .oversized(let header):
+            guard header.kind == TTRPCFrameHeader.Kind.request else { return nil }
+            return .refuse(
+                header.streamID,
+                CallError(
+                    .resourceExhausted,
+                    "the message has \(header.dataLength) bytes, at most \(limits.frameBytesMax) "
+                        + "are accepted"
+                )
+            )
+        case .frame(let header, let data):
+            switch header.kind {
+            case TTRPCFrameHeader.Kind.request:
+                if let fault = fault(of: header) { return .refuse(header.streamID, fault) }
+                return .start(header, data)
+            case TTRPCFrameHeader.Kind.data: return action(on: header, data)
+            // Unknown kinds are for later versions of the protocol.
+            default: return nil
+            }
+        }
+    }
+
+    /// Returns the reason why a request cannot begin a call now; nil if it can.
+    private func fault(of request: TTRPCFrameHeader) -> CallError? {
+        if request.streamID.isMultiple(of: 2) {
+            return CallError(.invalidArgument, "stream ids of a client must be odd")
+        }
+        if calls[request.streamID] != nil {
+            return CallError(.invalidArgument, "the stream id is in use by a running call")
+        }
+        switch intake {
+        case .draining: return .serverIsStopping
+        case .refusing(let status): return status
+        case .open: break
+        }
+        guard isAtCallLimit else { return nil }
+        return CallError(
+            .resourceExhausted,
+            "\(callsInFlight) calls run, which is as many as a connection may have"
+        )
+    }
+
+    private func action(on header: TTRPCFrameHeader, _ data: MessageBytes) -> Action? {
+        guard let (call, stage) = calls[header.streamID] else {
+            return .refuse(
+                header.streamID,
+                CallError(.invalidArgument, "there is no running call on the stream")
+            )
+        }
+        let hasData = header.flags & TTRPCFrameHeader.Flags.noData == 0
+        let isLast = header.flags & TTRPCFrameHeader.Flags.remoteClosed != 0
+        switch stage {
+        case .streaming: return .deliver(call, hasData ? data : nil, isLast: isLast)
+        case .halfClosed:
+            return .abandon(call, CallError(.invalidArgument, "the client had ended its messages"))
+        // The outcome is known: nothing can change it.
+        case .replying: return nil
+        case .unary:
+            // A client may say with an empty frame that it sends no more.
+            if !hasData, isLast, header.dataLength == 0 { return nil }
+            return .abandon(
+                call,
+                CallError(.invalidArgument, "the method takes one message, in the request itself")
+            )
+        }
+    }
+
+    /// The peer sends no more requests.
+    ///
+    /// - Returns: the calls whose requests were to come and never will.
+    mutating func inputEnded() -> [Call] {
+        switch phase {
+        case .closed: return []
+        case .fresh, .open, .holding, .inputEnded: phase = .inputEnded
+        }
+        return calls(at: .streaming)
+    }
+
+    // MARK: - Calls
+
+    /// A call has begun, and was not answered at once.
+    mutating func began(_ call: Call, on streamID: UInt32, as stage: Stage) {
+        calls[streamID] = (call, stage)
+        if stage.isStreaming { streamingCount += 1 }
+    }
+
+    /// The client of a streaming call has sent its last request.
+    mutating func requestsEnded(on streamID: UInt32) {
+        calls[streamID]?.stage = .halfClosed
+    }
+
+    /// The reply of a unary call waits for room in the output.
+    mutating func replyWaits(_ call: Call, on streamID: UInt32) {
+        calls[streamID] = (call, .replying)
+    }
+
+    /// A call has its answer; its handler may still run.
+    mutating func ended(on streamID: UInt32, handlerRuns: Bool) {
+        if handlerRuns { abandonedHandlers += 1 }
+        // A call that is answered at once was never among them.
+        guard !calls.isEmpty, let ended = calls.removeValue(forKey: streamID) else { return }
+        if ended.stage.isStreaming { streamingCount -= 1 }
+    }
+
+    /// The handler of a call that was abandoned has ended.
+    mutating func abandonedHandlerEnded() { abandonedHandlers -= 1 }
+
+    // MARK: - The end
+
+    /// The server stops: no call begins any more.
+    ///
+    /// - Returns: the calls that must end now, since they may have no end of their own.
+    mutating func drain() -> [Call] {
+        switch intake {
+        case .open: intake = .draining
+        case .draining, .refusing: break
+        }
+        return calls(at: .streaming) + calls(at: .halfClosed)
+    }
+
+    /// The connection is gone.
+    ///
+    /// - Returns: the calls that nobody waits for any more.
+    mutating func closed() -> [Call] {
+        phase = .closed
+        defer {
+            calls = [:]
+            streamingCount = 0
+        }
+        return runningCalls
+    }
+
+    private func calls(at stage: Stage) -> [Call] {
+        calls.values.compactMap { $0.stage == stage ? $0.call : nil }
+    }
+}

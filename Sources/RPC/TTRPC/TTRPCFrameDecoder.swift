@@ -1,0 +1,99 @@
+/// Cuts a stream of bytes into ttrpc frames.
+///
+/// Does no I/O.
+///
+/// A frame that arrives in one piece is lent out where it lies; only frames that arrive in parts are
+/// collected, in memory that grows with the bytes that have arrived, not with the length that the
+/// header promises.
+struct TTRPCFrameDecoder {
+    enum Event {
+        /// A whole frame.
+        case frame(TTRPCFrameHeader, MessageBytes)
+        /// A frame above the limit begins. Its data will be thrown away as it arrives.
+        case oversized(TTRPCFrameHeader)
+
+        var header: TTRPCFrameHeader {
+            switch self {
+            case .frame(let header, _), .oversized(let header): header
+            }
+        }
+    }
+
+    /// The stream is not ttrpc, or lost its place: nothing after this point can be understood.
+    struct Desynchronised: Error {}
+
+    private enum State {
+        /// Between two frames, or within a header.
+        case header
+        case data(TTRPCFrameHeader)
+        case discarding(Int)
+    }
+
+    private let frameBytesMax: Int
+    private var state = State.header
+    /// The part of a header, or of a frame's data, that has arrived.
+    private var partial: [UInt8] = []
+
+    init(frameBytesMax: Int) { self.frameBytesMax = frameBytesMax }
+
+    /// True if a frame has begun and not ended.
+    var isInsideFrame: Bool {
+        switch state {
+        case .header: !partial.isEmpty
+        case .data, .discarding: true
+        }
+    }
+
+    /// Takes bytes off the front until a frame is complete.
+    ///
+    /// - Returns: the frame; nil once all bytes are taken.
+    /// - Throws: ``Desynchronised`` for a length of 16 MiB or more, which no peer sends.
+    mutating func next(
+        _ bytes: inout UnsafeRawBufferPointer
+    ) throws(Desynchronised) -> Event? {
+        while !bytes.isEmpty {
+            switch state {
+            case .header:
+                guard let header = try takeHeader(&bytes) else { return nil }
+                let length = Int(header.dataLength)
+                if length > frameBytesMax {
+                    state = .discarding(length)
+                    return .oversized(header)
+                }
+                if bytes.count >= length { return .frame(header, .lent(bytes.take(length))) }
+                state = .data(header)
+            case .data(let header):
+                let length = Int(header.dataLength)
+                partial += bytes.take(min(length - partial.count, bytes.count))
+                guard partial.count == length else { return nil }
+                let data = partial
+                partial = []
+                state = .header
+                return .frame(header, .collected(data))
+            case .discarding(let count):
+                let dropped = min(count, bytes.count)
+                _ = bytes.take(dropped)
+                state = dropped == count ? .header : .discarding(count - dropped)
+            }
+        }
+        return nil
+    }
+
+    /// Returns the header that the bytes begin with or complete; nil if more of it is to come.
+    private mutating func takeHeader(
+        _ bytes: inout UnsafeRawBufferPointer
+    ) throws(Desynchronised) -> TTRPCFrameHeader? {
+        if partial.isEmpty {
+            // The first byte of a length within reason is 0: other protocols are seen at once.
+            if bytes[0] != 0 { throw Desynchronised() }
+            if bytes.count >= TTRPCFrameHeader.bytes {
+                return TTRPCFrameHeader(bytes.take(TTRPCFrameHeader.bytes))
+            }
+        }
+        partial += bytes.take(min(TTRPCFrameHeader.bytes - partial.count, bytes.count))
+        guard partial.count == TTRPCFrameHeader.bytes else { return nil }
+        let header = partial.withUnsafeBytes { TTRPCFrameHeader($0) }
+        partial = []
+        return header
+    }
+}

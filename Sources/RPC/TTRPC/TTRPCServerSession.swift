@@ -1,0 +1,347 @@
+internal import CallStatus
+internal import ProtoCodec
+
+/// The server's side of a ttrpc connection: performs what ``TTRPCConnection`` decides on a channel,
+/// with the router's methods.
+///
+/// Used on its channel's loop only.
+final class TTRPCServerSession: ServerSession, @unchecked Sendable {
+    // Unchecked: see above.
+
+    let channel: Channel
+    private let peer: PeerCredentials
+    let router: Router
+    let limits: RPCLimits
+    /// Nil if nobody collects what is recorded.
+    private let instruments: CallInstruments?
+    var connection: TTRPCConnection<ServerCall>
+    /// The responses that found no room in the output, in order.
+    var waiting: [WaitingResponse] = []
+    /// The memory of requests that wait for their handlers, in bytes.
+    private var heldBytes = 0
+    /// The time by which the frame that has begun must have gone on; nil between frames.
+    private var frameDeadline: ContinuousClock.Instant?
+
+    enum WaitingResponse {
+        /// The only one of a unary call, whose handler has ended.
+        case unary(ServerCall, MessageBuilder)
+        /// One of a streaming call, in whose messages it is.
+        case streaming(ServerCall)
+    }
+
+    var onIdle: (() -> Void)?
+
+    init(
+        channel: Channel,
+        peer: PeerCredentials,
+        router: Router,
+        limits: RPCLimits,
+        refusal: CallError?,
+        instruments: CallInstruments? = nil
+    ) {
+        self.channel = channel
+        self.peer = peer
+        self.router = router
+        self.limits = limits
+        self.instruments = instruments
+        connection = TTRPCConnection(limits: limits, refusal: refusal)
+    }
+
+    var hasBegun: Bool { connection.hasBegun }
+
+    var isIdle: Bool { connection.isIdle }
+
+    // MARK: - Input
+
+    func receive(_ bytes: UnsafeRawBufferPointer) {
+        var rest = bytes
+        while let action = connection.next(&rest) {
+            switch action {
+            case .start(let header, let data): data.withBytes { start(header, $0) }
+            case .deliver(let call, let data, let isLast): deliver(data, isLast: isLast, to: call)
+            case .abandon(let call, let status): call.abandon(status)
+            case .refuse(let streamID, let status): refuse(streamID, status)
+            case .refuseConnection(let streamID, let status):
+                refuse(streamID, status)
+                channel.closeAfterFlush()
+            case .holdReading: channel.holdReading()
+            case .close: channel.close()
+            }
+        }
+        noteUnfinishedFrame()
+    }
+
+    /// A frame that was begun must go on, or its memory would be held for nothing.
+    private func noteUnfinishedFrame() {
+        guard connection.isInsideFrame, !connection.isClosed else {
+            frameDeadline = nil
+            return
+        }
+        let deadline = ContinuousClock.now + limits.handshakeTimeout
+        frameDeadline = deadline
+        channel.wake(at: deadline)
+    }
+
+    private func refuse(_ streamID: UInt32, _ status: CallError) {
+        instruments?.refused(status.code)
+        send(status, to: streamID)
+    }
+
+    private func start(_ header: TTRPCFrameHeader, _ data: UnsafeRawBufferPointer) {
+        do {
+            let request = try decode(data)
+            let method = try router.method(request.service, request.method)
+            let timeout = request.timeoutNanoseconds
+            // Go's client sends what is left of a deadline that has just passed.
+            if timeout < 0 { throw CallError(.deadlineExceeded, "the deadline passed") }
+            let call = ServerCall(
+                streamID: header.streamID,
+                peer: peer,
+                deadline: timeout > 0 ? deadline(timeout) : nil,
+                metadata: request.metadata,
+                messages: method.isStreaming ? try firstMessages(request, header.flags) : nil,
+                loop: channel.loop,
+                session: self,
+                record: instruments?.begin(method)
+            )
+            run(method, call, request.payload)
+        } catch {
+            refuse(header.streamID, router.status(of: error))
+        }
+    }
+
+    private func decode(_ data: UnsafeRawBufferPointer) throws(CallError) -> TTRPCEnvelope.Request {
+        do {
+            return try TTRPCEnvelope.decodeRequest(data, metadataBytesMax: limits.metadataBytesMax)
+        } catch {
+            throw error.kind == .tooLarge
+                ? CallError(
+                    .resourceExhausted,
+                    "the metadata has more than \(limits.metadataBytesMax) bytes"
+                )
+                : CallError(.invalidArgument, "the data is not a ttrpc request")
+        }
+    }
+
+    private func deadline(_ timeoutNanoseconds: Int64) -> ContinuousClock.Instant {
+        .now + min(.nanoseconds(timeoutNanoseconds), limits.callTimeoutMax)
+    }
+
+    /// Returns the messages of a streaming call as its request frame leaves them: the frame says
+    /// whether data frames follow it (ttrpc, PROTOCOL.md, "Streaming").
+    private func firstMessages(
+        _ request: TTRPCEnvelope.Request,
+        _ flags: UInt8
+    ) throws(CallError) -> CallMessages {
+        let isOpen = flags & TTRPCFrameHeader.Flags.remoteOpen != 0
+        let isClosed = flags & TTRPCFrameHeader.Flags.remoteClosed != 0
+        // A client without streaming sends no flags, and would wait for a response frame.
+        guard isOpen || isClosed else {
+            throw CallError(
+                .unimplemented,
+                "the method streams: the request must have the flag remote closed or remote open"
+            )
+        }
+        let messages = CallMessages()
+        // Where requests follow, the first may already be here.
+        if isClosed || !request.payload.isEmpty { messages.add(Array(request.payload)) }
+        if isClosed { messages.endRequests() }
+        return messages
+    }
+
+    private func run(
+        _ method: Router.Method,
+        _ call: ServerCall,
+        _ payload: UnsafeRawBufferPointer
+    ) {
+        switch method.handler {
+        case .unary(let start):
+            let arena = channel.loop.arena
+            arena.reset()
+            do {
+                try start(payload, arena, call)
+            } catch {
+                let status = router.status(of: error)
+                call.noteOutcome(status.code)
+                return send(status, to: call.streamID)
+            }
+        case .streaming(let start): start(call)
+        }
+        guard !call.isAnswered else { return }
+        call.waits()
+        if let messages = call.messages {
+            connection.began(
+                call,
+                on: call.streamID,
+                as: messages.requestsHaveEnded ? .halfClosed : .streaming
+            )
+            count(call)
+        } else {
+            connection.began(call, on: call.streamID, as: .unary)
+        }
+        if let deadline = call.deadline { channel.wake(at: deadline) }
+    }
+
+    /// Gives a data frame to the handler of a streaming call.
+    private func deliver(_ data: MessageBytes?, isLast: Bool, to call: ServerCall) {
+        guard let messages = call.messages else { return }
+        if let data { messages.add(data.copy) }
+        if isLast {
+            messages.endRequests()
+            connection.requestsEnded(on: call.streamID)
+        }
+        // ttrpc cannot make one stream wait and let the others go on.
+        count(call)
+        if heldBytes > limits.requestBytesHeldMax {
+            call.abandon(.tooManyRequestBytes(limits.requestBytesHeldMax))
+        }
+    }
+
+    func inputEnded() {
+        for call in connection.inputEnded() {
+            call.abandon(
+                CallError(.cancelled, "the connection's input ended before the call's messages")
+            )
+        }
+        closeIfDone()
+    }
+
+    // MARK: - Calls
+
+    func finish(
+        _ call: ServerCall,
+        with reply: (ProtoArena) throws -> ProtoMessage
+    ) -> Bool {
+        // Those that wait already go first.
+        guard waiting.isEmpty, send(reply, of: call) else { return false }
+        forget(call)
+        return true
+    }
+
+    func keep(_ call: ServerCall, _ reply: @escaping MessageBuilder) {
+        waiting.append(.unary(call, reply))
+        connection.replyWaits(call, on: call.streamID)
+    }
+
+    func finish(_ call: ServerCall, failing status: CallError) {
+        call.noteOutcome(status.code)
+        send(status, to: call.streamID)
+        if call.messages != nil { dropWaiting(of: call) }
+        forget(call)
+    }
+
+    func finishStream(_ call: ServerCall) {
+        call.noteOutcome(nil)
+        sendEnd(of: call)
+        dropWaiting(of: call)
+        forget(call)
+    }
+
+    private func dropWaiting(of ended: ServerCall) {
+        waiting.removeAll {
+            switch $0 {
+            case .unary: false
+            case .streaming(let call): call === ended
+            }
+        }
+    }
+
+    func responseWaits(_ call: ServerCall) {
+        if !waiting.isEmpty || !sendResponse(of: call) { waiting.append(.streaming(call)) }
+    }
+
+    func requestTaken(_ call: ServerCall) { count(call) }
+
+    /// Counts the memory of a streaming call's requests anew.
+    private func count(_ call: ServerCall) {
+        guard let messages = call.messages else { return }
+        heldBytes += messages.heldBytes - messages.countedBytes
+        messages.countedBytes = messages.heldBytes
+    }
+
+    private func forget(_ call: ServerCall) {
+        count(call)
+        connection.ended(on: call.streamID, handlerRuns: call.isHandlerRunning)
+        callEnded()
+    }
+
+    func handlerEnded(_ call: ServerCall) {
+        connection.abandonedHandlerEnded()
+        resumeReadingSoon()
+    }
+
+    /// Goes on with what waited for a call to end.
+    private func callEnded() {
+        guard !connection.isClosed else { return }
+        resumeReadingSoon()
+        if isIdle {
+            closeIfDone()
+            onIdle?()
+        }
+    }
+
+    /// Reads the bytes that were kept, after what is done now.
+    private func resumeReadingSoon() {
+        guard connection.isHolding else { return }
+        channel.loop.submit { [self] in
+            guard let bytes = connection.resumed() else { return }
+            bytes.withUnsafeBytes { receive($0) }
+            if !connection.isHolding { channel.continueReading() }
+        }
+    }
+
+    func sendWaiting() {
+        var sent = 0
+        while sent < waiting.count, !connection.isClosed, send(waiting[sent]) { sent += 1 }
+        let ended = waiting.prefix(sent)
+        waiting.removeFirst(ended.count)
+        for response in ended {
+            if case .unary(let call, _) = response { forget(call) }
+        }
+    }
+
+    // MARK: - Time and the end
+
+    func woke() {
+        let now = ContinuousClock.now
+        if let deadline = frameDeadline {
+            // While nothing is read here, the peer is not to blame.
+            if deadline <= now, channel.mayRead { return channel.close() }
+            let next = deadline <= now ? now + limits.handshakeTimeout : deadline
+            frameDeadline = next
+            channel.wake(at: next)
+        }
+        let calls = connection.runningCalls
+        for call in calls {
+            if let deadline = call.deadline, deadline <= now {
+                call.abandon(CallError(.deadlineExceeded, "the deadline passed"))
+            }
+        }
+        let next = calls.compactMap { $0.isAnswered ? nil : $0.deadline }.min()
+        if let next { channel.wake(at: next) }
+    }
+
+    func drain() {
+        for call in connection.drain() { call.abandon(.serverIsStopping) }
+    }
+
+    private func closeIfDone() {
+        if connection.isDone { channel.closeAfterFlush() }
+    }
+
+    func closed() {
+        waiting = []
+        for call in connection.closed() {
+            call.abandon(CallError(.cancelled, "the connection is closed"))
+        }
+    }
+}
+
+extension CallError {
+    static func tooManyRequestBytes(_ bytesMax: Int) -> CallError {
+        CallError(
+            .resourceExhausted,
+            "the requests that wait have more than the connection's \(bytesMax) bytes"
+        )
+    }
+}

@@ -1,0 +1,143 @@
+internal import FeedbackServer
+internal import RPC
+
+extension Settings {
+    /// The keys at the top of the file, besides `hooks`.
+    static let settings: [Setting<Settings>] = place + logs + limits
+
+    private static let place: [Setting<Settings>] = [
+        Setting(
+            "socket",
+            \.server.socketPath,
+            .text,
+            unset: "`$XDG_RUNTIME_DIR/feedbackd/feedbackd.sock`; without that variable "
+                + "`/run/feedbackd/feedbackd.sock` for root, else `/tmp/feedbackd-UID/feedbackd.sock`",
+            "The path of the Unix domain socket."
+        ),
+        Setting(
+            "socket_mode",
+            \.server.socketMode,
+            .permissions,
+            "The socket's permission bits, which say who may connect."
+        ),
+        Setting(
+            "socket_group",
+            \.server.socketGroup,
+            .text,
+            unset: "the process's own",
+            "The name of the socket's group."
+        ),
+        Setting(
+            "allow_uid",
+            \.server.allowedUIDs,
+            .set(
+                of: .userID,
+                max: SettingLimits.userIDsMax,
+                atLeastOne: "user id; without the key everyone is served whom the socket's "
+                    + "permissions let in"
+            ),
+            unset: "everyone whom the socket's permissions let in",
+            "The only user ids that are served; an empty list is refused."
+        ),
+        Setting(
+            "store",
+            \.server.store,
+            .store,
+            unset: "`sqlite:/var/lib/feedbackd/feedback.db` for root, else "
+                + "`feedbackd/feedback.db` under `$XDG_DATA_HOME` or `~/.local/share`",
+            "The place where feedback is kept."
+        ),
+        Setting(
+            "mongodb_database",
+            \.server.mongoDatabase,
+            .text,
+            unset: "the one that the connection string names, else `feedbackd`",
+            "The database, if the store is MongoDB."
+        ),
+        Setting(
+            "mongodb_collection",
+            \.server.mongoCollection,
+            .text,
+            unset: "`sessions`",
+            "The collection of the sessions, if the store is MongoDB."
+        ),
+        Setting(
+            "alerts_file",
+            \.server.alertsFile,
+            .text,
+            unset: "`alerts.db` in the folder where the database would be",
+            "The SQLite file in which alerts wait for their delivery, if the store is MongoDB; SQLite "
+                + "keeps them itself."
+        ),
+        Setting(
+            "missing_session",
+            \.server.missingSession,
+            .choice,
+            "The outcome of a write to an unknown session: the session is created, or the write is "
+                + "rejected with NOT_FOUND."
+        ),
+    ]
+
+    private static let logs: [Setting<Settings>] = [
+        Setting(
+            "log_level",
+            \.logLevel,
+            .choice,
+            "The least level that is logged, to standard error, without comments and secrets."
+        ),
+        Setting(
+            "metrics_listen",
+            \.server.metricsListen,
+            .localAddress,
+            unset: "nowhere",
+            "The address at which Prometheus reads metrics; port 0 is any that is free."
+        ),
+    ]
+
+    private static let limits: [Setting<Settings>] = [
+        Setting(
+            "connections_max",
+            \.server.limits.connectionsMax,
+            .number(1...1_000_000),
+            "The most connections at once; one more is told so and closed."
+        ),
+        Setting(
+            "calls_in_flight_max",
+            \.server.limits.callsInFlightPerConnectionMax,
+            .number(1...1_000_000),
+            "The most calls of one connection at once; further ones wait in the socket, and gRPC's "
+                + "clients are told the number."
+        ),
+        Setting(
+            "frame_bytes_max",
+            \.server.limits.frameBytesMax,
+            .number(1_024...RPCLimits().frameBytesMax),
+            "The largest message, in bytes."
+        ),
+        Setting(
+            "output_queue_bytes_max",
+            \.server.limits.outputQueueBytesMax,
+            .number(65_536...1 << 30),
+            "The most bytes that wait to be written to one connection; a client that then reads "
+                + "nothing is closed."
+        ),
+        Setting(
+            "handshake_timeout",
+            \.server.limits.handshakeTimeout,
+            .seconds(1...3_600),
+            "The longest time for the beginning of a connection."
+        ),
+        Setting(
+            "write_queue_max",
+            \.server.writeLimits.queueLengthMax,
+            .number(1...1_000_000),
+            "The most writes that wait for the store; one more is RESOURCE_EXHAUSTED."
+        ),
+        Setting(
+            "drain_timeout",
+            \.server.drainTimeout,
+            .seconds(0...3_600),
+            "The longest time for running calls to end on SIGTERM or SIGINT."
+        ),
+    ]
+}
