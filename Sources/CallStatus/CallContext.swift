@@ -28,7 +28,7 @@ public struct CallContext: Sendable {
     /// The error with which work that has not begun is dropped; nil if the work is still wanted.
     ///
     /// It is DEADLINE_EXCEEDED after the deadline and CANCELLED once the caller has gone away.
-    public var reasonToDrop: CallError? {
+    public var dropError: CallError? {
         if let deadline, deadline <= .now {
             return CallError(.deadlineExceeded, "the deadline passed before the work began")
         }

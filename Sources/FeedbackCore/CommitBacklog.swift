@@ -9,13 +9,13 @@ struct CommitBacklog<Element: Sendable>: Sendable {
     struct Entry: Sendable {
         @usableFromInline let element: Element
         @usableFromInline let session: String?
-        @usableFromInline let isAlone: Bool
+        @usableFromInline let isExclusive: Bool
 
         @inlinable
-        init(_ element: Element, session: String?, isAlone: Bool) {
+        init(_ element: Element, session: String?, isExclusive: Bool) {
             self.element = element
             self.session = session
-            self.isAlone = isAlone
+            self.isExclusive = isExclusive
         }
     }
 
@@ -51,14 +51,14 @@ struct CommitBacklog<Element: Sendable>: Sendable {
     /// - Parameters:
     ///   - element: the element to commit.
     ///   - session: the session whose elements keep their order; nil if there is only one writer.
-    ///   - isAlone: true if the element must be the only one of its batch.
+    ///   - isExclusive: true if the element must be the only one of its batch.
     @inlinable
     mutating func append(
         _ element: Element,
         session: String? = nil,
-        isAlone: Bool = false
+        isExclusive: Bool = false
     ) {
-        waiting.append(Entry(element, session: session, isAlone: isAlone))
+        waiting.append(Entry(element, session: session, isExclusive: isExclusive))
     }
 
     /// True if a batch in progress writes to the session.
@@ -71,22 +71,23 @@ struct CommitBacklog<Element: Sendable>: Sendable {
     /// writes, and answers most of them sooner, if they arrive in few long batches: they must be at
     /// least a third of the writes in progress.
     @inlinable
-    var isWorthABatch: Bool { 3 * waiting.count >= underWayCount }
+    var shouldStartBatch: Bool { 3 * waiting.count >= underWayCount }
 
     /// Takes the next batch, in order; nil if no element can be taken or too few wait.
     @inlinable
     mutating func takeBatch() -> Batch? {
-        guard !waiting.isEmpty, isWorthABatch else { return nil }
+        guard !waiting.isEmpty, shouldStartBatch else { return nil }
         batchCount += 1
         var batch = Batch(number: batchCount)
         var rest: [Entry] = []
         batch.elements.reserveCapacity(min(waiting.count, batchLengthMax))
         var isFull = false
         for entry in waiting {
-            if !isFull, entry.isAlone == false || batch.elements.isEmpty, claim(entry, for: &batch)
+            if !isFull, entry.isExclusive == false || batch.elements.isEmpty,
+                claim(entry, for: &batch)
             {
                 batch.elements.append(entry.element)
-                isFull = entry.isAlone || batch.elements.count == batchLengthMax
+                isFull = entry.isExclusive || batch.elements.count == batchLengthMax
             } else {
                 rest.append(entry)
             }

@@ -9,7 +9,7 @@ public import Synchronization
 ///
 /// Each writer is a serial dispatch queue, on which `commit` may block. A write that arrives while
 /// all writers are idle is committed alone at once; a second writer starts while the first is busy
-/// if ``CommitBacklog/isWorthABatch`` is true. A writer that has committed a lone write spins for a
+/// if ``CommitBacklog/shouldStartBatch`` is true. A writer that has committed a lone write spins for a
 /// moment before it parks, if the last writes came one after the other: to wake a parked thread takes
 /// a third as long as a disk's fsync. Before each attempt, the writes whose callers no longer wait
 /// are dropped; stores need not check that again.
@@ -21,26 +21,26 @@ public final class CommitQueue<Write: Sendable, Outcome: Sendable>: Sendable {
     public typealias Commit = @Sendable ([Write]) -> [CommitResult<Outcome>]
 
     /// The ordering rules of a queue with several writers.
-    public struct Order: Sendable {
+    public struct WriteOrdering: Sendable {
         /// Returns the session of a write; the writes of one session keep their order.
         public var session: @Sendable (Write) -> String
         /// Returns true if the write must be the only one of its batch.
-        public var isAlone: @Sendable (Write) -> Bool
+        public var isExclusive: @Sendable (Write) -> Bool
 
         @inlinable
         public init(
             session: @escaping @Sendable (Write) -> String,
-            isAlone: @escaping @Sendable (Write) -> Bool = { _ in false }
+            isExclusive: @escaping @Sendable (Write) -> Bool = { _ in false }
         ) {
             self.session = session
-            self.isAlone = isAlone
+            self.isExclusive = isExclusive
         }
     }
 
     /// A write and the caller that waits for it; an object, since it moves from one list to
     /// another.
     @usableFromInline
-    final class Waiting: @unchecked Sendable {
+    final class PendingWrite: @unchecked Sendable {
         // Unchecked Sendable: the variables are used only by the writer whose batch contains the
         // write.
         @usableFromInline let write: Write
@@ -64,7 +64,7 @@ public final class CommitQueue<Write: Sendable, Outcome: Sendable>: Sendable {
         }
     }
 
-    @usableFromInline typealias Backlog = CommitBacklog<Waiting>
+    @usableFromInline typealias Backlog = CommitBacklog<PendingWrite>
 
     /// The time for which a writer spins before it parks.
     @inlinable static var spinTime: Duration { .microseconds(100) }
@@ -81,7 +81,7 @@ public final class CommitQueue<Write: Sendable, Outcome: Sendable>: Sendable {
         /// The number of writes outside of the backlog that wait for their next attempt.
         @usableFromInline var pausedCount = 0
         @usableFromInline var isClosed = false
-        @usableFromInline var closers: [UnsafeContinuation<Void, Never>] = []
+        @usableFromInline var closeWaiters: [UnsafeContinuation<Void, Never>] = []
 
         @inlinable
         init(backlog: Backlog, idleWriters: [DispatchQueue]) {
@@ -92,7 +92,7 @@ public final class CommitQueue<Write: Sendable, Outcome: Sendable>: Sendable {
 
     @usableFromInline let state: Mutex<State>
     @usableFromInline let writerCount: Int
-    @usableFromInline let order: Order?
+    @usableFromInline let ordering: WriteOrdering?
     @usableFromInline let queueLengthMax: Int
     @usableFromInline let repetitionTimeout: Duration
     @usableFromInline let commit: Commit
@@ -104,7 +104,7 @@ public final class CommitQueue<Write: Sendable, Outcome: Sendable>: Sendable {
     ///   - label: the prefix of the writers' labels.
     ///   - limits: the limits of the backlog and of a batch.
     ///   - writerCount: the maximum number of batches in progress.
-    ///   - order: the ordering rules; required if there are several writers.
+    ///   - ordering: the ordering rules; required if there are several writers.
     ///   - repetitionTimeout: the time after a write's first attempt for which a write whose
     ///     outcome is undecided is attempted again.
     ///   - commit: the function that commits a batch; it is called on the writers' queues.
@@ -113,16 +113,19 @@ public final class CommitQueue<Write: Sendable, Outcome: Sendable>: Sendable {
         label: String,
         limits: CommitLimits,
         writerCount: Int = 1,
-        order: Order? = nil,
+        ordering: WriteOrdering? = nil,
         repetitionTimeout: Duration = .zero,
         commit: @escaping Commit
     ) {
-        precondition(writerCount == 1 || order != nil, "several writers need to know the sessions")
+        precondition(
+            writerCount == 1 || ordering != nil,
+            "several writers need to know the sessions"
+        )
         let writers = (0..<writerCount).map { DispatchQueue(label: "\(label).\($0)") }
         let backlog = Backlog(batchLengthMax: limits.batchLengthMax)
         state = Mutex(State(backlog: backlog, idleWriters: writers))
         self.writerCount = writerCount
-        self.order = order
+        self.ordering = ordering
         queueLengthMax = limits.queueLengthMax
         self.repetitionTimeout = repetitionTimeout
         self.commit = commit
@@ -137,7 +140,7 @@ public final class CommitQueue<Write: Sendable, Outcome: Sendable>: Sendable {
     @inlinable
     public func submit(_ write: Write, context: CallContext) async throws -> Outcome {
         try await withUnsafeThrowingContinuation { continuation in
-            if let refusal = accept(Waiting(write, context, continuation)) {
+            if let refusal = accept(PendingWrite(write, context, continuation)) {
                 continuation.resume(throwing: refusal)
             }
         }
@@ -154,7 +157,7 @@ public final class CommitQueue<Write: Sendable, Outcome: Sendable>: Sendable {
             let mustWait = state.withLock { state in
                 state.isClosed = true
                 let mustWait = !isIdle(state)
-                if mustWait { state.closers.append(continuation) }
+                if mustWait { state.closeWaiters.append(continuation) }
                 return mustWait
             }
             if !mustWait { continuation.resume() }
@@ -168,7 +171,7 @@ public final class CommitQueue<Write: Sendable, Outcome: Sendable>: Sendable {
     }
 
     @inlinable
-    func accept(_ waiting: Waiting) -> CallError? {
+    func accept(_ waiting: PendingWrite) -> CallError? {
         let (refusal, writer): (CallError?, DispatchQueue?) = state.withLock { state in
             if state.isClosed { return (CallError(.unavailable, "the store is closed"), nil) }
             if state.backlog.waitingCount >= queueLengthMax {
@@ -183,14 +186,14 @@ public final class CommitQueue<Write: Sendable, Outcome: Sendable>: Sendable {
 
     /// Adds the write to the backlog; returns the writer to start, nil if none is needed.
     @inlinable
-    func enqueue(_ waiting: Waiting, _ state: inout State) -> DispatchQueue? {
+    func enqueue(_ waiting: PendingWrite, _ state: inout State) -> DispatchQueue? {
         instruments?.queueLength.increment()
-        if let order {
-            let session = order.session(waiting.write)
+        if let ordering {
+            let session = ordering.session(waiting.write)
             let isBusy = state.backlog.isBusy(session)
-            let isAlone = order.isAlone(waiting.write)
-            state.backlog.append(waiting, session: session, isAlone: isAlone)
-            if isBusy || !state.backlog.isWorthABatch { return nil }
+            let isExclusive = ordering.isExclusive(waiting.write)
+            state.backlog.append(waiting, session: session, isExclusive: isExclusive)
+            if isBusy || !state.backlog.shouldStartBatch { return nil }
         } else {
             state.backlog.append(waiting)
         }
@@ -223,10 +226,10 @@ public final class CommitQueue<Write: Sendable, Outcome: Sendable>: Sendable {
 
     /// Commits the writes whose callers still wait, and resumes all callers.
     @inlinable
-    func commitLive(_ batch: [Waiting]) {
+    func commitLive(_ batch: [PendingWrite]) {
         var live = batch
         live.removeAll { waiting in
-            guard let reason = waiting.context.reasonToDrop else { return false }
+            guard let reason = waiting.context.dropError else { return false }
             // After an attempt its error is the answer: the write may have been committed.
             waiting.continuation.resume(throwing: waiting.error ?? reason)
             return true
@@ -251,7 +254,7 @@ public final class CommitQueue<Write: Sendable, Outcome: Sendable>: Sendable {
         after done: Backlog.Batch?,
         orIdle writer: DispatchQueue
     ) -> Backlog.Batch? {
-        let (batch, closers): (Backlog.Batch?, [UnsafeContinuation<Void, Never>]) =
+        let (batch, closeWaiters): (Backlog.Batch?, [UnsafeContinuation<Void, Never>]) =
             state.withLock { state in
                 if let done { state.backlog.finish(done) }
                 if let batch = state.backlog.takeBatch() {
@@ -261,10 +264,10 @@ public final class CommitQueue<Write: Sendable, Outcome: Sendable>: Sendable {
                 state.idleWriters.append(writer)
                 state.parkedAt = .now
                 guard isIdle(state) else { return (nil, []) }
-                defer { state.closers = [] }
-                return (nil, state.closers)
+                defer { state.closeWaiters = [] }
+                return (nil, state.closeWaiters)
             }
-        for closer in closers { closer.resume() }
+        for closer in closeWaiters { closer.resume() }
         return batch
     }
 
@@ -273,7 +276,7 @@ public final class CommitQueue<Write: Sendable, Outcome: Sendable>: Sendable {
     /// Puts the write back into the backlog after a pause that grows with its attempts, or resumes
     /// the caller with `error` after the repetition timeout.
     @inlinable
-    func attemptAgain(_ waiting: Waiting, after error: CallError) {
+    func attemptAgain(_ waiting: PendingWrite, after error: CallError) {
         let giveUpAt = waiting.giveUpAt ?? .now + repetitionTimeout
         guard .now < giveUpAt else { return waiting.continuation.resume(throwing: error) }
         waiting.giveUpAt = giveUpAt

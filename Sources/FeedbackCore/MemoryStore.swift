@@ -102,7 +102,7 @@ public final class MemoryStore: AlertingStore {
         _ change: AcceptedChange,
         context: CallContext
     ) async throws -> ChangeOutcome {
-        if let reason = context.reasonToDrop { throw reason }
+        if let reason = context.dropError { throw reason }
         switch change.change {
         case .add(let draft):
             let feedback = Feedback(
@@ -260,7 +260,7 @@ public final class MemoryStore: AlertingStore {
     private func snapshot(_ context: CallContext) throws -> State {
         try state.withLock { state in
             try state.checkOpen()
-            if let reason = context.reasonToDrop { throw reason }
+            if let reason = context.dropError { throw reason }
             return state
         }
     }

@@ -43,8 +43,8 @@ struct AlertDelivery: Sendable {
 
     /// Delivers alerts until the task is cancelled.
     ///
-    /// - Parameter wakeUp: is signalled when there may be a new alert.
-    func run(_ wakeUp: WakeUp) async {
+    /// - Parameter wakeup: is signalled when there may be a new alert.
+    func run(_ wakeup: Wakeup) async {
         var receiver = Receiver()
         while !Task.isCancelled {
             do {
@@ -52,7 +52,7 @@ struct AlertDelivery: Sendable {
                 if due.isEmpty {
                     let next = try await outbox.nextDue(of: rule)
                     let pause = next.map { Duration.milliseconds($0.milliseconds(since: .now)) }
-                    await wakeUp.wait(atMost: min(pause ?? Self.idleMax, Self.idleMax))
+                    await wakeup.wait(atMost: min(pause ?? Self.idleMax, Self.idleMax))
                     continue
                 }
                 if receiver.failures > 0 {

@@ -70,7 +70,7 @@ public final class NotificationHook: BackgroundHook {
     private let backoff: AlertDelivery.Backoff
     private let logger: Logger
     private let delivering = Mutex<Task<Void, Never>?>(nil)
-    private let wakeUp = WakeUp()
+    private let wakeup = Wakeup()
 
     /// Makes a hook that delivers nothing before ``start(_:)``.
     ///
@@ -109,11 +109,11 @@ public final class NotificationHook: BackgroundHook {
             if case .added(let added) = outcome, !told.contains(added.feedback.rating) {
                 return outcome
             }
-            wakeUp.signal()
+            wakeup.signal()
             return outcome
         } catch {
             // A hook further inside may have thrown after the feedback was stored.
-            wakeUp.signal()
+            wakeup.signal()
             throw error
         }
     }
@@ -129,11 +129,11 @@ public final class NotificationHook: BackgroundHook {
             instruments: instruments,
             logger: logger
         )
-        delivering.withLock { [wakeUp] in $0 = Task { await delivery.run(wakeUp) } }
+        delivering.withLock { [wakeup] in $0 = Task { await delivery.run(wakeup) } }
     }
 
     /// See ``BackgroundHook``.
-    public func outboxChanged() { wakeUp.signal() }
+    public func outboxChanged() { wakeup.signal() }
 
     /// See ``BackgroundHook``.
     public func stop() async {

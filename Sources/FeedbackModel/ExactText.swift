@@ -33,7 +33,7 @@ extension String {
     /// Calls `body` with the UTF-8 bytes, without a copy if they are contiguous; the pointer is
     /// valid only during the call.
     @inlinable
-    package func withUTF8Bytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+    package func withUTF8Bytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
         utf8.withContiguousStorageIfAvailable { body(UnsafeRawBufferPointer($0)) }
             ?? Array(utf8).withUnsafeBytes(body)
     }

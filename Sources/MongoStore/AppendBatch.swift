@@ -104,7 +104,7 @@ struct AppendBatch {
         var unknown: [AppendGroup] = []
         var stored: [ExactText] = []
         for (index, update) in updates.enumerated() {
-            if let refusal = reply.errors[index], !refusal.isPassing {
+            if let refusal = reply.errors[index], !refusal.isTransient {
                 again += refused(update, refusal)
             } else if isComplete, reply.errors[index] == nil {
                 for member in update.groups.lazy.flatMap(\.members) { succeed(member) }
@@ -142,7 +142,7 @@ struct AppendBatch {
 
     private func send(
         _ updates: [AppendUpdate],
-        to collection: Collection
+        to collection: MongoCollection
     ) throws -> BulkWrite.Reply {
         let bulk = BulkWrite(on: collection)
         var statement = AppendStatement()
@@ -227,7 +227,7 @@ struct AppendBatch {
     /// Reads, with read concern majority, the feedback of the groups' sessions, by request_id.
     private func find(
         _ groups: [AppendGroup],
-        in collection: Collection
+        in collection: MongoCollection
     ) throws -> [ExactText: [ExactText: Feedback]] {
         let names = groups.map { BSON.string($0.session.text) }
         let requestIDs = groups.flatMap(\.members).map {
@@ -276,7 +276,7 @@ struct AppendBatch {
     private mutating func end(_ groups: [AppendGroup], _ error: any Error) {
         guard let failure = error as? MongoFailure else { return refuse(groups, error) }
         let result: CommitResult<ChangeOutcome> =
-            failure.isPassing ? .undecided(failure.error) : .refused(failure.error)
+            failure.isTransient ? .undecided(failure.error) : .refused(failure.error)
         for group in groups {
             for member in group.members { results[member] = result }
         }

@@ -24,8 +24,8 @@ final class BulkWrite {
         let isOfForeignIndex: Bool
 
         /// True if the update may have been stored, or may succeed the next time.
-        var isPassing: Bool {
-            failure.isPassing || (failure.isDuplicateKey && !isOfForeignIndex)
+        var isTransient: Bool {
+            failure.isTransient || (failure.isDuplicateKey && !isOfForeignIndex)
         }
 
         /// Reads an entry of a reply's `writeErrors`.
@@ -58,10 +58,10 @@ final class BulkWrite {
         }
     }
 
-    private let collection: Collection
+    private let collection: MongoCollection
     private let bulk: OpaquePointer
 
-    init(on collection: Collection) {
+    init(on collection: MongoCollection) {
         self.collection = collection
         let options: BSONDocument = ["ordered": false]
         bulk = collection.withPointer { handle in

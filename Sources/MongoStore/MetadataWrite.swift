@@ -26,7 +26,7 @@ struct MetadataWrite: Sendable {
             if failure.isDocumentTooLarge {
                 return .refused(failure.documentTooLarge(session: sessionID))
             }
-            let mayPass = failure.isDuplicateKey || failure.isPassing
+            let mayPass = failure.isDuplicateKey || failure.isTransient
             return mayPass ? .undecided(failure.error) : .refused(failure.error)
         } catch {
             return .refused(error)
@@ -36,7 +36,7 @@ struct MetadataWrite: Sendable {
     /// Makes the change and returns the metadata after it; nil if it was changed by others between
     /// reading and writing.
     private func commit(
-        to collection: Collection,
+        to collection: MongoCollection,
         of sessions: SessionCollection
     ) throws -> Metadata? {
         let before = try storedMetadata(in: collection, timeMax: sessions.pool.serverTimeMax)
@@ -56,7 +56,7 @@ struct MetadataWrite: Sendable {
     /// Reads the metadata from the primary, even if it is not durable yet; nil if the session does
     /// not exist.
     private func storedMetadata(
-        in collection: Collection,
+        in collection: MongoCollection,
         timeMax: Duration
     ) throws -> StoredMetadata? {
         var metadata: StoredMetadata?

@@ -56,10 +56,10 @@ struct MongoFailure: Error, CustomStringConvertible {
     var isSelection: Bool { kind == .selection }
 
     /// True if a further attempt may succeed: with another primary or another connection.
-    var isPassing: Bool {
+    var isTransient: Bool {
         switch kind {
         case .network, .writeConcern: true
-        case .server: Self.passingCodes.contains(code)
+        case .server: Self.transientCodes.contains(code)
         case .selection, .authentication, .driver: false
         }
     }
@@ -116,7 +116,7 @@ struct MongoFailure: Error, CustomStringConvertible {
         case 13, 8_000: (.unavailable, "MongoDB does not permit the user to do this")
         case 11_000: (.unavailable, "whether MongoDB has the write could not be found out")
         case 14_031: (.resourceExhausted, "MongoDB's disk is full")
-        case _ where passingCodes.contains(code):
+        case _ where transientCodes.contains(code):
             (.unavailable, "MongoDB cannot serve now (its code \(code))")
         default: (.internal, "the store failed (MongoDB's code \(code))")
         }
@@ -127,7 +127,7 @@ struct MongoFailure: Error, CustomStringConvertible {
     /// specifications), and WriteConflict, LockTimeout, SnapshotUnavailable,
     /// FailedToSatisfyReadPreference, CursorNotFound, CursorKilled, QueryPlanKilled, Interrupted,
     /// StaleShardVersion, StaleEpoch.
-    private static let passingCodes: Set<Int32> = [
+    private static let transientCodes: Set<Int32> = [
         6, 7, 24, 64, 89, 91, 100, 112, 133, 134, 189, 246, 262, 9_001, 10_107, 11_600, 11_602,
         13_435, 13_436, 13_388, 43, 237, 175, 11_601, 63, 150,
     ]

@@ -73,7 +73,7 @@ public final class MongoStore: Store {
             label: "feedbackd.mongo.writer",
             limits: limits.writes,
             writerCount: MongoStoreLimits.writerCount,
-            order: MongoWrite.order,
+            ordering: MongoWrite.ordering,
             repetitionTimeout: MongoStoreLimits.repetitionTimeout
         ) {
             MongoWrite.commit($0, to: writableSessions, bulkBytesMax: bulkBytesMax)
@@ -128,13 +128,13 @@ public final class MongoStore: Store {
 
 /// The sessions, for one read, on its thread.
 struct ReadableSessions {
-    let collection: Collection
+    let collection: MongoCollection
     let name: CollectionName
     private let deadline: ContinuousClock.Instant?
     /// The time limit for one read on the server.
     private let timeMax: Duration
 
-    init(_ collection: Collection, _ sessions: SessionCollection, _ context: CallContext) {
+    init(_ collection: MongoCollection, _ sessions: SessionCollection, _ context: CallContext) {
         self.collection = collection
         name = sessions.name
         deadline = context.deadline

@@ -22,7 +22,7 @@ public struct MongoURI: Sendable, Hashable, CustomStringConvertible {
     ///
     /// - Throws: INVALID_ARGUMENT that describes the fault without repeating anything secret.
     public init(_ text: String) throws {
-        let (result, warnings) = Mongoc.collectingWarnings { Result { try URIHandle(text) } }
+        let (result, warnings) = Mongoc.recordingWarnings { Result { try URIHandle(text) } }
         if let warning = warnings.first { throw CallError.uriOption(warning) }
         let handle = try result.get()
         try handle.checkDurability()

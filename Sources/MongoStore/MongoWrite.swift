@@ -35,15 +35,15 @@ enum MongoWrite: Sendable {
         }
     }
 
-    private var isAlone: Bool {
+    private var isExclusive: Bool {
         switch self {
         case .append: false
         case .changeMetadata: true
         }
     }
 
-    static var order: CommitQueue<MongoWrite, ChangeOutcome>.Order {
-        .init(session: { $0.sessionID }, isAlone: { $0.isAlone })
+    static var ordering: CommitQueue<MongoWrite, ChangeOutcome>.WriteOrdering {
+        .init(session: { $0.sessionID }, isExclusive: { $0.isExclusive })
     }
 
     /// Attempts once to commit a batch: several adds, or one change of metadata.

@@ -4,15 +4,15 @@ import Synchronization
 
 /// The global state of libmongoc.
 enum Mongoc {
-    private struct Collection {
+    private struct WarningRecording {
         let thread: pthread_t
         var warnings: [String] = []
     }
 
-    /// The warnings of the collecting thread; nil if no thread collects.
-    private static let collection = Mutex<Collection?>(nil)
-    /// The lock held by the thread that collects.
-    private static let collecting = Mutex<Void>(())
+    /// The warnings of the thread that records; nil if none does.
+    private static let recording = Mutex<WarningRecording?>(nil)
+    /// The lock held by the thread that records.
+    private static let recordingLock = Mutex<Void>(())
 
     /// Initializes the library on the first call; it is never cleaned up.
     static func start() {
@@ -31,9 +31,9 @@ enum Mongoc {
     private static let redirectLog: Void = mongoc_log_set_handler(
         { _, _, message, _ in
             guard let message else { return }
-            Mongoc.collection.withLock { collection in
-                guard collection?.thread == pthread_self() else { return }
-                collection?.warnings.append(String(cString: message))
+            Mongoc.recording.withLock { recording in
+                guard recording?.thread == pthread_self() else { return }
+                recording?.warnings.append(String(cString: message))
             }
         },
         nil
@@ -41,12 +41,12 @@ enum Mongoc {
 
     /// Returns the warnings that libmongoc logs on this thread while the body runs; the body must
     /// not block.
-    static func collectingWarnings<R>(_ body: () -> R) -> (R, [String]) {
+    static func recordingWarnings<R>(_ body: () -> R) -> (R, [String]) {
         redirectLog
-        return collecting.withLock { _ in
-            collection.withLock { $0 = Collection(thread: pthread_self()) }
+        return recordingLock.withLock { _ in
+            recording.withLock { $0 = WarningRecording(thread: pthread_self()) }
             let result = body()
-            return (result, collection.withLock { $0.take()?.warnings ?? [] })
+            return (result, recording.withLock { $0.take()?.warnings ?? [] })
         }
     }
 }

@@ -13,7 +13,7 @@ final class SessionCollection: Sendable {
     let name: CollectionName
     private let lastOutages = Mutex<[Purpose: ContinuousClock.Instant]>([:])
     private let seen = Mutex<Set<ExactText>>([])
-    /// The result of ``Collection/hasPlainIDs``; nil until it is known.
+    /// The result of ``MongoCollection/hasPlainIDs``; nil until it is known.
     private let hasPlainIDs = Mutex<Bool?>(nil)
 
     init(pool: ClientPool, name: CollectionName) {
@@ -57,7 +57,7 @@ final class SessionCollection: Sendable {
     /// from, which then misses one, or counts one that is orphaned. With a collation, several
     /// session_ids may match one document. In a clustered collection, a server reads all documents
     /// between the first and the last. The properties of the collection are read once.
-    func mayShareUpdates(in collection: Collection) throws -> Bool {
+    func mayShareUpdates(in collection: MongoCollection) throws -> Bool {
         guard try collection.writesToReplicaSet else { return false }
         if let known = hasPlainIDs.withLock({ $0 }) { return known }
         do {
@@ -67,15 +67,15 @@ final class SessionCollection: Sendable {
         } catch {
             // Sharing is optional; only a permanent failure ends the attempts to read the
             // properties.
-            if !error.isPassing { hasPlainIDs.withLock { $0 = false } }
+            if !error.isTransient { hasPlainIDs.withLock { $0 = false } }
             return false
         }
     }
 
     /// Calls the body with a connection of its own, on the caller's thread, which may block.
-    func use<R>(for purpose: Purpose, _ body: (Collection) throws -> R) throws -> R {
+    func use<R>(for purpose: Purpose, _ body: (MongoCollection) throws -> R) throws -> R {
         do {
-            return try pool.withClient { try body(Collection(name, client: $0)) }
+            return try pool.withClient { try body(MongoCollection(name, client: $0)) }
         } catch let failure as MongoFailure {
             note(failure, for: purpose)
             throw failure

@@ -16,7 +16,7 @@ final class WorkerPool: Sendable {
         var taken = 0
         var runningCount = 0
         var isClosed = false
-        var closers: [UnsafeContinuation<Void, Never>] = []
+        var closeWaiters: [UnsafeContinuation<Void, Never>] = []
     }
 
     private let state: Mutex<State>
@@ -47,7 +47,7 @@ final class WorkerPool: Sendable {
         defer { queueLength.decrement() }
         return try await withUnsafeThrowingContinuation { continuation in
             let work: @Sendable () -> Void = {
-                if let reason = context.reasonToDrop {
+                if let reason = context.dropError {
                     continuation.resume(throwing: reason)
                 } else {
                     continuation.resume(with: Result { try body() })
@@ -65,7 +65,7 @@ final class WorkerPool: Sendable {
         await withUnsafeContinuation { continuation in
             let isIdle = state.withLock { state in
                 state.isClosed = true
-                if state.runningCount > 0 { state.closers.append(continuation) }
+                if state.runningCount > 0 { state.closeWaiters.append(continuation) }
                 return state.runningCount == 0
             }
             if isIdle { continuation.resume() }
@@ -99,7 +99,7 @@ final class WorkerPool: Sendable {
 
     /// Returns the next work; nil, after marking the worker as idle, if there is none.
     private func takeNext(_ worker: DispatchQueue) -> (@Sendable () -> Void)? {
-        let (next, closers): ((@Sendable () -> Void)?, [UnsafeContinuation<Void, Never>]) =
+        let (next, closeWaiters): ((@Sendable () -> Void)?, [UnsafeContinuation<Void, Never>]) =
             state.withLock { state in
                 if state.taken < state.waiting.count {
                     state.taken += 1
@@ -113,10 +113,10 @@ final class WorkerPool: Sendable {
                 state.idle.append(worker)
                 state.runningCount -= 1
                 guard state.runningCount == 0 else { return (nil, []) }
-                defer { state.closers = [] }
-                return (nil, state.closers)
+                defer { state.closeWaiters = [] }
+                return (nil, state.closeWaiters)
             }
-        for closer in closers { closer.resume() }
+        for closer in closeWaiters { closer.resume() }
         return next
     }
 }

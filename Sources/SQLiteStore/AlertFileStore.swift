@@ -46,7 +46,7 @@ public final class AlertFileStore: AlertingStore {
     private let logger: Logger
     private let state = Mutex(State())
     private let noAlerts = MemoryOutbox()
-    private let wakeUp = WakeUp()
+    private let wakeup = Wakeup()
 
     /// Makes a store that only forwards to `store` until ``open()`` is called.
     ///
@@ -76,10 +76,10 @@ public final class AlertFileStore: AlertingStore {
             state.lock = try FileLock("\(path)-lock")
             state.file = file
             state.openedAt = .now
-            state.confirming = Task { [weak self, wakeUp] in
+            state.confirming = Task { [weak self, wakeup] in
                 while !Task.isCancelled {
                     let isAnyOpen = await self?.confirmAll() ?? false
-                    await wakeUp.wait(atMost: isAnyOpen ? Self.pause : nil)
+                    await wakeup.wait(atMost: isAnyOpen ? Self.pause : nil)
                 }
             }
         }
@@ -105,7 +105,7 @@ public final class AlertFileStore: AlertingStore {
             draft: draft,
             createdAt: change.acceptedAt
         )
-        if let reason = context.reasonToDrop { throw reason }
+        if let reason = context.dropError { throw reason }
         guard let file else {
             throw CallError(.failedPrecondition, "the file of the alerts is not open")
         }
@@ -148,7 +148,7 @@ public final class AlertFileStore: AlertingStore {
             state.appending.subtract(ids)
             if isOpen { for id in ids { state.undecidedSince[id] = .now } }
         }
-        wakeUp.signal()
+        wakeup.signal()
     }
 
     /// See ``Store``.

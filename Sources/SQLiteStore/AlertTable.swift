@@ -26,7 +26,7 @@ struct AlertTable {
 
     init(_ db: Database) { self.db = db }
 
-    private var untried: UntriedAlerts { UntriedAlerts(db: db) }
+    private var untried: UntriedOutbox { UntriedOutbox(db: db) }
 
     /// Inserts an unconfirmed alert with its rule and returns its id.
     func insert(_ alert: Alert, unconfirmed rule: AlertRule) throws -> Int64 {

@@ -11,44 +11,44 @@ struct CounterChanges {
     }
 
     private struct Hour {
-        var tally = Tally()
+        var counts = FeedbackCounts()
         var firstSequence: Int64
         var lastSequence: Int64
 
         mutating func add(_ other: Hour) {
-            tally.add(other.tally)
+            counts.add(other.counts)
             firstSequence = min(firstSequence, other.firstSequence)
             lastSequence = max(lastSequence, other.lastSequence)
         }
     }
 
-    private var everySession = Tally()
-    private var sessions: [Int64: Tally] = [:]
+    private var everySession = FeedbackCounts()
+    private var sessions: [Int64: FeedbackCounts] = [:]
     private var hours: [SessionHour: Hour] = [:]
 
     /// Counts a new feedback; the sequences of successive calls must ascend.
     mutating func count(_ feedback: Feedback, session: Int64, sequence: Int64) {
         let length = Int64(feedback.comment.codePointCount)
-        var one = Tally()
+        var one = FeedbackCounts()
         one.count(feedback.rating, hasComment: length > 0, commentCodePoints: length)
         everySession.add(one)
-        sessions[session, default: Tally()].add(one)
+        sessions[session, default: FeedbackCounts()].add(one)
         let key = SessionHour(session: session, hour: feedback.createdAt.hourNumber)
         hours[key, default: Hour(firstSequence: sequence, lastSequence: sequence)].add(
-            Hour(tally: one, firstSequence: sequence, lastSequence: sequence)
+            Hour(counts: one, firstSequence: sequence, lastSequence: sequence)
         )
     }
 
     /// Returns the counts to be added to a session, or to all sessions together.
-    func tally(ofSession session: Int64) -> Tally {
-        session == SessionTable.everySession ? everySession : sessions[session] ?? Tally()
+    func counts(ofSession session: Int64) -> FeedbackCounts {
+        session == SessionTable.everySession ? everySession : sessions[session] ?? FeedbackCounts()
     }
 
     func write(to db: Database) throws {
         if sessions.isEmpty { return }
         var upsert = try PreparedStatement(Self.sessionUpsert, db)
         try Self.write(everySession, of: SessionTable.everySession, by: &upsert)
-        for (session, tally) in sessions { try Self.write(tally, of: session, by: &upsert) }
+        for (session, counts) in sessions { try Self.write(counts, of: session, by: &upsert) }
 
         var hourUpsert = try PreparedStatement(Self.hourUpsert, db)
         var hoursOfAll: [Int64: Hour] = [:]
@@ -63,12 +63,12 @@ struct CounterChanges {
     }
 
     private static func write(
-        _ tally: Tally,
+        _ counts: FeedbackCounts,
         of session: Int64,
         by upsert: inout PreparedStatement
     ) throws {
         try upsert.bind(session)
-        try tally.bind(to: &upsert)
+        try counts.bind(to: &upsert)
         try upsert.run()
     }
 
@@ -79,24 +79,26 @@ struct CounterChanges {
     ) throws {
         try upsert.bind(key.session)
         try upsert.bind(key.hour)
-        try hour.tally.bind(to: &upsert)
+        try hour.counts.bind(to: &upsert)
         try upsert.bind(hour.firstSequence)
         try upsert.bind(hour.lastSequence)
         try upsert.run()
     }
 
-    private static let placeholders = Tally.columns.map { _ in "?" }.joined(separator: ", ")
+    private static let placeholders = FeedbackCounts.columns.map { _ in "?" }.joined(
+        separator: ", "
+    )
     private static let additions =
-        Tally.columns.map { "\($0) = \($0) + excluded.\($0)" }.joined(separator: ", ")
+        FeedbackCounts.columns.map { "\($0) = \($0) + excluded.\($0)" }.joined(separator: ", ")
 
     private static let sessionUpsert = """
-        INSERT INTO session_total (session, \(Tally.columnList)) VALUES (?, \(placeholders))
+        INSERT INTO session_total (session, \(FeedbackCounts.columnList)) VALUES (?, \(placeholders))
         ON CONFLICT (session) DO UPDATE SET \(additions)
         """
 
     // Another process may have written between two transactions of this one, so both ends may move.
     private static let hourUpsert = """
-        INSERT INTO hour_total (session, hour, \(Tally.columnList), first_sequence, last_sequence)
+        INSERT INTO hour_total (session, hour, \(FeedbackCounts.columnList), first_sequence, last_sequence)
         VALUES (?, ?, \(placeholders), ?, ?)
         ON CONFLICT (hour, session) DO UPDATE SET \(additions),
             first_sequence = min(first_sequence, excluded.first_sequence),

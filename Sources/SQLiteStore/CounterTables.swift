@@ -17,10 +17,10 @@ struct CounterTables {
     }
 
     /// Returns the counts of the range.
-    func total(_ range: TimeRange) throws -> Tally {
+    func total(_ range: TimeRange) throws -> FeedbackCounts {
         if range == .always { return try allTime() }
-        guard let span = HourSpan(range) else { return Tally() }
-        var total = Tally()
+        guard let span = HourSpan(range) else { return FeedbackCounts() }
+        var total = FeedbackCounts()
         if let whole = span.whole {
             var row = try PreparedStatement(
                 "SELECT \(Self.sums) \(Self.fromHours)",
@@ -29,7 +29,7 @@ struct CounterTables {
             try row.bind(session)
             try row.bind(whole.lowerBound)
             try row.bind(whole.upperBound)
-            if try row.step() { total = Tally(row, from: 0) }
+            if try row.step() { total = FeedbackCounts(row, from: 0) }
         }
         for hour in span.cut {
             try forEachCount(hour, range) { _, count in total.add(count) }
@@ -38,7 +38,7 @@ struct CounterTables {
     }
 
     /// Calls `body` with each hour of the range that has feedback, and its counts.
-    func forEachHour(_ range: TimeRange, _ body: (Int64, Tally) throws -> Void) throws {
+    func forEachHour(_ range: TimeRange, _ body: (Int64, FeedbackCounts) throws -> Void) throws {
         guard let span = HourSpan(range) else { return }
         if let whole = span.whole {
             var row = try PreparedStatement(
@@ -48,7 +48,7 @@ struct CounterTables {
             try row.bind(session)
             try row.bind(whole.lowerBound)
             try row.bind(whole.upperBound)
-            while try row.step() { try body(row.integer(0), Tally(row, from: 1)) }
+            while try row.step() { try body(row.integer(0), FeedbackCounts(row, from: 1)) }
         }
         for hour in span.cut {
             try forEachCount(hour, range) { _, count in try body(hour, count) }
@@ -56,25 +56,25 @@ struct CounterTables {
     }
 
     /// Returns the counts of the sessions that have feedback in the range.
-    func bySession(_ range: TimeRange) throws -> [Int64: Tally] {
+    func bySession(_ range: TimeRange) throws -> [Int64: FeedbackCounts] {
         if session != SessionTable.everySession { return [session: try total(range)] }
         guard let span = HourSpan(range) else { return [:] }
-        var sessions: [Int64: Tally] = [:]
+        var sessions: [Int64: FeedbackCounts] = [:]
         if range == .always {
             let row = try PreparedStatement(
                 """
-                SELECT session, \(Tally.columnList) FROM session_total
+                SELECT session, \(FeedbackCounts.columnList) FROM session_total
                 WHERE session <> \(SessionTable.everySession)
                 """,
                 db
             )
-            while try row.step() { sessions[row.integer(0)] = Tally(row, from: 1) }
+            while try row.step() { sessions[row.integer(0)] = FeedbackCounts(row, from: 1) }
             return sessions
         }
         if let whole = span.whole {
             var row = try PreparedStatement(
                 """
-                SELECT session, \(Tally.columnList) FROM hour_total
+                SELECT session, \(FeedbackCounts.columnList) FROM hour_total
                 WHERE hour BETWEEN ? AND ? AND session <> \(SessionTable.everySession)
                 """,
                 db
@@ -82,11 +82,13 @@ struct CounterTables {
             try row.bind(whole.lowerBound)
             try row.bind(whole.upperBound)
             while try row.step() {
-                sessions[row.integer(0), default: Tally()].add(Tally(row, from: 1))
+                sessions[row.integer(0), default: FeedbackCounts()].add(
+                    FeedbackCounts(row, from: 1)
+                )
             }
         }
         for hour in span.cut {
-            try forEachCount(hour, range) { sessions[$0, default: Tally()].add($1) }
+            try forEachCount(hour, range) { sessions[$0, default: FeedbackCounts()].add($1) }
         }
         return sessions
     }
@@ -106,7 +108,7 @@ struct CounterTables {
         return row.integer(0)...row.integer(1)
     }
 
-    private func allTime() throws -> Tally {
+    private func allTime() throws -> FeedbackCounts {
         var search = try Self.totalSearch(db)
         return try Self.total(ofSession: session, by: &search)
     }
@@ -115,15 +117,15 @@ struct CounterTables {
     static func total(
         ofSession session: Int64,
         by search: inout PreparedStatement
-    ) throws -> Tally {
+    ) throws -> FeedbackCounts {
         defer { search.reset() }
         try search.bind(session)
-        return try search.step() ? Tally(search, from: 0) : Tally()
+        return try search.step() ? FeedbackCounts(search, from: 0) : FeedbackCounts()
     }
 
     static func totalSearch(_ db: Database) throws -> PreparedStatement {
         try PreparedStatement(
-            "SELECT \(Tally.columnList) FROM session_total WHERE session = ?",
+            "SELECT \(FeedbackCounts.columnList) FROM session_total WHERE session = ?",
             db
         )
     }
@@ -133,7 +135,7 @@ struct CounterTables {
     private func forEachCount(
         _ hour: Int64,
         _ range: TimeRange,
-        _ body: (Int64, Tally) throws -> Void
+        _ body: (Int64, FeedbackCounts) throws -> Void
     ) throws {
         let from = Timestamp(hourNumber: hour)
         let until = Timestamp(hourNumber: hour + 1)
@@ -154,13 +156,13 @@ struct CounterTables {
         try row.bind(max(range.from ?? from, from).millisecondsSinceEpoch)
         try row.bind(min(range.until ?? until, until).millisecondsSinceEpoch)
         while try row.step() {
-            var tally = Tally()
-            tally.count(
+            var counts = FeedbackCounts()
+            counts.count(
                 try FeedbackTable.rating(row, 1),
                 hasComment: row.integer(2) != 0,
                 commentCodePoints: row.integer(3)
             )
-            try body(row.integer(0), tally)
+            try body(row.integer(0), counts)
         }
     }
 
@@ -173,7 +175,7 @@ struct CounterTables {
         """
 
     private static let columns =
-        Tally.columns.map { "hour_total.\($0)" }.joined(separator: ", ")
+        FeedbackCounts.columns.map { "hour_total.\($0)" }.joined(separator: ", ")
     private static let sums =
-        Tally.columns.map { "ifnull(sum(hour_total.\($0)), 0)" }.joined(separator: ", ")
+        FeedbackCounts.columns.map { "ifnull(sum(hour_total.\($0)), 0)" }.joined(separator: ", ")
 }

@@ -21,7 +21,7 @@ final class SQLiteDatabase: Sendable {
     let pageTokenKey: [UInt8]
     private let path: String
     private let pool: DatabasePool
-    private let logWrites: LogWriteBuffer
+    private let walWrites: WALWriteBuffer
     private let walLength: WALLength
     private let walBytesBeforeCheckpoint: Int
     private let readQueueLengthMax: Int
@@ -53,11 +53,11 @@ final class SQLiteDatabase: Sendable {
             try SQLiteFile.prepare(path, busyTimeout: limits.busyTimeout)
             self.pool = try DatabasePool(path: path, configuration: .connections(limits))
             try SQLiteSchema.migrate(pool)
-            (self.walLength, self.pageTokenKey, self.logWrites) =
+            (self.walLength, self.pageTokenKey, self.walWrites) =
                 try pool.writeWithoutTransaction { db in
                     try Self.setUpWriter(db)
                     return (
-                        try WALLength(db), try SQLiteSchema.pageTokenKey(db), try LogWriteBuffer(db)
+                        try WALLength(db), try SQLiteSchema.pageTokenKey(db), try WALWriteBuffer(db)
                     )
                 }
         } catch {
@@ -98,7 +98,7 @@ final class SQLiteDatabase: Sendable {
         }
         return try await withUnsafeThrowingContinuation { continuation in
             pool.asyncRead { [self] connection in
-                if let reason = context.reasonToDrop {
+                if let reason = context.dropError {
                     continuation.resume(throwing: reason)
                     return
                 }
@@ -131,7 +131,7 @@ final class SQLiteDatabase: Sendable {
             } catch {
                 // SQLite may have rolled back already.
                 if db.isInsideTransaction { try? PreparedStatement.run("ROLLBACK", db) }
-                logWrites.discard()
+                walWrites.discard()
                 return .failure(noted(SQLiteFailure(error, during: .write)))
             }
         }

@@ -18,7 +18,7 @@ final class SQLiteOutbox: AlertOutbox {
     func due(of rule: String, at now: Timestamp, limit: Int) async throws -> [QueuedAlert] {
         let known = untriedFrom.withLock { $0[rule] ?? 0 }
         return try await database.read { [self] db in
-            let from = try UntriedAlerts(db: db).begin(of: rule, from: known)
+            let from = try UntriedOutbox(db: db).begin(of: rule, from: known)
             untriedFrom.withLock { $0[rule, default: 0] = max($0[rule, default: 0], from) }
             return try AlertTable(db).due(of: rule, at: now, untriedFrom: from, limit: limit)
         }

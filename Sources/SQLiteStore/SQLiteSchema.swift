@@ -133,12 +133,12 @@ enum SQLiteSchema {
     private static let counterTables = """
         CREATE TABLE session_total (
             session INTEGER PRIMARY KEY,
-            \(Tally.columns.map { "\($0) INTEGER NOT NULL" }.joined(separator: ", "))
+            \(FeedbackCounts.columns.map { "\($0) INTEGER NOT NULL" }.joined(separator: ", "))
         ) STRICT;
         CREATE TABLE hour_total (
             session INTEGER NOT NULL,
             hour INTEGER NOT NULL,
-            \(Tally.columns.map { "\($0) INTEGER NOT NULL" }.joined(separator: ", ")),
+            \(FeedbackCounts.columns.map { "\($0) INTEGER NOT NULL" }.joined(separator: ", ")),
             first_sequence INTEGER NOT NULL,
             last_sequence INTEGER NOT NULL,
             PRIMARY KEY (session, hour)
@@ -157,7 +157,7 @@ enum SQLiteSchema {
         CREATE TABLE hour_total (
             session INTEGER NOT NULL,
             hour INTEGER NOT NULL,
-            \(Tally.columns.map { "\($0) INTEGER NOT NULL" }.joined(separator: ", ")),
+            \(FeedbackCounts.columns.map { "\($0) INTEGER NOT NULL" }.joined(separator: ", ")),
             first_sequence INTEGER NOT NULL,
             last_sequence INTEGER NOT NULL,
             PRIMARY KEY (hour, session)

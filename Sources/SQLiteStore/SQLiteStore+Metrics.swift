@@ -40,8 +40,8 @@ private func report(
 ) throws -> MetricsReport {
     var whole = Metrics()
     var groups: [ExactText: Metrics] = [:]
-    for (session, tally) in try counters.bySession(range) {
-        let metrics = tally.metrics
+    for (session, counts) in try counters.bySession(range) {
+        let metrics = counts.metrics
         whole.add(metrics)
         groups[ExactText(try key(session)), default: Metrics()].add(metrics)
     }
@@ -55,8 +55,8 @@ private func report(
 ) throws -> MetricsReport {
     var whole = Metrics()
     var groups: [ExactText: Metrics] = [:]
-    try counters.forEachHour(range) { hour, tally in
-        let metrics = tally.metrics
+    try counters.forEachHour(range) { hour, counts in
+        let metrics = counts.metrics
         whole.add(metrics)
         groups[ExactText(key(Timestamp(hourNumber: hour))), default: Metrics()].add(metrics)
     }

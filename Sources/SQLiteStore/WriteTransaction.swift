@@ -25,11 +25,11 @@ struct WriteTransaction: ~Copyable {
     private let db: Database
     private var counters = CounterChanges()
     /// The totals that were read from the counter tables, by session.
-    private var storedTotals: [Int64: Tally] = [:]
+    private var storedTotals: [Int64: FeedbackCounts] = [:]
     private var sessionSearch: PreparedStatement
     private var insertion: PreparedStatement
     /// The insertion of alerts; nil before the first alert.
-    private var alerts: UntriedAlertInsertion?
+    private var alerts: UntriedOutboxInsertion?
     /// The statement that reads totals; nil before the first search.
     private var totalSearch: PreparedStatement?
 
@@ -148,7 +148,7 @@ struct WriteTransaction: ~Copyable {
         guard feedback.id != nil, rule.isMet(by: history) else { return }
         let sessionCount = try count(rule.ratings, ofSession: session)
         let totalCount = try count(rule.ratings, ofSession: SessionTable.everySession)
-        if alerts == nil { alerts = try UntriedAlertInsertion.begin(db) }
+        if alerts == nil { alerts = try UntriedOutboxInsertion.begin(db) }
         try alerts?.insert(
             rule: rule.name,
             sequence: sequence,
@@ -163,13 +163,13 @@ struct WriteTransaction: ~Copyable {
 
     /// Returns the count that the counter tables will have after this transaction.
     private mutating func count(_ ratings: Set<Rating>, ofSession session: Int64) throws -> Int64 {
-        var tally = try storedTotals[session] ?? storedTotal(ofSession: session)
-        storedTotals[session] = tally
-        tally.add(counters.tally(ofSession: session))
-        return tally.total(ratings: ratings, hasComment: nil)
+        var counts = try storedTotals[session] ?? storedTotal(ofSession: session)
+        storedTotals[session] = counts
+        counts.add(counters.counts(ofSession: session))
+        return counts.total(ratings: ratings, hasComment: nil)
     }
 
-    private mutating func storedTotal(ofSession session: Int64) throws -> Tally {
+    private mutating func storedTotal(ofSession session: Int64) throws -> FeedbackCounts {
         var search = try totalSearch.take() ?? CounterTables.totalSearch(db)
         let total = try CounterTables.total(ofSession: session, by: &search)
         totalSearch = consume search

@@ -25,7 +25,7 @@ struct DeadlineTests {
             _ next: AddHook.Next
         ) async throws -> AddedFeedback {
             await gate.pass()
-            let isDropped = await eventually { context.call.reasonToDrop != nil }
+            let isDropped = await eventually { context.call.dropError != nil }
             #expect(isDropped)
             do {
                 let added = try await next(draft)

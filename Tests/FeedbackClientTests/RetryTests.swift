@@ -96,7 +96,7 @@ struct RetryTests {
         let attempts = Counter()
         let hook = AddHook { draft, context, next in
             if attempts.increment() == 1 { throw CallError(.unavailable, "not now") }
-            let isDropped = await eventually { context.call.reasonToDrop != nil }
+            let isDropped = await eventually { context.call.dropError != nil }
             #expect(isDropped)
             return try await next(draft)
         }

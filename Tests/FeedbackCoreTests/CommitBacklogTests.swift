@@ -48,7 +48,7 @@ struct CommitBacklogTests {
         backlog.append(0..<9)
         let first = try #require(backlog.takeBatch())
         backlog.append(9..<11)
-        #expect(!backlog.isWorthABatch)
+        #expect(!backlog.shouldStartBatch)
         #expect(backlog.takeBatch() == nil)
         backlog.append(11..<12)
         let second = try #require(backlog.takeBatch())
@@ -65,7 +65,7 @@ struct CommitBacklogTests {
 private final class Backlog {
     private var backlog = CommitBacklog<Int>(batchLengthMax: 10)
 
-    var isWorthABatch: Bool { backlog.isWorthABatch }
+    var shouldStartBatch: Bool { backlog.shouldStartBatch }
 
     var waitingCount: Int { backlog.waitingCount }
 

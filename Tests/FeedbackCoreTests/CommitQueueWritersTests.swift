@@ -11,14 +11,14 @@ struct CommitQueueWritersTests {
     private struct Write: Sendable, Equatable {
         var session: String
         var number: Int
-        var isAlone = false
+        var isExclusive = false
     }
 
     private typealias Queue = CommitQueue<Write, Int>
 
-    private static let order = Queue.Order(
+    private static let ordering = Queue.WriteOrdering(
         session: { $0.session },
-        isAlone: { $0.isAlone }
+        isExclusive: { $0.isExclusive }
     )
 
     private func queue(
@@ -29,7 +29,7 @@ struct CommitQueueWritersTests {
             label: "test",
             limits: CommitLimits(),
             writerCount: 2,
-            order: Self.order,
+            ordering: Self.ordering,
             repetitionTimeout: repetitionTimeout,
             commit: commit
         )
@@ -70,7 +70,7 @@ struct CommitQueueWritersTests {
                 let write = Write(
                     session: "\(number % 7)",
                     number: number,
-                    isAlone: number.isMultiple(of: 3)
+                    isExclusive: number.isMultiple(of: 3)
                 )
                 callers.addTask { try await queue.submit(write, context: CallContext()) }
             }
@@ -78,7 +78,7 @@ struct CommitQueueWritersTests {
         }
         await queue.close()
         let all = batches.withLock { $0 }
-        #expect(all.allSatisfy { batch in batch.count == 1 || !batch.contains { $0.isAlone } })
+        #expect(all.allSatisfy { batch in batch.count == 1 || !batch.contains { $0.isExclusive } })
         #expect(all.joined().map(\.number).sorted() == Array(0..<300))
     }
 

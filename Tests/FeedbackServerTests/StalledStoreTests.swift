@@ -71,7 +71,7 @@ struct StalledStoreTests {
         #expect(await eventually { store.contexts.count == 2 })
         second.close()
         await #expect(throws: CallError.self) { try await gone.value }
-        #expect(await eventually { store.contexts[1].reasonToDrop != nil })
+        #expect(await eventually { store.contexts[1].dropError != nil })
         store.letGo()
         _ = try await first.value
         _ = try await add("after").value

@@ -71,8 +71,8 @@ struct GRPCInteropTests {
     func abandoned_calls(_ name: String, _ code: CallError.Code) async throws {
         try await run("interop", name)
         #expect(!hook.sleepers.isEmpty)
-        #expect(await eventually { hook.sleepers.allSatisfy { $0.reasonToDrop != nil } })
-        if let first = hook.sleepers.first { #expect(first.reasonToDrop?.code == code) }
+        #expect(await eventually { hook.sleepers.allSatisfy { $0.dropError != nil } })
+        if let first = hook.sleepers.first { #expect(first.dropError?.code == code) }
         hook.wake.open()
         try await server.stop()
     }

@@ -73,7 +73,7 @@ extension SQLiteStore {
             sum(ifnull(length(comment), 0))
             """
         let hour = "((created_at - ((created_at % 3600000) + 3600000) % 3600000) / 3600000)"
-        let columns = Tally.columns.joined(separator: ", ")
+        let columns = FeedbackCounts.columns.joined(separator: ", ")
         let pairs = [
             (
                 "SELECT session, \(columns) FROM session_total ORDER BY session",

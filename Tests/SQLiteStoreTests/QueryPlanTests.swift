@@ -67,7 +67,7 @@ struct QueryPlanTests {
         let folder = try TemporaryFolder()
         let store = try SQLiteStore(path: folder.databasePath)
         let plans = try await store.database.read { db in
-            try [UntriedAlerts.firstOfAll, UntriedAlerts.firstOfRule].map { try plan($0, db) }
+            try [UntriedOutbox.firstOfAll, UntriedOutbox.firstOfRule].map { try plan($0, db) }
         }
         for steps in plans {
             #expect(

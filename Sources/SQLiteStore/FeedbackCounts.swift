@@ -3,7 +3,7 @@ import FeedbackModel
 /// The counts of feedback in the counter tables, by rating and by whether there is a comment.
 ///
 /// Metrics, and the size of a list with any filter on ratings and comments, follow from them.
-struct Tally {
+struct FeedbackCounts {
     private var buckets = InlineArray<6, Int64>(repeating: 0)
     private(set) var commentCodePoints: Int64 = 0
 
@@ -22,7 +22,7 @@ struct Tally {
         self.commentCodePoints += commentCodePoints
     }
 
-    mutating func add(_ other: Tally) {
+    mutating func add(_ other: FeedbackCounts) {
         for index in buckets.indices { buckets[index] += other.buckets[index] }
         commentCodePoints += other.commentCodePoints
     }
@@ -52,7 +52,7 @@ struct Tally {
     }
 }
 
-extension Tally {
+extension FeedbackCounts {
     /// Reads ``columns`` from the row, starting at `column`.
     init(_ row: borrowing PreparedStatement, from column: CInt) {
         for index in buckets.indices { buckets[index] = row.integer(column + CInt(index)) }

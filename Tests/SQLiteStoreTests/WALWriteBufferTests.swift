@@ -6,7 +6,7 @@ import Testing
 @testable import SQLiteStore
 
 @Suite("writes to the log, gathered")
-struct LogWriteBufferTests {
+struct WALWriteBufferTests {
     private let folder: TemporaryFolder
     private let path: String
     /// A connection with so small a cache that transactions of ``fill(_:rows:)`` write to the log
@@ -51,7 +51,7 @@ struct LogWriteBufferTests {
 
     @Test func nothing_is_written_before_the_commit() throws {
         try connection.writeWithoutTransaction { db in
-            _ = try LogWriteBuffer(db)
+            _ = try WALWriteBuffer(db)
             let before = try logBytes()
             try db.execute(sql: "BEGIN IMMEDIATE")
             try fill(db, rows: 20)
@@ -64,7 +64,7 @@ struct LogWriteBufferTests {
 
     @Test func a_transaction_may_be_longer_than_what_is_gathered() throws {
         try connection.writeWithoutTransaction { db in
-            _ = try LogWriteBuffer(db)
+            _ = try WALWriteBuffer(db)
             try db.execute(sql: "BEGIN IMMEDIATE")
             try fill(db, rows: 500)
             // The read sees the rows of the transaction, which are then changed once more.
@@ -84,7 +84,7 @@ struct LogWriteBufferTests {
             // After the checkpoint, the rollback reads from the database: reading the log would
             // flush the buffer.
             _ = try db.checkpoint(.truncate)
-            let writes = try LogWriteBuffer(db)
+            let writes = try WALWriteBuffer(db)
             try db.execute(sql: "BEGIN IMMEDIATE")
             try fill(db, rows: 20)
             try db.execute(sql: "ROLLBACK")

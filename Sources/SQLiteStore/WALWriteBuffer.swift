@@ -12,7 +12,7 @@ import GRDBSQLite
 ///
 /// The connection's file object gets methods of its own (sqlite.org/c3ref/io_methods.html), which
 /// forward to the original ones.
-struct LogWriteBuffer: @unchecked Sendable {
+struct WALWriteBuffer: @unchecked Sendable {
     // Unchecked Sendable: the memory behind `state` is used on the connection's queue only.
 
     /// The capacity in bytes: on Unix, SQLite takes 17 bits for the length of a write.
@@ -65,23 +65,23 @@ struct LogWriteBuffer: @unchecked Sendable {
         var methods = former
         methods.xWrite = { file, bytes, count, offset in
             guard let file, let bytes else { return SQLITE_MISUSE }
-            return LogWriteBuffer.write(file, bytes, count, offset)
+            return WALWriteBuffer.write(file, bytes, count, offset)
         }
         methods.xSync = { file, flags in
-            LogWriteBuffer.flushed(file) { $0.xSync(file, flags) }
+            WALWriteBuffer.flushed(file) { $0.xSync(file, flags) }
         }
         methods.xRead = { file, bytes, count, offset in
-            LogWriteBuffer.flushed(file) { $0.xRead(file, bytes, count, offset) }
+            WALWriteBuffer.flushed(file) { $0.xRead(file, bytes, count, offset) }
         }
         methods.xTruncate = { file, size in
-            LogWriteBuffer.flushed(file) { $0.xTruncate(file, size) }
+            WALWriteBuffer.flushed(file) { $0.xTruncate(file, size) }
         }
         methods.xFileSize = { file, size in
-            LogWriteBuffer.flushed(file) { $0.xFileSize(file, size) }
+            WALWriteBuffer.flushed(file) { $0.xFileSize(file, size) }
         }
         methods.xClose = { file in
             guard let file else { return SQLITE_MISUSE }
-            let state = LogWriteBuffer.state(of: file)
+            let state = WALWriteBuffer.state(of: file)
             file.pointee.pMethods = state.pointee.former
             state.pointee.bytes.deallocate()
             state.deallocate()

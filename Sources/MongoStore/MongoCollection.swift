@@ -1,7 +1,7 @@
 import CMongoC
 
 /// A `mongoc_collection_t`, for use on one thread.
-final class Collection {
+final class MongoCollection {
     private let client: ClientPool.Client
     private let name: CollectionName
     private let collection: OpaquePointer
@@ -75,10 +75,11 @@ final class Collection {
 
 /// A `mongoc_cursor_t`.
 private final class Cursor {
-    private let collection: Collection
+    private let collection: MongoCollection
     private let cursor: OpaquePointer
 
-    init(_ pipeline: [BSON], options: BSONDocument, onPrimary: Bool, on collection: Collection) {
+    init(_ pipeline: [BSON], options: BSONDocument, onPrimary: Bool, on collection: MongoCollection)
+    {
         self.collection = collection
         let preference = onPrimary ? mongoc_read_prefs_new(MONGOC_READ_PRIMARY) : nil
         defer { mongoc_read_prefs_destroy(preference) }

@@ -6,7 +6,7 @@ import GRDB
 /// An alert is here from the feedback's transaction until its first attempt. Its content is read
 /// from the feedback's row, and the table has no index but the primary key: so queueing costs an
 /// add as little as possible.
-struct UntriedAlerts {
+struct UntriedOutbox {
     let db: Database
 
     /// Returns the alerts of the rule, or of all rules, with ids above `id`, in the order of their
@@ -100,7 +100,7 @@ struct UntriedAlerts {
 }
 
 /// Queues alerts about the feedback that the same transaction inserts.
-struct UntriedAlertInsertion: ~Copyable {
+struct UntriedOutboxInsertion: ~Copyable {
     private var ids: AlertSequence
     private var statement: PreparedStatement
 
@@ -109,7 +109,7 @@ struct UntriedAlertInsertion: ~Copyable {
         self.statement = statement
     }
 
-    static func begin(_ db: Database) throws -> UntriedAlertInsertion {
+    static func begin(_ db: Database) throws -> UntriedOutboxInsertion {
         let statement = try PreparedStatement(
             """
             INSERT INTO alert_untried (id, rule, sequence, session_count, total_count)
@@ -117,7 +117,7 @@ struct UntriedAlertInsertion: ~Copyable {
             """,
             db
         )
-        return UntriedAlertInsertion(try AlertSequence(db), statement)
+        return UntriedOutboxInsertion(try AlertSequence(db), statement)
     }
 
     /// Queues an alert, due at once, about the feedback with the sequence.

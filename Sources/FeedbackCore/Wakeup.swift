@@ -1,7 +1,7 @@
 internal import Synchronization
 
 /// Lets one task wait for signals of others; several signals wake it once.
-package final class WakeUp: Sendable {
+package final class Wakeup: Sendable {
     private struct State {
         var isSignalled = false
         var waiter: CheckedContinuation<Void, Never>?
