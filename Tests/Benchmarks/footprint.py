@@ -24,7 +24,7 @@ def footprint(settings: Settings) -> Section:
     section = Section("footprint", "Memory at rest, and time to start")
     connections = QUICK_CONNECTIONS if settings.quick else CONNECTIONS
     rest = QUICK_REST_SECONDS if settings.quick else REST_SECONDS
-    _allow_descriptors(connections + 100)
+    allow_descriptors(connections + 100)
     with scratch_folder() as folder:
         with Running(feedbackd(f"sqlite:{folder}/idle.db")) as running:
             with connect(running.socket) as client:
@@ -32,7 +32,7 @@ def footprint(settings: Settings) -> Section:
             time.sleep(rest)
             idle = running.memory_kib("VmRSS")
             own = running.memory_kib("RssAnon")
-            held = _held(running, connections, rest)
+            held = memory_held(running, connections, rest)
     _add(section, "idle daemon, VmRSS", "MiB", [idle / 1024], 20)
     _add(section, "of it not mapped from files, RssAnon", "MiB", [own / 1024])
     per_connection = (held - idle) / connections
@@ -52,7 +52,7 @@ def _add(
     section.results.append(Result("5" if goal else "", what, unit, Spread.of(values), goal))
 
 
-def _allow_descriptors(count: int) -> None:
+def allow_descriptors(count: int) -> None:
     """Raises the limit of open files, which the programs inherit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < count:
@@ -61,7 +61,7 @@ def _allow_descriptors(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
-def _held(running: Running, connections: int, rest: float) -> int:
+def memory_held(running: Running, connections: int, rest: float) -> int:
     """Returns the daemon's memory with idle connections, each of which has made one call."""
     command = [program("feedbackd-bench"), "hold", "--socket", running.socket]
     holder = start(
