@@ -12,7 +12,7 @@ final class Listener: @unchecked Sendable {
     /// How long nothing is accepted after the descriptors ran out.
     private static let backOffMilliseconds = 100
 
-    private let queue = DispatchQueue(label: "feedbackd.listener")
+    private let queue = DispatchQueue(label: "rpc.listener")
     private let source: any DispatchSourceRead
     private let descriptor: Int32
     private let logger: Logger

@@ -8,7 +8,7 @@ import Testing
 
 /// An error is the same status on both protocols.
 @Suite("errors over both protocols")
-struct BothProtocolsTests {
+struct EqualStatusTests {
     /// The status of a call that failed, as it stands on the wire.
     private struct Status: Equatable {
         var code: Int
