@@ -58,7 +58,7 @@ public final class FeedbackClient: Sendable {
     /// `$XDG_RUNTIME_DIR`, else under `/run` for root, else `/tmp/feedbackd-UID/feedbackd.sock`.
     public static func conventionalSocket() throws -> String {
         do {
-            return try UnixSocketAddress.conventional(program: "feedbackd").path
+            return try UnixSocketAddress.defaultAddress(program: "feedbackd").path
         } catch {
             throw CallError(error)
         }

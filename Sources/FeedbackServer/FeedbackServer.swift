@@ -86,7 +86,7 @@ public final class FeedbackServer: Sendable {
         storeLocation = location
         address =
             try configuration.socketPath.map { try UnixSocketAddress(path: $0) }
-            ?? .conventional(program: "feedbackd")
+            ?? .defaultAddress(program: "feedbackd")
         socketPath = address.path
         try Self.prepare(store, for: hooks)
         service = FeedbackService(

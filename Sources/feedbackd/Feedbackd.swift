@@ -40,7 +40,7 @@ struct Feedbackd: AsyncParsableCommand {
             let reload = Reload(options: options, settings: settings, logger: logger)
             try await server.run(
                 onReady: {
-                    ProgramPages.letGo()
+                    ProgramPages.release()
                     if let address = server.metricsAddress { Self.say("metrics at \(address)") }
                     Self.say("listening on \(server.socketPath) (store \(server.storeLocation))")
                 },

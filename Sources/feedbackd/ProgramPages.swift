@@ -8,15 +8,15 @@ enum ProgramPages {
     ///
     /// The pages are only taken from the process. Those that are needed again come back from the
     /// kernel's cache of the files, 64 KiB at a time.
-    static func letGo() {
+    static func release() {
         var object = first_loaded_object()
         while let loaded = object?.pointee {
-            letGo(ofObjectAt: UInt(loaded.l_addr))
+            release(ofObjectAt: UInt(loaded.l_addr))
             object = loaded.l_next
         }
     }
 
-    private static func letGo(ofObjectAt base: UInt) {
+    private static func release(ofObjectAt base: UInt) {
         guard let start = UnsafeRawPointer(bitPattern: base) else { return }
         let file = start.load(as: Elf64_Ehdr.self)
         let headers = UnsafeBufferPointer(

@@ -29,18 +29,18 @@ actor Reload {
                 )
             }
             try await server.replaceHooks(try new.hooks.map { hook in try hook.make(logger) })
-            tellChanges(in: new)
+            logChanges(in: new)
             settings = new
             logger.notice("hooks are reloaded: \(names)")
         } catch {
-            await renew(on: server)
+            await recreateHooks(on: server)
             logger.error("the configuration stays as it was: \(Feedbackd.line(error))")
         }
     }
 
     /// Makes the running hooks anew, whatever the file is like: the files that they write to may have
     /// been moved away.
-    private func renew(on server: FeedbackServer) async {
+    private func recreateHooks(on server: FeedbackServer) async {
         do {
             try await server.replaceHooks(try settings.hooks.map { hook in try hook.make(logger) })
         } catch {
@@ -52,7 +52,7 @@ actor Reload {
         settings.hooks.isEmpty ? "none" : settings.hooks.map(\.name).joined(separator: ", ")
     }
 
-    private func tellChanges(in new: Settings) {
+    private func logChanges(in new: Settings) {
         let keys = Set(settings.fixedValues.keys).union(new.fixedValues.keys)
         let changed = keys.filter { settings.fixedValues[$0] != new.fixedValues[$0] }.sorted()
         if changed.isEmpty { return }

@@ -168,7 +168,7 @@ struct GRPCConnectionTests {
     }
 
     @Test("37: a client that begins while the server stops is sent away")
-    func tooLate() {
+    func drainedBeforeHandshake() {
         var connection = GRPCConnection(limits: Self.limits, refusal: nil)
         #expect(connection.drain(now: Self.start) == nil)
         #expect(connection.isIdle(hasStreams: false))

@@ -14,7 +14,7 @@ private struct Player {
         case abandon(UInt32, CallError.Code)
         case refuse(UInt32, CallError.Code)
         case refuseConnection(UInt32, CallError.Code)
-        case hold
+        case pause
         case close
     }
 
@@ -53,7 +53,7 @@ private struct Player {
         case .refuse(let streamID, let status): seen.append(.refuse(streamID, status.code))
         case .refuseConnection(let streamID, let status):
             seen.append(.refuseConnection(streamID, status.code))
-        case .holdReading: seen.append(.hold)
+        case .pauseReading: seen.append(.pause)
         case .close: seen.append(.close)
         }
     }
@@ -143,19 +143,19 @@ struct TTRPCConnectionTests {
         everySplit(of: input, leadsTo: [.start(1), .close])
     }
 
-    @Test("19: at the limit reading is held, whatever the split, and goes on with each end")
+    @Test("19: at the limit reading is paused, whatever the split, and goes on with each end")
     func holding() {
         let input = ([1, 3, 5, 7] as [UInt32]).reduce(into: Data()) { $0 += Self.request($1) }
         for split in 0...input.count {
             var player = Player(Self.smallLimits)
             player.receive(input.prefix(split))
-            if !player.connection.isHolding { player.receive(input.dropFirst(split)) }
-            #expect(player.seen == [.start(1), .start(3), .hold])
+            if !player.connection.isPaused { player.receive(input.dropFirst(split)) }
+            #expect(player.seen == [.start(1), .start(3), .pause])
             player.end(3)
             // As a socket would, after what was kept.
             let rest = split > 2 * Self.request(1).count ? input.dropFirst(split) : Data()
-            if !player.connection.isHolding { player.receive(rest) }
-            #expect(player.seen.prefix(4) == [.start(1), .start(3), .hold, .start(5)])
+            if !player.connection.isPaused { player.receive(rest) }
+            #expect(player.seen.prefix(4) == [.start(1), .start(3), .pause, .start(5)])
             player.end(1)
             player.end(5)
             if !player.seen.contains(.start(7)) { player.receive(rest) }
@@ -172,9 +172,9 @@ struct TTRPCConnectionTests {
         player.connection.ended(on: 1, handlerRuns: true)
         player.connection.replyWaits(3, on: 3)
         player.receive(Self.request(5))
-        #expect(player.seen.last == .hold)
+        #expect(player.seen.last == .pause)
         player.resume()
-        #expect(player.seen.last == .hold)
+        #expect(player.seen.last == .pause)
         player.connection.abandonedHandlerEnded()
         player.resume()
         #expect(player.seen.last == .start(5))
@@ -274,7 +274,7 @@ struct TTRPCConnectionTests {
                 switch event {
                 case .call, .stream:
                     // Nothing arrives while nothing is read, and after the end.
-                    guard !player.connection.isHolding, !inputHasEnded else { continue }
+                    guard !player.connection.isPaused, !inputHasEnded else { continue }
                     let flags = event == .stream ? Self.open : 0
                     player.receive(Self.request(nextStream, flags: flags))
                     nextStream += 2
@@ -302,7 +302,7 @@ struct TTRPCConnectionTests {
                 let isWhole =
                     inFlight <= 2 && player.connection.isIdle == running.isEmpty
                     && (!player.connection.isDone || player.connection.isIdle)
-                    && (!player.connection.isHolding || inFlight == 2)
+                    && (!player.connection.isPaused || inFlight == 2)
                 if !isWhole { Issue.record("\(events) at \(event)") }
             }
         }

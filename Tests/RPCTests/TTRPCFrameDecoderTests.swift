@@ -76,10 +76,10 @@ struct TTRPCFrameDecoderTests {
     }
 
     @Test func a_length_whose_first_byte_is_not_zero_ends_the_stream() throws {
-        #expect(throws: TTRPCFrameDecoder.Desynchronised.self) {
+        #expect(throws: TTRPCFrameDecoder.FramingError.self) {
             try decode([stream, Data([1])])
         }
-        #expect(throws: TTRPCFrameDecoder.Desynchronised.self) {
+        #expect(throws: TTRPCFrameDecoder.FramingError.self) {
             try decode([Data("GET / HTTP/1.1\r\n".utf8)])
         }
     }

@@ -38,7 +38,7 @@ struct GRPCConnection {
         /// That call was told.
         case refused
         /// The server began to stop before the handshake: nothing is served.
-        case tooLate
+        case drainedBeforeHandshake
         /// The client was told that the server stops, and should know by the time.
         case draining(noticeDeadline: ContinuousClock.Instant)
         /// The final GOAWAY is under way, or another one: no call begins any more.
@@ -92,7 +92,8 @@ struct GRPCConnection {
     var isClosed: Bool {
         switch phase {
         case .closed: true
-        case .handshake, .open, .refusing, .refused, .tooLate, .draining, .drained, .inputEnded:
+        case .handshake, .open, .refusing, .refused, .drainedBeforeHandshake, .draining, .drained,
+            .inputEnded:
             false
         }
     }
@@ -101,7 +102,8 @@ struct GRPCConnection {
     var inputHasEnded: Bool {
         switch phase {
         case .inputEnded, .closed: true
-        case .handshake, .open, .refusing, .refused, .tooLate, .draining, .drained: false
+        case .handshake, .open, .refusing, .refused, .drainedBeforeHandshake, .draining, .drained:
+            false
         }
     }
 
@@ -111,7 +113,8 @@ struct GRPCConnection {
         case .closed: true
         // The client may have begun a call before it knew.
         case .draining: false
-        case .handshake, .open, .refusing, .refused, .tooLate, .drained, .inputEnded: !hasStreams
+        case .handshake, .open, .refusing, .refused, .drainedBeforeHandshake, .drained, .inputEnded:
+            !hasStreams
         }
     }
 
@@ -155,7 +158,7 @@ struct GRPCConnection {
         guard hasBegun else { return nil }
         frameDeadline = isInsideFrame ? now() + limits.handshakeTimeout : nil
         switch phase {
-        case .refused, .tooLate: return .terminate(.none)
+        case .refused, .drainedBeforeHandshake: return .terminate(.none)
         case .handshake, .open, .refusing, .draining, .drained, .inputEnded, .closed: return nil
         }
     }
@@ -173,7 +176,7 @@ struct GRPCConnection {
         case .refusing(let status):
             phase = .refused
             return .refuse(status)
-        case .refused, .tooLate: return .reset
+        case .refused, .drainedBeforeHandshake: return .reset
         case .handshake, .open, .draining, .drained, .inputEnded, .closed: break
         }
         if let fault = head.httpFault { return .fault(fault) }
@@ -186,7 +189,8 @@ struct GRPCConnection {
         // A unary call that the client began before it knew ends by itself.
         case .draining where method.isStreaming, .drained where method.isStreaming:
             return .refuse(.serverIsStopping)
-        case .draining, .drained, .handshake, .open, .refusing, .refused, .tooLate, .inputEnded,
+        case .draining, .drained, .handshake, .open, .refusing, .refused, .drainedBeforeHandshake,
+            .inputEnded,
             .closed:
             return .serve(method)
         }
@@ -253,12 +257,14 @@ struct GRPCConnection {
     mutating func drain(now: ContinuousClock.Instant) -> Action? {
         switch phase {
         case .handshake:
-            phase = .tooLate
+            phase = .drainedBeforeHandshake
             return nil
         case .open:
             phase = .draining(noticeDeadline: now + limits.drainNoticeTimeout)
             return .announceDrain
-        case .refusing, .refused, .tooLate, .draining, .drained, .inputEnded, .closed: return nil
+        case .refusing, .refused, .drainedBeforeHandshake, .draining, .drained, .inputEnded,
+            .closed:
+            return nil
         }
     }
 

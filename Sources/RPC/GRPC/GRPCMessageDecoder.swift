@@ -55,14 +55,14 @@ struct GRPCMessageDecoder {
         let part = bytes.take(min(prefix.length - partial.count, bytes.count))
         if part.count == prefix.length {
             prefixCount = 0
-            return Message(bytes: .lent(part), isCompressed: prefix.isCompressed)
+            return Message(bytes: .borrowed(part), isCompressed: prefix.isCompressed)
         }
         partial += part
         guard partial.count == prefix.length else { return nil }
         let message = partial
         partial = []
         prefixCount = 0
-        return Message(bytes: .collected(message), isCompressed: prefix.isCompressed)
+        return Message(bytes: .owned(message), isCompressed: prefix.isCompressed)
     }
 
     private mutating func addToPrefix(_ byte: UInt8) throws(Failure) {

@@ -81,7 +81,7 @@ extension GRPCServerSession {
 
     /// Submits the trailers, which follow what HTTP/2 has been given; nil: of a call that succeeded.
     func submitTrailers(_ status: CallError?, of stream: Stream) {
-        stream.call?.noteOutcome(status?.code)
+        stream.call?.recordOutcome(status?.code)
         guard let status else {
             return http2.submitTrailers(GRPCResponse.okTrailers, to: stream.id)
         }

@@ -57,7 +57,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         http2.receive(bytes)
         perform(connection.received(isInsideFrame: http2.isInsideFrame, now: .now))
         sendWaiting()
-        wakeInTime()
+        scheduleWakeup()
     }
 
     private func perform(_ action: GRPCConnection.Action?) {
@@ -65,10 +65,10 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         case nil: break
         case .announceDrain:
             http2.announceDrain()
-            wakeInTime()
+            scheduleWakeup()
         case .finishDrain:
             http2.finishDrain()
-            becameIdleIfSo()
+            closeOrReportIfIdle()
         case .terminate(let code): http2.terminate(code)
         case .close: channel.close()
         case .checkProgress: checkProgress()
@@ -84,7 +84,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
             reset(stream, .cancel)
         }
         sendWaiting()
-        becameIdleIfSo()
+        closeOrReportIfIdle()
     }
 
     func drain() {
@@ -93,7 +93,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         for stream in Array(streams.values) where stream.call?.messages != nil {
             stream.call?.abandon(.serverIsStopping)
         }
-        becameIdleIfSo()
+        closeOrReportIfIdle()
     }
 
     func closed() {
@@ -112,7 +112,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         for call in calls { call.abandon(.connectionIsClosed) }
     }
 
-    private func becameIdleIfSo() {
+    private func closeOrReportIfIdle() {
         guard !connection.isClosed, isIdle else { return }
         if connection.inputHasEnded { channel.closeAfterFlush() }
         onIdle?()
@@ -133,10 +133,10 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         sendWaiting()
         let deadlines = streams.values.compactMap(\.deadline)
         if let next = deadlines.min() { channel.wake(at: next) }
-        wakeInTime()
+        scheduleWakeup()
     }
 
-    private func wakeInTime() {
+    private func scheduleWakeup() {
         if let next = connection.nextDeadline { channel.wake(at: next) }
     }
 
@@ -176,7 +176,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     func finishStream(_ call: ServerCall) { end(call) { $0.end() } }
 
     func finish(_ call: ServerCall, failing status: CallError) {
-        call.noteOutcome(status.code)
+        call.recordOutcome(status.code)
         end(call) { $0.fail(status) }
     }
 
@@ -184,7 +184,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         if !call.isHandlerRunning { connection.handlerEnded() }
         guard let stream = streams[Int32(bitPattern: call.streamID)] else { return }
         perform(answer(stream), on: stream)
-        count(stream)
+        updateHeldBytes(of: stream)
         sendWaiting()
     }
 
@@ -200,8 +200,8 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
 
     func requestTaken(_ call: ServerCall) {
         guard let stream = streams[Int32(bitPattern: call.streamID)] else { return }
-        count(stream)
-        allowMore(on: stream)
+        updateHeldBytes(of: stream)
+        replenishWindow(on: stream)
         sendWaiting()
     }
 
@@ -233,13 +233,13 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         if let call = stream.call { return call.abandon(status) }
         instruments?.refused(status.code)
         perform(stream.fail(status), on: stream)
-        count(stream)
+        updateHeldBytes(of: stream)
     }
 
     /// Ends a stream without a status.
     private func reset(_ stream: Stream, _ code: HTTP2Session.ErrorCode) {
         stream.finish()
-        count(stream)
+        updateHeldBytes(of: stream)
         http2.reset(stream.id, code)
     }
 
@@ -276,7 +276,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         } catch {
             connection.handlerEnded()
             let status = router.status(of: error)
-            call.noteOutcome(status.code)
+            call.recordOutcome(status.code)
             stream.call = nil
             perform(stream.fail(status), on: stream)
         }
@@ -298,7 +298,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
             record: instruments?.begin(method)
         )
         stream.call = call
-        call.waits()
+        call.markInFlight()
         connection.handlerBegan()
         return call
     }
@@ -306,14 +306,14 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     // MARK: - Memory
 
     /// Counts the memory of a stream's requests anew.
-    private func count(_ stream: Stream) {
+    private func updateHeldBytes(of stream: Stream) {
         let bytes = stream.heldBytes + (stream.call?.messages?.heldBytes ?? 0)
         heldBytes += bytes - stream.countedBytes
         stream.countedBytes = bytes
     }
 
     /// Lets the client send on when the handler has taken what came.
-    private func allowMore(on stream: Stream) {
+    private func replenishWindow(on stream: Stream) {
         guard !stream.inputHasEnded, stream.unconsumedBytes > 0,
             stream.call?.messages?.hasWaitingRequest != true
         else { return }
@@ -362,18 +362,18 @@ extension GRPCServerSession: HTTP2SessionDelegate {
         guard let stream = streams[streamID], stream.takesInput else { return }
         stream.received(bytes.count)
         take(bytes, isLast: isLast, on: stream)
-        count(stream)
+        updateHeldBytes(of: stream)
         if heldBytes > limits.requestBytesHeldMax, stream.countedBytes > 0 {
             return fail(stream, .tooManyRequestBytes(limits.requestBytesHeldMax))
         }
-        allowMore(on: stream)
+        replenishWindow(on: stream)
         if stream.isInsideMessage { expectProgress() }
     }
 
     func http2InputEnded(_ streamID: Int32) {
         guard let stream = streams[streamID] else { return }
         take(UnsafeRawBufferPointer(start: nil, count: 0), isLast: true, on: stream)
-        count(stream)
+        updateHeldBytes(of: stream)
     }
 
     private func take(_ bytes: UnsafeRawBufferPointer, isLast: Bool, on stream: Stream) {
@@ -394,13 +394,13 @@ extension GRPCServerSession: HTTP2SessionDelegate {
         packedBytes -= stream.packedBytes
         resumeNext()
         stream.call?.abandon(.streamIsClosed)
-        becameIdleIfSo()
+        closeOrReportIfIdle()
     }
 
     func http2Ended() {
         connection.ended()
         abandonAll()
-        becameIdleIfSo()
+        closeOrReportIfIdle()
     }
 }
 

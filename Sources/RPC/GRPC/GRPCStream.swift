@@ -134,7 +134,7 @@ extension GRPCStream {
     /// The memory of requests that wait in this stream, in bytes; the call may hold more.
     var heldBytes: Int {
         switch request {
-        case .unary(.collected(let bytes)): decoder.heldBytes + bytes.count
+        case .unary(.owned(let bytes)): decoder.heldBytes + bytes.count
         case .unary, .streaming: decoder.heldBytes
         case .header, .ignored, .ended: 0
         }
@@ -207,7 +207,7 @@ extension GRPCStream {
         }
         do {
             let bytesMax = messageBytesMax
-            return .collected(try GzipInflater.inflate(message.bytes.copy, bytesMax: bytesMax))
+            return .owned(try GzipInflater.inflate(message.bytes.copy, bytesMax: bytesMax))
         } catch {
             switch error {
             case .tooLarge:
@@ -223,7 +223,7 @@ extension GRPCStream {
 
     /// The bytes go: a message that lies in them is copied.
     private func keep() -> Input? {
-        if case .unary(.lent(let bytes)) = request { request = .unary(.collected(Array(bytes))) }
+        if case .unary(.borrowed(let bytes)) = request { request = .unary(.owned(Array(bytes))) }
         return nil
     }
 
@@ -455,14 +455,14 @@ extension GRPCStream {
     private enum Awaited {
         /// The client must take a message, or send one, of which that many bytes are left.
         case client(Int)
-        case nothingOfTheClient
+        case nothing
     }
 
     private func awaited(mayRead: Bool) -> Awaited {
         let input =
-            isInsideMessage && mayRead ? Awaited.client(decoder.missingBytes) : .nothingOfTheClient
+            isInsideMessage && mayRead ? Awaited.client(decoder.missingBytes) : .nothing
         switch response {
-        case .open(.waitingForMemory), .ending(.waitingForMemory, _): return .nothingOfTheClient
+        case .open(.waitingForMemory), .ending(.waitingForMemory, _): return .nothing
         case .none, .open(.none), .finished: return input
         case .open, .ending, .closing: return .client(bytesLeft)
         }
@@ -478,7 +478,7 @@ extension GRPCStream {
     func checkProgress(mayRead: Bool, bytesMin: Int) -> Bool? {
         let due = progressDue
         switch awaited(mayRead: mayRead) {
-        case .nothingOfTheClient:
+        case .nothing:
             progressDue = nil
             return nil
         case .client(let bytes):

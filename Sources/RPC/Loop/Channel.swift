@@ -32,19 +32,19 @@ final class Channel: @unchecked Sendable {
 
     /// After that many reads in a row, the loop's other connections have a turn.
     private static let readsPerTurnMax = 16
-    /// See ``flushIfMuch()``.
+    /// See ``flushIfLarge()``.
     private static let earlyFlushBytes = 4 * 1024
 
     let loop: EventLoop
     let descriptor: Int32
     /// The loop's number for this channel.
-    private(set) var watch: UInt64 = 0
+    private(set) var registrationID: UInt64 = 0
     private let limits: RPCLimits
     /// Kept while the channel is open.
     private var delegate: (any ChannelDelegate)?
     private var state = State.open
     private var inputHasEnded = false
-    private var readingIsHeld = false
+    private var isReadingPaused = false
     /// Whether input may be waiting that no event will tell of again.
     private var mayHaveInput = false
 
@@ -72,14 +72,14 @@ final class Channel: @unchecked Sendable {
         self.limits = limits
     }
 
-    deinit { assert(state == .closed, "a channel is closed before it is let go") }
+    deinit { assert(state == .closed, "a channel must be closed before it is released") }
 
     /// Begins to read.
     ///
     /// The channel keeps the delegate, and the loop the channel, until it is closed.
     func start(delegate: any ChannelDelegate) {
         self.delegate = delegate
-        do { watch = try loop.watch(self, descriptor) } catch { close() }
+        do { registrationID = try loop.watch(self, descriptor) } catch { close() }
     }
 
     /// The socket's state has changed.
@@ -95,11 +95,11 @@ final class Channel: @unchecked Sendable {
     // MARK: - Input
 
     /// Stops reading, for as long as the delegate is too busy to take more.
-    func holdReading() { readingIsHeld = true }
+    func pauseReading() { isReadingPaused = true }
 
     /// Reads again.
-    func continueReading() {
-        readingIsHeld = false
+    func resumeReading() {
+        isReadingPaused = false
         readMore()
     }
 
@@ -111,7 +111,7 @@ final class Channel: @unchecked Sendable {
 
     /// Whether input would be read now.
     var mayRead: Bool {
-        state != .closed && !inputHasEnded && !readingIsHeld
+        state != .closed && !inputHasEnded && !isReadingPaused
             && (state == .closing || output.count < limits.outputQueueBytesPause)
     }
 
@@ -201,7 +201,7 @@ final class Channel: @unchecked Sendable {
     /// the rest of its calls are worked on.
     ///
     /// Called between whole replies: half a one is of no use to the peer.
-    func flushIfMuch() {
+    func flushIfLarge() {
         if output.count >= Self.earlyFlushBytes, !isOutputWatched { flush() }
     }
 

@@ -19,7 +19,7 @@ internal import Synchronization
 ///
 /// An event costs two wake-ups on its way through Dispatch: its manager's and a worker's. So a loop
 /// that has been woken keeps its worker and waits on the epoll set itself, until nothing has come
-/// for ``restAfterMilliseconds``. Other queues do not suffer: Dispatch gives every serial queue that
+/// for ``idleTimeoutMilliseconds``. Other queues do not suffer: Dispatch gives every serial queue that
 /// has work a thread of its own, beyond the number of cores if need be.
 final class EventLoop: TaskExecutor, @unchecked Sendable {
     // Unchecked: `inbox` has its lock; everything else is used on `queue` only.
@@ -41,12 +41,12 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
         var deadline: ContinuousClock.Instant
         var descriptor: Int32
         /// Tells whether the descriptor is still the channel's.
-        var watch: UInt64
+        var registrationID: UInt64
 
         init(_ channel: Channel, _ deadline: ContinuousClock.Instant) {
             self.deadline = deadline
             descriptor = channel.descriptor
-            watch = channel.watch
+            registrationID = channel.registrationID
         }
 
         static func < (a: Timer, b: Timer) -> Bool { a.deadline < b.deadline }
@@ -60,7 +60,7 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     /// How many timers may be kept beside those that channels still wait for.
     private static let staleTimersMax = 1_024
     /// After so long without an event the loop gives its worker back.
-    private static let restAfterMilliseconds: Int32 = 100
+    private static let idleTimeoutMilliseconds: Int32 = 100
 
     let queue: DispatchQueue
     let readBuffer: UnsafeMutableRawBufferPointer
@@ -81,7 +81,7 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     /// The open channels by their descriptors.
     private var channels: [Int32: Channel] = [:]
     /// How many channels were watched so far.
-    private var watches: UInt64 = 0
+    private var registrationCount: UInt64 = 0
     /// An eventfd: every write to it ends a wait.
     private let wakeup: Int32
 
@@ -159,7 +159,7 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
             if !isQuiet { turn(events[..<max(0, Int(count))]) }
             let mayWait = leaveInbox()
             if isQuiet, mayWait, wait > 0 { return }
-            wait = mayWait ? Self.restAfterMilliseconds : 0
+            wait = mayWait ? Self.idleTimeoutMilliseconds : 0
         }
     }
 
@@ -204,11 +204,11 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     /// - Returns: a number that no other channel gets.
     /// - Throws: a ``SystemError`` when the kernel cannot watch any more.
     func watch(_ channel: Channel, _ descriptor: Int32) throws -> UInt64 {
-        let watch = watches + 1
-        try Self.control(EPOLL_CTL_ADD, descriptor, watch, Self.inputEvents, epoll)
+        let registrationID = registrationCount + 1
+        try Self.control(EPOLL_CTL_ADD, descriptor, registrationID, Self.inputEvents, epoll)
         channels[descriptor] = channel
-        watches = watch
-        return watch
+        registrationCount = registrationID
+        return registrationID
     }
 
     /// Whether to tell the channel when its socket becomes writable, too.
@@ -219,7 +219,7 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     /// - Throws: a ``SystemError`` when the kernel has no memory for it.
     func watchOutput(_ isWanted: Bool, _ channel: Channel) throws {
         let events = Self.inputEvents | (isWanted ? EPOLLOUT.rawValue : 0)
-        try Self.control(EPOLL_CTL_MOD, channel.descriptor, channel.watch, events, epoll)
+        try Self.control(EPOLL_CTL_MOD, channel.descriptor, channel.registrationID, events, epoll)
     }
 
     private static let inputEvents = EPOLLIN.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
@@ -228,13 +228,13 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     private static func control(
         _ operation: Int32,
         _ descriptor: Int32,
-        _ watch: UInt64,
+        _ registrationID: UInt64,
         _ events: UInt32,
         _ epoll: Int32
     ) throws {
         var event = epoll_event()
         event.events = events
-        event.data.u64 = watch << 32 | UInt64(descriptor)
+        event.data.u64 = registrationID << 32 | UInt64(descriptor)
         guard epoll_ctl(epoll, operation, descriptor, &event) == 0 else {
             throw SystemError("cannot watch a descriptor")
         }
@@ -252,7 +252,7 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
         // Since the event was taken from the set, this turn may have closed the descriptor, which may
         // even be another channel's now. The wakeup has no channel.
         guard let channel = channels[descriptor],
-            event.data.u64 >> 32 == channel.watch & 0xFFFF_FFFF
+            event.data.u64 >> 32 == channel.registrationID & 0xFFFF_FFFF
         else { return }
         let isGone = event.events & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0
         let isEnding = isGone || event.events & EPOLLRDHUP.rawValue != 0
@@ -300,7 +300,9 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
         let now = ContinuousClock.now
         while let next = timers.min, next.deadline <= now {
             timers.removeMin()
-            if let channel = channels[next.descriptor], channel.watch == next.watch {
+            if let channel = channels[next.descriptor],
+                channel.registrationID == next.registrationID
+            {
                 channel.woke(at: now)
             }
         }

@@ -37,7 +37,7 @@ public struct UnixSocketAddress: Sendable, Hashable, CustomStringConvertible {
     /// Where a program's socket is when nobody names a path:
     /// `$XDG_RUNTIME_DIR/PROGRAM/PROGRAM.sock`, else `/run/PROGRAM/PROGRAM.sock` for root, else
     /// `/tmp/PROGRAM-UID/PROGRAM.sock`.
-    public static func conventional(program: String) throws -> UnixSocketAddress {
+    public static func defaultAddress(program: String) throws -> UnixSocketAddress {
         let folder: String
         if let runtime = getenv("XDG_RUNTIME_DIR").map({ String(cString: $0) }), !runtime.isEmpty {
             folder = "\(runtime)/\(program)"
@@ -59,9 +59,9 @@ public struct UnixSocketAddress: Sendable, Hashable, CustomStringConvertible {
     public var description: String { path }
 
     /// Lends the address out as system calls take it.
-    func withSocketAddress<Result>(
-        _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
-    ) -> Result {
+    func withSocketAddress<Value>(
+        _ body: (UnsafePointer<sockaddr>, socklen_t) -> Value
+    ) -> Value {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }

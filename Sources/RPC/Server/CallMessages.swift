@@ -8,14 +8,14 @@ final class CallMessages: @unchecked Sendable {
     // Unchecked: see above.
 
     /// Given the next request, nil after the last, or why there will be none.
-    typealias Taker = (Result<[UInt8]?, any Error>) -> Void
+    typealias RequestCompletion = (Result<[UInt8]?, any Error>) -> Void
     /// Told that its response is sent, or why it will not be.
-    typealias Sender = (Result<Void, any Error>) -> Void
+    typealias SendCompletion = (Result<Void, any Error>) -> Void
 
     /// One wait for a request, to tell which one is cancelled.
     ///
     /// Used on the call's loop only, but for init.
-    final class Taking: @unchecked Sendable {
+    final class CancellationToken: @unchecked Sendable {
         // Unchecked: see above.
         fileprivate var isCancelled = false
     }
@@ -25,12 +25,12 @@ final class CallMessages: @unchecked Sendable {
 
     private var requests: Deque<[UInt8]> = []
     private(set) var requestsHaveEnded = false
-    private var taker: Taker?
-    /// What the taker waits with.
-    private var taking: Taking?
+    private var requestCompletion: RequestCompletion?
+    /// What the request completion waits with.
+    private var token: CancellationToken?
     /// The response that waits.
     private(set) var response: MessageBuilder?
-    private var sender: Sender?
+    private var sendCompletion: SendCompletion?
     /// Why the call ended early.
     private var failure: (any Error)?
     /// The memory of the requests that wait, in bytes.
@@ -44,9 +44,9 @@ final class CallMessages: @unchecked Sendable {
 
     func add(_ request: [UInt8]) {
         guard failure == nil else { return }
-        if let taker {
-            self.taker = nil
-            taker(.success(request))
+        if let requestCompletion {
+            self.requestCompletion = nil
+            requestCompletion(.success(request))
         } else {
             requests.append(request)
             heldBytes += request.count + Self.requestOverheadBytes
@@ -56,48 +56,51 @@ final class CallMessages: @unchecked Sendable {
     /// No request follows those that were added.
     func endRequests() {
         requestsHaveEnded = true
-        guard let taker else { return }
-        self.taker = nil
-        taker(.success(nil))
+        guard let requestCompletion else { return }
+        self.requestCompletion = nil
+        requestCompletion(.success(nil))
     }
 
-    /// Gives the next request to the taker, now or when it comes.
-    func take(_ taking: Taking, _ taker: @escaping Taker) {
+    /// Gives the next request to the completion, now or when it comes.
+    func take(_ token: CancellationToken, _ requestCompletion: @escaping RequestCompletion) {
         if let failure {
-            taker(.failure(failure))
-        } else if taking.isCancelled {
-            taker(.failure(CancellationError()))
+            requestCompletion(.failure(failure))
+        } else if token.isCancelled {
+            requestCompletion(.failure(CancellationError()))
         } else if !requests.isEmpty {
             let request = requests.removeFirst()
             heldBytes -= request.count + Self.requestOverheadBytes
-            taker(.success(request))
+            requestCompletion(.success(request))
         } else if requestsHaveEnded {
-            taker(.success(nil))
+            requestCompletion(.success(nil))
         } else {
-            precondition(self.taker == nil, "one task at a time takes a call's requests")
-            self.taking = taking
-            self.taker = taker
+            precondition(
+                self.requestCompletion == nil,
+                "one task at a time takes a call's requests"
+            )
+            self.token = token
+            self.requestCompletion = requestCompletion
         }
     }
 
     /// The task that takes, is about to, or already has, was cancelled.
-    func cancel(_ taking: Taking) {
-        taking.isCancelled = true
-        guard let taker, self.taking === taking else { return }
-        self.taker = nil
-        taker(.failure(CancellationError()))
+    func cancel(_ token: CancellationToken) {
+        token.isCancelled = true
+        guard let requestCompletion, self.token === token else { return }
+        self.requestCompletion = nil
+        requestCompletion(.failure(CancellationError()))
     }
 
     // MARK: - Responses
 
     /// Keeps the response until the session has sent it.
-    func offer(_ response: @escaping MessageBuilder, _ sender: @escaping Sender) {
+    func offer(_ response: @escaping MessageBuilder, _ sendCompletion: @escaping SendCompletion) {
         if let failure {
-            sender(.failure(failure))
+            sendCompletion(.failure(failure))
         } else {
-            precondition(self.sender == nil, "one task at a time sends a call's responses")
+            precondition(self.sendCompletion == nil, "one task at a time sends a call's responses")
             self.response = response
-            self.sender = sender
+            self.sendCompletion = sendCompletion
         }
     }
 
@@ -107,9 +110,9 @@ final class CallMessages: @unchecked Sendable {
     /// The response that waited is sent, or cannot be.
     func responseEnded(_ result: Result<Void, any Error>) {
         response = nil
-        guard let sender else { return }
-        self.sender = nil
-        sender(result)
+        guard let sendCompletion else { return }
+        self.sendCompletion = nil
+        sendCompletion(result)
     }
 
     // MARK: - The end
@@ -120,9 +123,9 @@ final class CallMessages: @unchecked Sendable {
         failure = error
         requests = []
         heldBytes = 0
-        let taker = self.taker
-        self.taker = nil
-        taker?(.failure(error))
+        let requestCompletion = self.requestCompletion
+        self.requestCompletion = nil
+        requestCompletion?(.failure(error))
         responseEnded(.failure(error))
     }
 }

@@ -74,11 +74,11 @@ extension ServerCall {
     fileprivate func nextRequest<Request: Sendable>(
         _ decode: @escaping @Sendable (UnsafeRawBufferPointer, ProtoArena) throws -> Request
     ) async throws -> Request? {
-        let taking = CallMessages.Taking()
+        let token = CallMessages.CancellationToken()
         return try await withTaskCancellationHandler {
             try await withUnsafeThrowingContinuation { continuation in
                 onLoop { messages, arena in
-                    messages.take(taking) { result in
+                    messages.take(token) { result in
                         continuation.resume(
                             with: Result {
                                 try result.get().map { request in
@@ -92,7 +92,7 @@ extension ServerCall {
                 }
             }
         } onCancel: {
-            onLoop { messages, _ in messages.cancel(taking) }
+            onLoop { messages, _ in messages.cancel(token) }
         }
     }
 

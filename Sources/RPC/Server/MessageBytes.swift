@@ -1,15 +1,15 @@
 /// The bytes of a whole message or frame, as a decoder hands them over.
 enum MessageBytes {
     /// They arrived in one piece, and lie in the input: valid until the next input.
-    case lent(UnsafeRawBufferPointer)
+    case borrowed(UnsafeRawBufferPointer)
     /// They arrived in parts.
-    case collected([UInt8])
+    case owned([UInt8])
 
     /// Returns the bytes for keeping; lent ones are copied.
     var copy: [UInt8] {
         switch self {
-        case .lent(let bytes): Array(bytes)
-        case .collected(let bytes): bytes
+        case .borrowed(let bytes): Array(bytes)
+        case .owned(let bytes): bytes
         }
     }
 
@@ -18,8 +18,8 @@ enum MessageBytes {
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Value
     ) throws(Failure) -> Value {
         switch self {
-        case .lent(let bytes): return try body(bytes)
-        case .collected(let bytes):
+        case .borrowed(let bytes): return try body(bytes)
+        case .owned(let bytes):
             // `withUnsafeBytes` rethrows without a type.
             let outcome = bytes.withUnsafeBytes { bytes in
                 Result { () throws(Failure) in try body(bytes) }

@@ -76,13 +76,13 @@ final class ServerCall: CallCancellation, @unchecked Sendable {
     }
 
     // An answer that could not be sent any more.
-    deinit { noteOutcome(.cancelled) }
+    deinit { recordOutcome(.cancelled) }
 
     /// The call was not answered at once.
-    func waits() { record?.waits() }
+    func markInFlight() { record?.waits() }
 
     /// The answer is in the output, or nobody waits for it any more; `code` is nil for OK.
-    func noteOutcome(_ code: CallError.Code?) {
+    func recordOutcome(_ code: CallError.Code?) {
         guard let record else { return }
         self.record = nil
         record.end(code)

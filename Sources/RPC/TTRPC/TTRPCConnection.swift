@@ -18,7 +18,7 @@ struct TTRPCConnection<Call> {
         /// Answer on a stream that has no call, and close the connection after that.
         indirect case refuseConnection(UInt32, CallError)
         /// Read no more until ``resumed()`` returns the bytes that were kept.
-        case holdReading
+        case pauseReading
         /// Close the connection: the bytes make no sense.
         case close
     }
@@ -46,14 +46,14 @@ struct TTRPCConnection<Call> {
         case fresh
         case open
         /// As many calls run as may: these bytes wait until one has ended.
-        case holding([UInt8])
+        case paused([UInt8])
         /// The peer sends no more, but may still wait for answers.
         case inputEnded
         case closed
     }
 
     /// The fate of new calls.
-    private enum Intake {
+    private enum Admission {
         case open
         /// The server stops: no call begins any more.
         case draining
@@ -64,7 +64,7 @@ struct TTRPCConnection<Call> {
     private let limits: RPCLimits
     private var decoder: TTRPCFrameDecoder
     private var phase = Phase.fresh
-    private var intake: Intake
+    private var admission: Admission
     private var calls: [UInt32: (call: Call, stage: Stage)] = [:]
     /// The number of calls that stream.
     private var streamingCount = 0
@@ -79,7 +79,7 @@ struct TTRPCConnection<Call> {
     init(limits: RPCLimits, refusal: CallError?) {
         self.limits = limits
         decoder = TTRPCFrameDecoder(frameBytesMax: limits.frameBytesMax)
-        intake = refusal.map { .refusing($0) } ?? .open
+        admission = refusal.map { .refusing($0) } ?? .open
     }
 
     // MARK: - State
@@ -88,21 +88,21 @@ struct TTRPCConnection<Call> {
     var hasBegun: Bool {
         switch phase {
         case .fresh: false
-        case .open, .holding, .inputEnded, .closed: true
+        case .open, .paused, .inputEnded, .closed: true
         }
     }
 
     var isClosed: Bool {
         switch phase {
         case .closed: true
-        case .fresh, .open, .holding, .inputEnded: false
+        case .fresh, .open, .paused, .inputEnded: false
         }
     }
 
     /// True while bytes are kept until a call has ended.
-    var isHolding: Bool {
+    var isPaused: Bool {
         switch phase {
-        case .holding: true
+        case .paused: true
         case .fresh, .open, .inputEnded, .closed: false
         }
     }
@@ -117,7 +117,7 @@ struct TTRPCConnection<Call> {
     var isDone: Bool {
         switch phase {
         case .inputEnded: isIdle
-        case .fresh, .open, .holding, .closed: false
+        case .fresh, .open, .paused, .closed: false
         }
     }
 
@@ -140,7 +140,7 @@ struct TTRPCConnection<Call> {
     /// True if no frame may be handled before a call has ended.
     ///
     /// If all calls stream, they may wait for frames themselves.
-    private var mustHold: Bool { isAtCallLimit && callsInFlight > streamingCount }
+    private var mustPause: Bool { isAtCallLimit && callsInFlight > streamingCount }
 
     // MARK: - Input
 
@@ -152,14 +152,14 @@ struct TTRPCConnection<Call> {
     mutating func next(_ bytes: inout UnsafeRawBufferPointer) -> Action? {
         while !bytes.isEmpty {
             switch phase {
-            case .inputEnded, .closed, .holding: return nil
+            case .inputEnded, .closed, .paused: return nil
             case .fresh, .open: break
             }
-            if mustHold {
-                phase = .holding(Array(bytes.take(bytes.count)))
-                return .holdReading
+            if mustPause {
+                phase = .paused(Array(bytes.take(bytes.count)))
+                return .pauseReading
             }
-            do throws(TTRPCFrameDecoder.Desynchronised) {
+            do throws(TTRPCFrameDecoder.FramingError) {
                 guard let event = try decoder.next(&bytes) else { return nil }
                 phase = .open
                 if let action = action(on: event) { return action }
@@ -174,15 +174,15 @@ struct TTRPCConnection<Call> {
     /// Returns the bytes that were kept, to be read again, if a call has ended since.
     mutating func resumed() -> [UInt8]? {
         switch phase {
-        case .holding(let bytes) where !mustHold:
+        case .paused(let bytes) where !mustPause:
             phase = .open
             return bytes
-        case .holding, .fresh, .open, .inputEnded, .closed: return nil
+        case .paused, .fresh, .open, .inputEnded, .closed: return nil
         }
     }
 
     private func action(on event: TTRPCFrameDecoder.Event) -> Action? {
-        switch intake {
+        switch admission {
         case .refusing(let status): return .refuseConnection(event.header.streamID, status)
         case .open, .draining: break
         }
@@ -217,7 +217,7 @@ struct TTRPCConnection<Call> {
         if calls[request.streamID] != nil {
             return CallError(.invalidArgument, "the stream id is in use by a running call")
         }
-        switch intake {
+        switch admission {
         case .draining: return .serverIsStopping
         case .refusing(let status): return status
         case .open: break
@@ -260,7 +260,7 @@ struct TTRPCConnection<Call> {
     mutating func inputEnded() -> [Call] {
         switch phase {
         case .closed: return []
-        case .fresh, .open, .holding, .inputEnded: phase = .inputEnded
+        case .fresh, .open, .paused, .inputEnded: phase = .inputEnded
         }
         return calls(at: .streaming)
     }
@@ -300,8 +300,8 @@ struct TTRPCConnection<Call> {
     ///
     /// - Returns: the calls that must end now, since they may have no end of their own.
     mutating func drain() -> [Call] {
-        switch intake {
-        case .open: intake = .draining
+        switch admission {
+        case .open: admission = .draining
         case .draining, .refusing: break
         }
         return calls(at: .streaming) + calls(at: .halfClosed)

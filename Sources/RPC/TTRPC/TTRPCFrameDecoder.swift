@@ -20,7 +20,7 @@ struct TTRPCFrameDecoder {
     }
 
     /// The stream is not ttrpc, or lost its place: nothing after this point can be understood.
-    struct Desynchronised: Error {}
+    struct FramingError: Error {}
 
     private enum State {
         /// Between two frames, or within a header.
@@ -47,10 +47,10 @@ struct TTRPCFrameDecoder {
     /// Takes bytes off the front until a frame is complete.
     ///
     /// - Returns: the frame; nil once all bytes are taken.
-    /// - Throws: ``Desynchronised`` for a length of 16 MiB or more, which no peer sends.
+    /// - Throws: ``FramingError`` for a length of 16 MiB or more, which no peer sends.
     mutating func next(
         _ bytes: inout UnsafeRawBufferPointer
-    ) throws(Desynchronised) -> Event? {
+    ) throws(FramingError) -> Event? {
         while !bytes.isEmpty {
             switch state {
             case .header:
@@ -60,7 +60,7 @@ struct TTRPCFrameDecoder {
                     state = .discarding(length)
                     return .oversized(header)
                 }
-                if bytes.count >= length { return .frame(header, .lent(bytes.take(length))) }
+                if bytes.count >= length { return .frame(header, .borrowed(bytes.take(length))) }
                 state = .data(header)
             case .data(let header):
                 let length = Int(header.dataLength)
@@ -69,7 +69,7 @@ struct TTRPCFrameDecoder {
                 let data = partial
                 partial = []
                 state = .header
-                return .frame(header, .collected(data))
+                return .frame(header, .owned(data))
             case .discarding(let count):
                 let dropped = min(count, bytes.count)
                 _ = bytes.take(dropped)
@@ -82,10 +82,10 @@ struct TTRPCFrameDecoder {
     /// Returns the header that the bytes begin with or complete; nil if more of it is to come.
     private mutating func takeHeader(
         _ bytes: inout UnsafeRawBufferPointer
-    ) throws(Desynchronised) -> TTRPCFrameHeader? {
+    ) throws(FramingError) -> TTRPCFrameHeader? {
         if partial.isEmpty {
             // The first byte of a length within reason is 0: other protocols are seen at once.
-            if bytes[0] != 0 { throw Desynchronised() }
+            if bytes[0] != 0 { throw FramingError() }
             if bytes.count >= TTRPCFrameHeader.bytes {
                 return TTRPCFrameHeader(bytes.take(TTRPCFrameHeader.bytes))
             }

@@ -30,10 +30,10 @@ extension TTRPCServerSession {
                 prefix.write(to: start)
                 message.pack(to: start + prefix.bytes)
             }
-            call.noteOutcome(nil)
+            call.recordOutcome(nil)
         } catch {
             let status = router.status(of: error)
-            call.noteOutcome(status.code)
+            call.recordOutcome(status.code)
             send(status, to: call.streamID)
         }
         return true
@@ -99,6 +99,6 @@ extension TTRPCServerSession {
             header.write(to: start)
             fill(start + TTRPCFrameHeader.bytes)
         }
-        channel.flushIfMuch()
+        channel.flushIfLarge()
     }
 }

@@ -64,15 +64,15 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
             case .refuseConnection(let streamID, let status):
                 refuse(streamID, status)
                 channel.closeAfterFlush()
-            case .holdReading: channel.holdReading()
+            case .pauseReading: channel.pauseReading()
             case .close: channel.close()
             }
         }
-        noteUnfinishedFrame()
+        updateFrameDeadline()
     }
 
     /// A frame that was begun must go on, or its memory would be held for nothing.
-    private func noteUnfinishedFrame() {
+    private func updateFrameDeadline() {
         guard connection.isInsideFrame, !connection.isClosed else {
             frameDeadline = nil
             return
@@ -162,20 +162,20 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
                 try start(payload, arena, call)
             } catch {
                 let status = router.status(of: error)
-                call.noteOutcome(status.code)
+                call.recordOutcome(status.code)
                 return send(status, to: call.streamID)
             }
         case .streaming(let start): start(call)
         }
         guard !call.isAnswered else { return }
-        call.waits()
+        call.markInFlight()
         if let messages = call.messages {
             connection.began(
                 call,
                 on: call.streamID,
                 as: messages.requestsHaveEnded ? .halfClosed : .streaming
             )
-            count(call)
+            updateHeldBytes(of: call)
         } else {
             connection.began(call, on: call.streamID, as: .unary)
         }
@@ -191,7 +191,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
             connection.requestsEnded(on: call.streamID)
         }
         // ttrpc cannot make one stream wait and let the others go on.
-        count(call)
+        updateHeldBytes(of: call)
         if heldBytes > limits.requestBytesHeldMax {
             call.abandon(.tooManyRequestBytes(limits.requestBytesHeldMax))
         }
@@ -224,14 +224,14 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
     }
 
     func finish(_ call: ServerCall, failing status: CallError) {
-        call.noteOutcome(status.code)
+        call.recordOutcome(status.code)
         send(status, to: call.streamID)
         if call.messages != nil { dropWaiting(of: call) }
         forget(call)
     }
 
     func finishStream(_ call: ServerCall) {
-        call.noteOutcome(nil)
+        call.recordOutcome(nil)
         sendEnd(of: call)
         dropWaiting(of: call)
         forget(call)
@@ -250,17 +250,17 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
         if !waiting.isEmpty || !sendResponse(of: call) { waiting.append(.streaming(call)) }
     }
 
-    func requestTaken(_ call: ServerCall) { count(call) }
+    func requestTaken(_ call: ServerCall) { updateHeldBytes(of: call) }
 
     /// Counts the memory of a streaming call's requests anew.
-    private func count(_ call: ServerCall) {
+    private func updateHeldBytes(of call: ServerCall) {
         guard let messages = call.messages else { return }
         heldBytes += messages.heldBytes - messages.countedBytes
         messages.countedBytes = messages.heldBytes
     }
 
     private func forget(_ call: ServerCall) {
-        count(call)
+        updateHeldBytes(of: call)
         connection.ended(on: call.streamID, handlerRuns: call.isHandlerRunning)
         callEnded()
     }
@@ -282,11 +282,11 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
 
     /// Reads the bytes that were kept, after what is done now.
     private func resumeReadingSoon() {
-        guard connection.isHolding else { return }
+        guard connection.isPaused else { return }
         channel.loop.submit { [self] in
             guard let bytes = connection.resumed() else { return }
             bytes.withUnsafeBytes { receive($0) }
-            if !connection.isHolding { channel.continueReading() }
+            if !connection.isPaused { channel.resumeReading() }
         }
     }
 
