@@ -3,7 +3,7 @@ internal import FeedbackServer
 internal import Foundation
 internal import Logging
 
-/// The daemon: arguments and wiring only.
+/// The daemon's program: its arguments, and the wiring of its parts.
 @main
 struct Feedbackd: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -20,15 +20,15 @@ struct Feedbackd: AsyncParsableCommand {
     @OptionGroup var options: Options
 
     func run() async throws {
-        // Counters for one of libmongoc's tools, made as the program is loaded: a daemon that is
-        // killed would leave them in shared memory.
+        // libmongoc makes these counters for one of its tools as soon as the program is loaded. A
+        // daemon that is killed would leave them in shared memory.
         shm_unlink("/mongoc-\(getpid())")
         do {
             let settings = try Settings(try SettingSources(options: options.given))
             LoggingSystem.bootstrap { label in StreamLogHandler.standardError(label: label) }
             var logger = Logger(label: "feedbackd")
             logger.logLevel = settings.logLevel
-            // Before the hooks, whose instruments are to be collected.
+            // The metrics system is installed first, so that the hooks' instruments are collected.
             if settings.server.metricsListen != nil { FeedbackServer.collectMetrics() }
             let server = try FeedbackServer(
                 configuration: settings.server,
@@ -52,7 +52,7 @@ struct Feedbackd: AsyncParsableCommand {
         }
     }
 
-    /// One line of the error for people, without its code.
+    /// Returns the text of an error for people, in one line and without its code.
     static func line(_ error: any Error) -> String {
         switch error {
         case let error as CallError: error.message

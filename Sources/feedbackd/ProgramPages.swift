@@ -1,13 +1,13 @@
 internal import CLinux
 internal import Glibc
 
-/// The memory that the files of the program and of its libraries take: code, constants, and what
-/// the linker reads.
+/// The memory of the program's file and its libraries' files: code, constants, and the tables that
+/// the dynamic linker reads.
 enum ProgramPages {
-    /// Gives back what only starting needed, which is most of it: about 15 MiB.
+    /// Releases the pages that only the start needed, which are most of them: about 15 MiB.
     ///
-    /// The pages are only taken from the process. Those that are needed again come back from the
-    /// kernel's cache of the files, 64 KiB at a time.
+    /// The pages are only unmapped from the process. Those that are needed again come back from the
+    /// kernel's page cache, 64 KiB at a time.
     static func release() {
         var object = first_loaded_object()
         while let loaded = object?.pointee {
@@ -25,7 +25,7 @@ enum ProgramPages {
         )
         let pageBytes = UInt(getpagesize())
         for header in headers where header.p_type == PT_LOAD {
-            // What was ever written to, by the linker too, would be lost.
+            // Pages that were written to, by the linker too, would lose their content.
             guard header.p_flags & UInt32(PF_W) == 0 else { continue }
             let begin = (base + UInt(header.p_vaddr) + pageBytes - 1) & ~(pageBytes - 1)
             let end = (base + UInt(header.p_vaddr + header.p_memsz)) & ~(pageBytes - 1)

@@ -1,11 +1,11 @@
 internal import FeedbackServer
 internal import Logging
 
-/// The reload on SIGHUP: the hooks are made anew, from the file as it is now if that is good, and
-/// their files are opened again.
+/// The reload on SIGHUP: makes the hooks anew from the present file, if that is valid, and opens
+/// the files to which they write again.
 actor Reload {
     private let options: Options
-    /// The settings of which the running hooks are made.
+    /// The settings from which the running hooks were made.
     private var settings: Settings
     private let logger: Logger
 
@@ -15,11 +15,15 @@ actor Reload {
         self.logger = logger
     }
 
+    /// Reloads the hooks of the server.
+    ///
+    /// If the hooks cannot be made from the present file, they are made anew from the former
+    /// settings, and the error is logged.
     func run(_ server: FeedbackServer) async {
         do {
             let sources = try SettingSources(options: options.given)
             let new = try Settings(sources)
-            // A file that is empty or cut off is no wish to go on without checks and audit.
+            // An empty or truncated file is not taken as a wish to run without checks and audit.
             if new.hooks.isEmpty, !settings.hooks.isEmpty,
                 sources.file?.values[HookSettings.orderKey] == nil
             {
@@ -38,8 +42,7 @@ actor Reload {
         }
     }
 
-    /// Makes the running hooks anew, whatever the file is like: the files that they write to may have
-    /// been moved away.
+    /// Makes the running hooks anew, as the files to which they write may have been moved away.
     private func recreateHooks(on server: FeedbackServer) async {
         do {
             try await server.replaceHooks(try settings.hooks.map { hook in try hook.make(logger) })
@@ -52,6 +55,7 @@ actor Reload {
         settings.hooks.isEmpty ? "none" : settings.hooks.map(\.name).joined(separator: ", ")
     }
 
+    /// Logs the keys of the file whose new values take effect only after a restart.
     private func logChanges(in new: Settings) {
         let keys = Set(settings.fixedValues.keys).union(new.fixedValues.keys)
         let changed = keys.filter { settings.fixedValues[$0] != new.fixedValues[$0] }.sorted()

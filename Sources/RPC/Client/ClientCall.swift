@@ -1,22 +1,23 @@
 internal import CallStatus
 internal import ProtoCodec
 
-/// A call that a client waits for.
+/// A call of a client that waits for its answer.
 ///
-/// Used on the client's loop only, but for init.
+/// It is used on the client's loop only, except for `init`.
 final class ClientCall: @unchecked Sendable {
-    // Unchecked: see above.
+    // Unchecked: guarded by the queue of the client's loop, as above.
 
-    /// Told the outcome once.
+    /// Receives the outcome, once.
     ///
-    /// The bytes are valid during the call only.
+    /// The bytes of the response are valid during the call only.
     typealias Completion = @Sendable (Result<UnsafeRawBufferPointer, any Error>, ProtoArena) -> Void
 
     let service: String
     let method: String
     let deadline: ContinuousClock.Instant?
     let encode: @Sendable (ProtoArena) throws -> ProtoMessage
-    /// Called when the call has ended before an answer.
+    /// Runs once the call has ended, with an answer or without: the session then forgets its
+    /// stream.
     var onEnd: (() -> Void)?
     private var done: Completion?
     private var arena: ProtoArena?
@@ -34,9 +35,9 @@ final class ClientCall: @unchecked Sendable {
         self.encode = encode
     }
 
-    /// Says whom to tell.
+    /// Sets the receiver of the outcome.
     ///
-    /// A call that was cancelled before ends here.
+    /// A call that was cancelled before this ends here.
     func begin(arena: ProtoArena, _ done: @escaping Completion) {
         self.arena = arena
         self.done = done
@@ -45,7 +46,9 @@ final class ClientCall: @unchecked Sendable {
 
     var hasEnded: Bool { isEnded }
 
-    /// Ends the call, unless it has ended.
+    /// Ends the call with the outcome, unless it has ended.
+    ///
+    /// Before ``begin(arena:_:)`` only a cancellation may end it.
     func complete(_ outcome: Result<UnsafeRawBufferPointer, any Error>) {
         isEnded = true
         guard let done, let arena else { return }

@@ -4,22 +4,25 @@ public import ProtoCodec
 internal import Synchronization
 
 /// Calls methods over ttrpc on a Unix domain socket: many calls at once on one connection, which is
-/// made when it is first needed and made anew after it was lost.
+/// made when it is first needed, and anew after it was lost.
 ///
-/// It does not repeat calls; the statuses it throws say whether that is safe.
+/// It does not repeat calls. A call that ends with UNAVAILABLE may have been executed by the
+/// server, if the connection was lost before the answer.
 public final class RPCClient: Sendable {
-    /// Where the server is.
+    /// The address of the server's socket.
     public let address: UnixSocketAddress
     private let limits: RPCLimits
     private let loop: EventLoop
     private let connection = LoopBound<TTRPCClientSession?>(nil)
 
-    /// Makes a client; nothing is connected yet.
+    /// Makes a client; it connects with the first call, or with ``connect()``.
     ///
     /// - Throws: an error if the process has no descriptor left.
     public init(address: UnixSocketAddress, limits: RPCLimits = RPCLimits()) throws {
         var limits = limits
-        // A server that is busy reads no requests, and its answers must be read all the same.
+        // A busy server may read no requests for a while. That is no reason for the client to close
+        // the connection, nor to stop reading, as the server may be waiting for its answers to be
+        // read.
         limits.outputQueueBytesPause = .max
         limits.outputStallTimeout = .seconds(Int32.max)
         limits.outputFullTimeout = .seconds(Int32.max)
@@ -30,16 +33,16 @@ public final class RPCClient: Sendable {
 
     deinit { close() }
 
-    /// Connects, if that has not happened yet.
+    /// Connects to the server, unless there is a connection.
     ///
-    /// - Throws: UNAVAILABLE with the reason.
+    /// - Throws: UNAVAILABLE with the reason if the server cannot be reached.
     public func connect() async throws {
         try await withUnsafeThrowingContinuation { (done: UnsafeContinuation<Void, any Error>) in
             loop.submit { done.resume(with: Result { _ = try self.connectedSession() }) }
         }
     }
 
-    /// Closes the connection; calls that wait end with CANCELLED.
+    /// Closes the connection; calls that wait for their answers end with CANCELLED.
     ///
     /// A later call connects again.
     public func close() {
@@ -50,14 +53,16 @@ public final class RPCClient: Sendable {
     ///
     /// - Parameters:
     ///   - service: the full name of the service.
-    ///   - method: the method's own name.
-    ///   - timeout: how long the answer is waited for, here and by the server.
-    ///   - encode: builds the request in the arena.
-    ///   - decode: reads the response's bytes, which it must not keep.
-    /// - Returns: what `decode` made of the response.
+    ///   - method: the name of the method without its service.
+    ///   - timeout: the time after which the call ends with DEADLINE_EXCEEDED, here and at the
+    ///     server; nil for none.
+    ///   - encode: builds the request in the arena, on the client's loop.
+    ///   - decode: reads the response's bytes, which it must not keep, on the client's loop.
+    /// - Returns: the value that `decode` has returned.
     /// - Throws: the server's ``CallError``; DEADLINE_EXCEEDED; CANCELLED with the task;
-    ///   UNAVAILABLE when the server cannot be reached or the connection is lost before the answer;
-    ///   what `encode` and `decode` throw.
+    ///   UNAVAILABLE if the server cannot be reached or the connection is lost before the answer;
+    ///   RESOURCE_EXHAUSTED for a request or response above ``RPCLimits/frameBytesMax``; and the
+    ///   errors of `encode` and `decode`.
     public func call<Response: Sendable>(
         _ service: String,
         _ method: String,
@@ -108,9 +113,9 @@ public final class RPCClient: Sendable {
     }
 }
 
-/// A value that is used on one loop's queue only.
+/// A value that is used on the queue of one loop only.
 private final class LoopBound<Value>: @unchecked Sendable {
-    // Unchecked: see above.
+    // Unchecked: guarded by the queue of the loop, as above.
     var value: Value
     init(_ value: Value) { self.value = value }
 }

@@ -3,16 +3,16 @@ internal import ProtoCodec
 
 /// The client's side of a ttrpc connection.
 ///
-/// Used on its channel's loop only.
+/// It is used on its channel's loop only.
 final class TTRPCClientSession: ChannelDelegate {
     private let channel: Channel
     private let limits: RPCLimits
     private var decoder: TTRPCFrameDecoder
     private var calls: [UInt32: ClientCall] = [:]
-    /// Calls that found no room in the output, in order.
+    /// The calls that found no room in the output, in order.
     private var waiting: [ClientCall] = []
     private var nextStreamID: UInt32 = 1
-    /// Whether calls can be started.
+    /// True while calls can be started.
     private(set) var isOpen = true
 
     init(channel: Channel, limits: RPCLimits) {
@@ -21,13 +21,13 @@ final class TTRPCClientSession: ChannelDelegate {
         decoder = TTRPCFrameDecoder(frameBytesMax: limits.frameBytesMax)
     }
 
-    /// Sends the request, at once or when there is room, and has the call completed by the answer.
+    /// Sends the request, now or when the output has room for it; the answer completes the call.
     func start(_ call: ClientCall) throws {
         if let deadline = call.deadline { channel.wake(at: deadline) }
         if try !waiting.isEmpty || !send(call) { waiting.append(call) }
     }
 
-    /// Sends the request; false if there is no room for it now.
+    /// Sends the request and returns true, or returns false if the output has no room for it now.
     private func send(_ call: ClientCall) throws -> Bool {
         guard !call.hasEnded else { return true }
         let now = ContinuousClock.now
@@ -72,14 +72,16 @@ final class TTRPCClientSession: ChannelDelegate {
         return true
     }
 
-    /// The next odd number; when all have been used, a new connection begins anew.
+    /// Advances to the next odd number.
+    ///
+    /// When all are used, the client makes a new connection for further calls.
     private func advanceStreamID() {
         let (next, overflow) = nextStreamID.addingReportingOverflow(2)
         nextStreamID = next
         if overflow { isOpen = false }
     }
 
-    /// Closes the connection; calls that wait end with CANCELLED.
+    /// Closes the connection; calls that wait for their answers end with CANCELLED.
     func close() {
         end(CallError(.cancelled, "the client was closed"))
         channel.close()
@@ -109,7 +111,6 @@ final class TTRPCClientSession: ChannelDelegate {
             let arena = channel.loop.arena
             arena.reset()
             do {
-                // The payload is used before the data that it lies in goes.
                 try data.withBytes { data in
                     call.complete(try TTRPCEnvelope.decodeResponse(data, arena).mapError { $0 })
                 }

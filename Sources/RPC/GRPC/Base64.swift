@@ -1,9 +1,9 @@
-/// Base64 as gRPC sends binary metadata (RFC 4648, section 4).
+/// The Base64 encoding of binary metadata in gRPC (RFC 4648, section 4).
 enum Base64 {
     private static let alphabet = Array(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8
     )
-    /// The value of each character; 64 for those that have none.
+    /// The value of each character; 64 for those that are not in the alphabet.
     private static let values: [UInt8] = {
         var values = [UInt8](repeating: 64, count: 256)
         for (value, character) in alphabet.enumerated() { values[Int(character)] = UInt8(value) }
@@ -29,13 +29,13 @@ enum Base64 {
         return text
     }
 
-    /// Decodes text with padding or without; nil if it is not Base64.
+    /// Decodes a text with or without padding; returns nil if it is not Base64.
     static func decode(_ text: Slice<UnsafeRawBufferPointer>) -> [UInt8]? {
         var digits = text
         if text.count.isMultiple(of: 4) {
             for _ in 0..<2 where digits.last == padding { digits = digits.dropLast() }
         }
-        // Six bits are no byte.
+        // A single last digit has six bits, which make no byte.
         guard digits.count % 4 != 1 else { return nil }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(digits.count * 3 / 4)

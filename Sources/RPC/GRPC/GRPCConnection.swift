@@ -1,47 +1,47 @@
 internal import CallStatus
 
-/// The state of a gRPC connection as its server sees it: who is served, what the client must do in
+/// The state of a gRPC connection at its server: whether it is served, what the client must do in
 /// time, and how the connection ends.
 ///
-/// Does no I/O: the session performs the actions. The states of the calls are ``GRPCStream``s.
+/// It does no I/O: the session performs the actions. The states of the calls are ``GRPCStream``s.
 struct GRPCConnection {
     enum Action: Equatable {
-        /// Tell the client that no call will begin any more, and ask whether it knows.
+        /// Announce to the client that no call will begin any more, and ask for an acknowledgement.
         case announceDrain
-        /// Send the final GOAWAY: what the client still begins is not served.
+        /// Send the final GOAWAY: calls that the client begins later are not served.
         case finishDrain
         /// Send GOAWAY with the code, and close the connection.
         case terminate(HTTP2Session.ErrorCode)
         /// Close the connection at once.
         case close
-        /// Look for streams that stand still.
+        /// Look for streams that make no progress.
         case checkProgress
     }
 
-    /// The verdict on a request whose header has arrived.
+    /// The decision about a request whose header has arrived.
     enum Admission {
         case serve(Router.Method)
-        /// Answer with a status that is not OK.
+        /// Answer with a gRPC status that is not OK.
         case refuse(CallError)
-        /// Answer with a status of HTTP's.
+        /// Answer with a status of HTTP.
         case fault(GRPCRequestHead.HTTPFault)
-        /// Reset the stream: the client may safely try again elsewhere.
+        /// Reset the stream, after which the client may safely try again elsewhere.
         case reset
     }
 
     private enum Phase {
-        /// The client's preface, which its SETTINGS end, has not arrived.
+        /// The client's preface, which ends with its SETTINGS, has not arrived.
         case handshake
         case open
-        /// The connection is not served: its first call will be told why.
+        /// The connection is not served, and its first call will get the reason.
         case refusing(CallError)
-        /// That call was told.
+        /// The first call of a connection that is not served has got the reason.
         case refused
-        /// The server began to stop before the handshake: nothing is served.
+        /// The server began to stop before the handshake, so that nothing is served.
         case drainedBeforeHandshake
-        /// The client was told that the server stops, and should know by the time.
+        /// The client was told of the shutdown, and should have acknowledged that by the deadline.
         case draining(noticeDeadline: ContinuousClock.Instant)
-        /// The final GOAWAY is under way, or another one: no call begins any more.
+        /// GOAWAY has been submitted, and the client can begin no call after it.
         case drained
         /// The client sends no more, but may still wait for answers.
         case inputEnded
@@ -50,7 +50,7 @@ struct GRPCConnection {
 
     /// The client's acknowledgement of the server's SETTINGS.
     private enum Acknowledgement {
-        /// Not waited for before the handshake.
+        /// It is not awaited before the handshake.
         case notDue
         case due(ContinuousClock.Instant)
         case arrived
@@ -62,18 +62,19 @@ struct GRPCConnection {
     private var acknowledgement = Acknowledgement.notDue
     /// The time by which a connection that is refused must have made its call; nil for others.
     private var refusalDeadline: ContinuousClock.Instant?
-    /// The time by which the frame that has begun must have gone on; nil between frames.
+    /// The time by which more of the frame that has begun must have arrived; nil between frames.
     private var frameDeadline: ContinuousClock.Instant?
-    /// The time of the next look at the streams that wait for the client; nil if none does.
+    /// The time of the next check of the streams that wait for the client; nil if there is none.
     private var progressCheck: ContinuousClock.Instant?
-    /// The number of handlers that run, those of abandoned calls too.
+    /// The number of handlers that run, with those of abandoned calls.
     private var runningHandlers = 0
 
     /// Makes the state of a connection on which nothing has arrived.
     ///
     /// - Parameters:
     ///   - limits: the limits of the connection.
-    ///   - refusal: the answer to every call of a connection that is not served; nil if it is.
+    ///   - refusal: the answer to the first call of a connection that is not served; nil if it is
+    ///     served.
     init(limits: RPCLimits, refusal: CallError?) {
         self.limits = limits
         self.refusal = refusal
@@ -81,7 +82,7 @@ struct GRPCConnection {
 
     // MARK: - State
 
-    /// True once the client has begun to speak HTTP/2.
+    /// True once the client's preface of HTTP/2 has arrived with its SETTINGS.
     var hasBegun: Bool {
         switch acknowledgement {
         case .notDue: false
@@ -107,11 +108,11 @@ struct GRPCConnection {
         }
     }
 
-    /// Returns true if no call is left, and none can begin that the client has been promised.
+    /// Returns true if no call is left and the client may not expect to begin another.
     func isIdle(hasStreams: Bool) -> Bool {
         switch phase {
         case .closed: true
-        // The client may have begun a call before it knew.
+        // The client may begin calls until it has acknowledged the announcement.
         case .draining: false
         case .handshake, .open, .refusing, .refused, .drainedBeforeHandshake, .drained, .inputEnded:
             !hasStreams
@@ -120,7 +121,7 @@ struct GRPCConnection {
 
     // MARK: - Input
 
-    /// The client's SETTINGS have arrived, which end its preface.
+    /// Records that the client's SETTINGS have arrived, which end its preface.
     mutating func settingsArrived(now: ContinuousClock.Instant) {
         guard case .notDue = acknowledgement else { return }
         acknowledgement = .due(now + limits.handshakeTimeout)
@@ -133,24 +134,24 @@ struct GRPCConnection {
         }
     }
 
-    /// The client knows the server's SETTINGS.
+    /// Records that the client has acknowledged the server's SETTINGS.
     mutating func settingsAcknowledged() {
         if case .due = acknowledgement { acknowledgement = .arrived }
     }
 
-    /// The client has answered the ping that follows the announcement of the drain.
+    /// Records that the client has answered the ping that follows the announcement of the drain.
     mutating func pingAcknowledged() -> Action? {
         guard case .draining = phase else { return nil }
         phase = .drained
         return .finishDrain
     }
 
-    /// All that has arrived was handled.
+    /// Records that all bytes that have arrived were handled.
     ///
     /// - Parameters:
     ///   - isInsideFrame: true if a frame has begun that has not arrived wholly.
     ///   - now: the present time.
-    /// - Returns: the end of the connection if it has done all that it may.
+    /// - Returns: the end of a connection that may do nothing more; else nil.
     mutating func received(
         isInsideFrame: Bool,
         now: @autoclosure () -> ContinuousClock.Instant
@@ -163,14 +164,14 @@ struct GRPCConnection {
         }
     }
 
-    /// The client sends no more.
+    /// Records that the client sends no more.
     mutating func inputEnded() {
         if !isClosed { phase = .inputEnded }
     }
 
     // MARK: - Calls
 
-    /// Decides on a request whose header has arrived.
+    /// Decides about a request whose header has arrived.
     mutating func admit(_ head: GRPCRequestHead) -> Admission {
         switch phase {
         case .refusing(let status):
@@ -182,11 +183,11 @@ struct GRPCConnection {
         if let fault = head.httpFault { return .fault(fault) }
         if let fault = head.fault { return .refuse(fault) }
         guard let method = head.method else { return .refuse(.noPath) }
-        // The client's count of streams does not say how many handlers run: those of streams that
-        // were reset may go on.
+        // The client's number of streams does not limit the number of handlers: those of streams
+        // that were reset may go on.
         guard runningHandlers < limits.callsInFlightPerConnectionMax else { return .reset }
         switch phase {
-        // A unary call that the client began before it knew ends by itself.
+        // A unary call that the client began before the acknowledgement ends by itself.
         case .draining where method.isStreaming, .drained where method.isStreaming:
             return .refuse(.serverIsStopping)
         case .draining, .drained, .handshake, .open, .refusing, .refused, .drainedBeforeHandshake,
@@ -202,9 +203,10 @@ struct GRPCConnection {
 
     // MARK: - Time
 
-    /// A stream waits for the client: to take what is sent, or to go on with a message.
+    /// Schedules a check, since a stream waits for the client to take output or to complete a
+    /// message.
     ///
-    /// - Returns: the time of the next look, if that was not set.
+    /// - Returns: the time of the check; nil if one is scheduled already.
     mutating func expectProgress(
         now: @autoclosure () -> ContinuousClock.Instant
     ) -> ContinuousClock.Instant? {
@@ -213,12 +215,12 @@ struct GRPCConnection {
         return progressCheck
     }
 
-    /// Sees what is overdue.
+    /// Finds something whose deadline has passed, and records that it is dealt with.
     ///
     /// - Parameters:
     ///   - now: the present time.
-    ///   - mayRead: false while nothing is read: then the client is not to blame.
-    /// - Returns: one thing to do; ask again until there is none.
+    ///   - mayRead: false while nothing is read, which excuses the client for missing bytes.
+    /// - Returns: an action to perform before asking again; nil if nothing is overdue.
     mutating func overdue(now: ContinuousClock.Instant, mayRead: Bool) -> Action? {
         if case .due(let deadline) = acknowledgement, deadline <= now {
             acknowledgement = .arrived
@@ -240,7 +242,7 @@ struct GRPCConnection {
         return nil
     }
 
-    /// The next time at which something is overdue; nil if nothing is expected.
+    /// The earliest deadline; nil if there is none.
     var nextDeadline: ContinuousClock.Instant? {
         var next = progressCheck
         func add(_ deadline: ContinuousClock.Instant) { next = min(next ?? deadline, deadline) }
@@ -253,7 +255,7 @@ struct GRPCConnection {
 
     // MARK: - The end
 
-    /// The server stops.
+    /// Begins to stop the connection, since the server stops.
     mutating func drain(now: ContinuousClock.Instant) -> Action? {
         switch phase {
         case .handshake:
@@ -268,12 +270,12 @@ struct GRPCConnection {
         }
     }
 
-    /// HTTP/2 has ended, and with it every stream.
+    /// Records the end of HTTP/2, and with it of every stream.
     mutating func ended() {
         if !isClosed { phase = .drained }
     }
 
-    /// The connection is gone.
+    /// Records the end of the connection.
     mutating func closed() { phase = .closed }
 }
 

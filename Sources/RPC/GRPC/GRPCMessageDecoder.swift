@@ -1,15 +1,14 @@
-/// Cuts the data of a stream into gRPC's length-prefixed messages (PROTOCOL-HTTP2.md).
+/// Divides the data of a stream into gRPC's length-prefixed messages (PROTOCOL-HTTP2.md).
 ///
-/// Does no I/O.
-///
-/// A message that arrives in one piece is lent out where it lies; only one that arrives in parts is
-/// collected, in memory that grows with what has arrived, not with what the prefix promises.
+/// It does no I/O. A message that arrives in one piece is returned without a copy. A message that
+/// arrives in parts is collected in memory that grows with the bytes that have arrived, not with
+/// the length that the prefix announces.
 struct GRPCMessageDecoder {
-    /// The reason why nothing after this point can be understood.
+    /// An error after which nothing of the stream can be understood.
     enum Failure: Error, Equatable {
-        /// The message has that many bytes, more than the limit.
+        /// The message has the given number of bytes, which is above the limit.
         case tooLarge(Int)
-        /// The first byte of a message is neither 0 nor 1.
+        /// The first byte of a message is the given one instead of 0 or 1.
         case unknownFlag(UInt8)
     }
 
@@ -30,10 +29,10 @@ struct GRPCMessageDecoder {
 
     init(messageBytesMax: Int) { self.messageBytesMax = messageBytesMax }
 
-    /// True if a message has begun and not ended.
+    /// True if a message has begun that has not arrived wholly.
     var isInsideMessage: Bool { prefixCount > 0 }
 
-    /// The number of bytes that have not arrived yet of the message that has begun, or of its prefix.
+    /// The number of bytes that are missing of the message that has begun, or of its prefix.
     var missingBytes: Int {
         prefixCount < Self.prefixBytes
             ? Self.prefixBytes - prefixCount : prefix.length - partial.count
@@ -45,7 +44,8 @@ struct GRPCMessageDecoder {
     /// Takes bytes off the front until a message is complete.
     ///
     /// - Returns: the message; nil once all bytes are taken.
-    /// - Throws: the ``Failure``, before anything of the message is collected, and ever after.
+    /// - Throws: a ``Failure``, before anything of the message is collected, and on each later
+    ///   call.
     mutating func next(_ bytes: inout UnsafeRawBufferPointer) throws(Failure) -> Message? {
         if let failure { throw failure }
         while prefixCount < Self.prefixBytes {

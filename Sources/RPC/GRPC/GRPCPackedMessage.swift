@@ -1,6 +1,6 @@
 internal import ProtoCodec
 
-/// A message with its prefix, packed to be sent in parts.
+/// A message with its prefix, packed in memory of its own so that it can be sent in parts.
 struct GRPCPackedMessage {
     private let bytes: [UInt8]
     private var position = 0
@@ -15,10 +15,10 @@ struct GRPCPackedMessage {
 
     var size: Int { bytes.count }
 
-    /// The number of bytes that are not written yet.
+    /// The number of bytes that have not been written yet.
     var left: Int { bytes.count - position }
 
-    /// Writes the next bytes.
+    /// Writes the next `count` bytes to `start`.
     mutating func write(_ count: Int, to start: UnsafeMutableRawPointer) {
         let part = position..<position + count
         bytes.withUnsafeBytes {
@@ -28,7 +28,7 @@ struct GRPCPackedMessage {
         position += count
     }
 
-    /// Writes a message with its prefix.
+    /// Writes a whole message with its prefix to `start`.
     static func write(_ message: ProtoMessage, to start: UnsafeMutableRawPointer) {
         start.storeBytes(of: 0, as: UInt8.self)
         start.storeBytes(

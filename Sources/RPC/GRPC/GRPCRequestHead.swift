@@ -1,41 +1,41 @@
 internal import CallStatus
 internal import Glibc
 
-/// What the header of a gRPC request says (PROTOCOL-HTTP2.md, "Requests"), collected field by field.
+/// The header of a gRPC request (PROTOCOL-HTTP2.md, "Requests"), collected field by field.
 ///
-/// Does no I/O.
+/// It does no I/O.
 struct GRPCRequestHead {
-    /// Why a request cannot be answered as gRPC at all.
+    /// The reason why a request cannot be answered with a gRPC status.
     enum HTTPFault { case methodNotAllowed, unsupportedMediaType }
 
     private(set) var method: Router.Method?
     private(set) var timeout: Duration?
-    /// Whether messages may be compressed with gzip.
+    /// True if messages may be compressed with gzip.
     private(set) var isGzip = false
     private(set) var metadata: CallMetadata = []
-    /// The first thing that is wrong.
+    /// The first fault of the header; nil if there is none.
     private(set) var fault: CallError?
     private var isPost = false
     private var hasContentType = false
     private var listBytes = 0
     private var isTooLarge = false
 
-    /// What must be answered with an HTTP status.
+    /// The fault that must be answered with an HTTP status; nil if there is none.
     var httpFault: HTTPFault? {
-        // Where the fields that would tell were not kept, gRPC's status tells why.
+        // The fields that decide this may not have been kept, and a gRPC status gives the reason.
         if isTooLarge { return nil }
         if !isPost { return .methodNotAllowed }
         return hasContentType ? nil : .unsupportedMediaType
     }
 
-    /// Takes a field; after the limit of the list's size, nothing is kept.
+    /// Takes a field; beyond the limit of the header's size, no field is kept.
     mutating func add(
         name: UnsafeRawBufferPointer,
         value: UnsafeRawBufferPointer,
         router: Router,
         listBytesMax: Int
     ) {
-        // As HTTP/2 counts (RFC 9113, section 10.5.1).
+        // The size is counted as in HTTP/2 (RFC 9113, section 6.5.2).
         listBytes += name.count + value.count + 32
         guard listBytes <= listBytesMax else {
             if !isTooLarge {
@@ -68,12 +68,12 @@ struct GRPCRequestHead {
         }
     }
 
-    /// Takes a field that gRPC itself defines; false if it does not.
+    /// Takes a field that gRPC itself defines; returns false for any other.
     private mutating func addCallDefinition(
         _ name: UnsafeRawBufferPointer,
         _ value: UnsafeRawBufferPointer
     ) -> Bool {
-        // The lengths tell most names apart.
+        // The lengths distinguish most names without a comparison.
         switch name.count {
         case 2: return equal(name, "te")
         case 10: return equal(name, "user-agent")
@@ -116,7 +116,8 @@ struct GRPCRequestHead {
             metadata.append((key, .text(String(decoding: value, as: UTF8.self))))
             return
         }
-        // Values of one key may have been joined.
+        // Values of one key may have been joined with commas (PROTOCOL-HTTP2.md,
+        // "Custom-Metadata").
         for part in value.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
             guard let bytes = Base64.decode(part) else {
                 note(CallError(.invalidArgument, "the metadata \(key) must be Base64"))
@@ -126,7 +127,7 @@ struct GRPCRequestHead {
         }
     }
 
-    /// `application/grpc`, alone, with parameters, or with protobuf named.
+    /// Returns true for `application/grpc`, alone, with parameters, or with protobuf named.
     private func isGRPC(contentType: UnsafeRawBufferPointer) -> Bool {
         let type = contentType.prefix { $0 != UInt8(ascii: ";") }
         let text = UnsafeRawBufferPointer(rebasing: type)

@@ -1,14 +1,14 @@
 internal import CallStatus
 internal import ProtoCodec
 
-/// The header fields of gRPC's responses (PROTOCOL-HTTP2.md, "Responses").
+/// The header fields of responses in gRPC (PROTOCOL-HTTP2.md, "Responses").
 enum GRPCResponse {
-    /// Before the first message.
+    /// The header before the first message.
     static let headers = HTTP2Fields([
         ":status": "200", "content-type": "application/grpc",
         "grpc-accept-encoding": "identity,gzip",
     ])
-    /// After the last.
+    /// The trailers of a call that succeeded.
     static let okTrailers = HTTP2Fields(["grpc-status": "0"])
 
     /// Returns the response to a request that is not gRPC.
@@ -22,7 +22,7 @@ enum GRPCResponse {
     private static let methodNotAllowed = HTTP2Fields([":status": "405", "allow": "POST"])
     private static let unsupportedMediaType = HTTP2Fields([":status": "415"])
 
-    /// The trailers of a failure.
+    /// Returns the trailers of a call that failed after its header was sent.
     static func trailers(
         _ status: CallError,
         bytesMax: Int,
@@ -31,7 +31,7 @@ enum GRPCResponse {
         HTTP2Fields([:], fields(status, bytesMax: bytesMax, arena))
     }
 
-    /// The whole response of a call that failed before its first message.
+    /// Returns the whole response of a call that failed before its header was sent.
     static func trailersOnly(
         _ status: CallError,
         bytesMax: Int,
@@ -61,7 +61,8 @@ enum GRPCResponse {
         return fields
     }
 
-    /// The status with its details as `google.rpc.Status`, if it has any.
+    /// Returns the status as an encoded `google.rpc.Status`; nil if it has no details or they do
+    /// not fit into the arena.
     private static func details(_ status: CallError, _ arena: ProtoArena) -> [UInt8]? {
         guard !status.violations.isEmpty || status.retryDelay != nil else { return nil }
         arena.reset()

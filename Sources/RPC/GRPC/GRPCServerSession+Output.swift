@@ -2,7 +2,7 @@ internal import CallStatus
 internal import DequeModule
 internal import ProtoCodec
 
-/// The bodies of responses: each message is built when there is room for it, and packed straight into
+/// The bodies of responses. Each message is built when HTTP/2 asks for it, and packed straight into
 /// the channel's output, unless HTTP/2 takes it only in parts.
 extension GRPCServerSession {
     func http2Body(of streamID: Int32, bytesMax: Int) -> HTTP2Session.Body {
@@ -20,8 +20,8 @@ extension GRPCServerSession {
                     stream.hadNoRoom()
                     return .noRoom
                 }
-                // A message that lies in the arena still is followed by OK, whose trailers do not
-                // use it.
+                // A message that lies in the arena is followed by the status OK, whose trailers do
+                // not use the arena.
                 guard case .end(let status) = stream.trailers(afterPartOf: count) else {
                     return .data(count, isLast: false)
                 }
@@ -31,7 +31,7 @@ extension GRPCServerSession {
         }
     }
 
-    /// Builds the message that a stream sends next; false if it must wait until others are sent.
+    /// Builds the next message of a stream; returns false if it must wait until others are sent.
     private func build(
         _ builder: @escaping MessageBuilder,
         of stream: Stream,
@@ -70,8 +70,10 @@ extension GRPCServerSession {
         resumeNext()
     }
 
-    /// Lets one message go on that waits for memory: what becomes of it lets the next go on, or
-    /// those do that are sent in parts meanwhile.
+    /// Resumes one stream whose message waits for memory.
+    ///
+    /// The next one follows when this message, or one that is sent in parts meanwhile, has been
+    /// dealt with.
     func resumeNext() {
         while let streamID = streamsWaitingForMemory.popFirst() {
             guard let stream = streams[streamID], stream.stopsWaitingForMemory() else { continue }
@@ -79,7 +81,7 @@ extension GRPCServerSession {
         }
     }
 
-    /// Submits the trailers, which follow what HTTP/2 has been given; nil: of a call that succeeded.
+    /// Submits the trailers, which follow the data that HTTP/2 has; nil stands for OK.
     func submitTrailers(_ status: CallError?, of stream: Stream) {
         stream.call?.recordOutcome(status?.code)
         guard let status else {

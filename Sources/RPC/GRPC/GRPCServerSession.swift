@@ -2,12 +2,12 @@ internal import CallStatus
 internal import DequeModule
 internal import ProtoCodec
 
-/// The server's side of gRPC over HTTP/2 (gRPC, PROTOCOL-HTTP2.md): performs what ``GRPCConnection``
-/// and the ``GRPCStream``s decide, with HTTP/2 and the router's methods.
+/// The server's side of gRPC over HTTP/2 (gRPC, PROTOCOL-HTTP2.md): performs what
+/// ``GRPCConnection`` and the ``GRPCStream``s decide, with HTTP/2 and the router's methods.
 ///
-/// Used on its channel's loop only.
+/// It is used on its channel's loop only.
 final class GRPCServerSession: ServerSession, @unchecked Sendable {
-    // Unchecked: see above.
+    // Unchecked: guarded by the queue of the channel's loop, as above.
 
     typealias Stream = GRPCStream<ServerCall>
 
@@ -15,18 +15,18 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     let limits: RPCLimits
     private let peer: PeerCredentials
     let router: Router
-    /// Nil if nobody collects what is recorded.
+    /// The instruments for gRPC; nil if no metrics system is installed.
     private let instruments: CallInstruments?
     private(set) lazy var http2 = HTTP2Session(channel: channel, limits: limits, delegate: self)
     private var connection: GRPCConnection
     private(set) var streams: [Int32: Stream] = [:]
-    /// The stream whose header arrives.
+    /// The stream whose header arrives; nil if none does.
     private var beginning: Stream?
-    /// The memory of requests that wait, in bytes.
+    /// The memory of the requests that wait for their handlers, in bytes.
     private var heldBytes = 0
-    /// The memory of messages that are sent in parts, in bytes.
+    /// The memory of the messages that are sent in parts, in bytes.
     var packedBytes = 0
-    /// The streams whose messages wait until others are sent.
+    /// The streams whose messages wait until others have been sent, in order.
     var streamsWaitingForMemory: Deque<Int32> = []
 
     var onIdle: (() -> Void)?
@@ -79,7 +79,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
 
     func inputEnded() {
         connection.inputEnded()
-        // What has not arrived by now never will.
+        // A request that has not arrived wholly by now never will.
         for stream in Array(streams.values) where !stream.inputHasEnded {
             reset(stream, .cancel)
         }
@@ -89,7 +89,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
 
     func drain() {
         perform(connection.drain(now: .now))
-        // They may have no end of their own.
+        // Streaming calls may never end by themselves.
         for stream in Array(streams.values) where stream.call?.messages != nil {
             stream.call?.abandon(.serverIsStopping)
         }
@@ -140,13 +140,14 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         if let next = connection.nextDeadline { channel.wake(at: next) }
     }
 
-    /// A stream waits for its client: to take what is sent, or to go on with a message.
+    /// Schedules a check, since a stream waits for its client to take output or to complete a
+    /// message.
     private func expectProgress() {
         if let check = connection.expectProgress(now: .now) { channel.wake(at: check) }
     }
 
-    /// Ends the streams that have stood still since the last look, or nearly so, and the connection
-    /// if all have.
+    /// Resets the streams that have made too little progress since the last check, or ends the
+    /// connection if none has made enough.
     private func checkProgress() {
         var stalled: [Stream] = []
         for stream in streams.values {
@@ -163,8 +164,8 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
 
     // MARK: - Calls
 
-    /// Returns false: within HTTP/2's callbacks nothing can be sent, and elsewhere keeping the reply
-    /// costs little.
+    /// Sends nothing and returns false: within the callbacks of HTTP/2 nothing can be sent, and
+    /// elsewhere keeping the reply costs little.
     func finish(_ call: ServerCall, with reply: (ProtoArena) throws -> ProtoMessage) -> Bool {
         false
     }
@@ -228,7 +229,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         }
     }
 
-    /// Fails the call of a stream, whether it has begun or not.
+    /// Fails the call of a stream, even if it has not begun.
     private func fail(_ stream: Stream, _ status: CallError) {
         if let call = stream.call { return call.abandon(status) }
         instruments?.refused(status.code)
@@ -305,14 +306,15 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
 
     // MARK: - Memory
 
-    /// Counts the memory of a stream's requests anew.
+    /// Updates the sum of memory after a change of a stream's requests.
     private func updateHeldBytes(of stream: Stream) {
         let bytes = stream.heldBytes + (stream.call?.messages?.heldBytes ?? 0)
         heldBytes += bytes - stream.countedBytes
         stream.countedBytes = bytes
     }
 
-    /// Lets the client send on when the handler has taken what came.
+    /// Lets the client send more data on a stream, once the handler has taken all messages that
+    /// arrived.
     private func replenishWindow(on stream: Stream) {
         guard !stream.inputHasEnded, stream.unconsumedBytes > 0,
             stream.call?.messages?.hasWaitingRequest != true
@@ -357,7 +359,7 @@ extension GRPCServerSession: HTTP2SessionDelegate {
     }
 
     func http2Received(_ streamID: Int32, _ bytes: UnsafeRawBufferPointer, isLast: Bool) {
-        // Whatever one stream does with its data, the others go on.
+        // The window of the connection does not depend on one stream, so that the others can go on.
         http2.consumeConnection(bytes.count)
         guard let stream = streams[streamID], stream.takesInput else { return }
         stream.received(bytes.count)

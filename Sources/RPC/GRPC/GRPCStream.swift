@@ -1,33 +1,33 @@
 internal import CallStatus
 internal import ProtoCodec
 
-/// The state of a call as an HTTP/2 stream carries it (gRPC, PROTOCOL-HTTP2.md): how far its request
-/// has come, and how far its response.
+/// The state of a call on an HTTP/2 stream (gRPC, PROTOCOL-HTTP2.md): the progress of its request
+/// and of its response.
 ///
-/// Does no I/O: the session performs what the functions return. `Call` is the session's own idea of a
-/// call. Used on its session's loop only.
+/// It does no I/O: the session performs what the functions return. `Call` is the session's type of
+/// a call. It is used on its session's loop only.
 final class GRPCStream<Call> {
     // MARK: - The request
 
-    /// A step of the request's.
+    /// An action that follows from the request.
     enum Input {
-        /// Run the handler of a unary call with its message; its request has ended.
+        /// Run the handler of a unary call with its message; the request has ended.
         case run(MessageBytes)
         /// Give the handler of a streaming call its next message.
         case deliver([UInt8])
         /// Tell the handler of a streaming call that no message follows.
         case endRequests
-        /// Fail the call: the client broke the protocol.
+        /// Fail the call, whose client broke the protocol.
         case fail(CallError)
     }
 
     private enum Request {
         /// The header arrives.
         case header
-        /// The request of a unary call, of which the message may have arrived.
+        /// The request of a unary call, with the message if it has arrived.
         case unary(MessageBytes?)
         case streaming
-        /// The outcome is known, so that what still arrives means nothing.
+        /// The outcome is known, so that data that still arrives is ignored.
         case ignored
         case ended
     }
@@ -35,70 +35,72 @@ final class GRPCStream<Call> {
     let id: Int32
     var head = GRPCRequestHead()
     var call: Call?
-    /// The time at which the call fails; nil if it may take as long as it likes.
+    /// The time at which the call fails; nil if it has no timeout.
     var deadline: ContinuousClock.Instant?
     private let messageBytesMax: Int
     private var request = Request.header
     private var decoder: GRPCMessageDecoder
-    /// The number of bytes that have arrived without the client being allowed to send as many more.
+    /// The number of bytes that have arrived and that the client may not replace by others yet.
     var unconsumedBytes = 0
-    /// The number of bytes of this stream that the session includes in the memory of requests.
+    /// The part of the session's sum of memory that stands for this stream, in bytes.
     var countedBytes = 0
 
     // MARK: - The response
 
-    /// A change of the response's that HTTP/2 must be told.
+    /// A change of the response that HTTP/2 must be told.
     enum Output {
         case nothing
-        /// Submit the header, and a body that will be asked for.
+        /// Submit the header, and a body that HTTP/2 will ask for.
         case submitHeader
-        /// The body that was asked for goes on.
+        /// Resume the body, which has data again.
         case resumeBody
         /// Submit the header and the trailers in one.
         case submitTrailersOnly(CallError)
-        /// Submit the trailers; nil: of a call that succeeded.
+        /// Submit the trailers; nil stands for OK.
         case submitTrailers(CallError?)
     }
 
     /// The next part of the body.
     enum Part {
-        /// Build the message, and say what became of it.
+        /// Build the message, and report the outcome of that.
         case build(MessageBuilder)
-        /// That many bytes, of which none may be submitted if the output has no room for them.
+        /// Send as many bytes, or none of them if the output has no room for all.
         case bytes(Int)
-        /// The end: submit the trailers; nil: of a call that succeeded.
+        /// End the body and submit the trailers; nil stands for OK.
         case end(CallError?)
         case nothing
     }
 
     private enum Message {
         case none
-        /// It is built when there is room for it.
+        /// The message is built when HTTP/2 asks for it.
         case waiting(MessageBuilder)
-        /// It is built when other messages that are sent in parts have gone.
+        /// The message is built when others that are sent in parts have been sent.
         case waitingForMemory(MessageBuilder)
-        /// All of it is about to be sent straight from the arena; it is built anew if there is no room.
+        /// The message is about to be sent from the arena as a whole; it is built anew if there is
+        /// no room.
         case whole(ProtoMessage, MessageBuilder)
         case parts(GRPCPackedMessage)
     }
 
     private enum Response {
-        /// Nothing was given to HTTP/2.
+        /// Nothing has been given to HTTP/2.
         case none
-        /// The header was; more messages may follow this one.
+        /// The header has been given to HTTP/2; more messages may follow this one.
         case open(Message)
-        /// The trailers follow this message; they say nil if the call succeeded.
+        /// The trailers follow this message; nil stands for OK.
         case ending(Message, CallError?)
-        /// The trailers are submitted, and follow this message's last part, which is about to be sent.
+        /// The trailers are submitted, and follow the last part of this message, which is about to
+        /// be sent.
         case closing(Message)
-        /// All has been given to HTTP/2, or the stream is reset.
+        /// Everything has been given to HTTP/2, or the stream is reset.
         case finished
     }
 
     private var response = Response.none
-    /// The number of bytes that the client has sent and taken.
+    /// The number of bytes that have been received and sent.
     private var progress = 0
-    /// The number that ``progress`` must have reached by the next look; nil if nothing is expected.
+    /// The value that ``progress`` must have reached by the next check; nil if nothing is expected.
     private var progressDue: Int?
 
     /// Makes the state of a stream whose header begins to arrive.
@@ -120,7 +122,7 @@ extension GRPCStream {
         }
     }
 
-    /// True while the request's data is of use.
+    /// True while data of the request is needed.
     var takesInput: Bool {
         switch request {
         case .unary, .streaming: true
@@ -128,7 +130,7 @@ extension GRPCStream {
         }
     }
 
-    /// True while a part of a message has arrived that is of use.
+    /// True while a message that is needed has arrived in part.
     var isInsideMessage: Bool { takesInput && decoder.isInsideMessage }
 
     /// The memory of requests that wait in this stream, in bytes; the call may hold more.
@@ -140,21 +142,22 @@ extension GRPCStream {
         }
     }
 
-    /// The header has arrived, and the call will be served.
+    /// Records that the header has arrived, and that the call will be served.
     func began(isStreaming: Bool) { request = isStreaming ? .streaming : .unary(nil) }
 
-    /// Counts data that arrived.
+    /// Counts data that has arrived.
     func received(_ count: Int) {
         progress += count
         unconsumedBytes += count
     }
 
-    /// Takes bytes off the front until something is to be done; perform it before the next call.
+    /// Takes bytes off the front until there is an action, which must be performed before the next
+    /// call.
     ///
     /// - Parameters:
     ///   - bytes: data of the stream, possibly none.
     ///   - isLast: true if the request ends with these bytes.
-    /// - Returns: nil once all bytes are taken, and the end is dealt with.
+    /// - Returns: nil once all bytes are taken, and the end is handled.
     func next(_ bytes: inout UnsafeRawBufferPointer, isLast: Bool) -> Input? {
         while takesInput {
             do {
@@ -221,7 +224,7 @@ extension GRPCStream {
         }
     }
 
-    /// The bytes go: a message that lies in them is copied.
+    /// Copies a message that lies in the bytes, which become invalid.
     private func keep() -> Input? {
         if case .unary(.borrowed(let bytes)) = request { request = .unary(.owned(Array(bytes))) }
         return nil
@@ -240,7 +243,7 @@ extension GRPCStream {
         }
     }
 
-    /// Forgets what arrived of messages that nobody will take.
+    /// Forgets data of messages that nobody will take.
     private func ignoreInput() {
         if !inputHasEnded { request = .ignored }
         decoder = GRPCMessageDecoder(messageBytesMax: 0)
@@ -281,7 +284,7 @@ extension GRPCStream {
         }
     }
 
-    /// The number of bytes that are to be sent of the message that is being sent.
+    /// The number of bytes that are left of the message that is being sent.
     private var bytesLeft: Int {
         switch message {
         case .none, .waiting, .waitingForMemory: 0
@@ -296,7 +299,7 @@ extension GRPCStream {
         case .none, .open(.none):
             defer { response = .open(.waiting(builder)) }
             return hasBody ? .resumeBody : .submitHeader
-        // One at a time is offered; and nobody waits for one after the end.
+        // Responses are offered one at a time, and none is waited for after the end.
         case .open, .ending, .closing, .finished: return .nothing
         }
     }
@@ -313,7 +316,7 @@ extension GRPCStream {
     func end() -> Output {
         switch message {
         case .parts: end(message, nil)
-        // The handler has ended: nobody waits for a response that has not begun to be sent.
+        // The handler has ended, and does not wait for a response that has not begun to be sent.
         case .none, .waiting, .waitingForMemory, .whole: end(.none, nil)
         }
     }
@@ -337,14 +340,15 @@ extension GRPCStream {
             return .submitTrailersOnly(status)
         case .open(.parts): return end(message, status)
         case .open:
-            // Trailers need no window, but what is given as the end of the body waits for one.
+            // Trailers need no window, whereas HTTP/2 asks for the end of a body only when the
+            // window is open.
             response = .finished
             return .submitTrailers(status)
         case .ending, .closing, .finished: return .nothing
         }
     }
 
-    /// Ends the stream without a status: it is reset, or answered by HTTP's means alone.
+    /// Ends the stream without a gRPC status: it is reset, or answered with a status of HTTP.
     func finish() {
         ignoreInput()
         response = .finished
@@ -369,20 +373,20 @@ extension GRPCStream {
         return .end(status)
     }
 
-    /// The message is built, and will be sent at once.
+    /// Records that the message is built, and will be sent at once.
     func sendsWhole(_ message: ProtoMessage, _ builder: @escaping MessageBuilder) {
         setMessage(.whole(message, builder))
     }
 
-    /// The message is packed, and will be sent in parts.
+    /// Records that the message is packed, and will be sent in parts.
     func sendsParts(_ message: GRPCPackedMessage) { setMessage(.parts(message)) }
 
-    /// The message must wait until others are sent.
+    /// Records that the message must wait until others are sent.
     func waitsForMemory(_ builder: @escaping MessageBuilder) {
         setMessage(.waitingForMemory(builder))
     }
 
-    /// The message that waited for memory may be built again.
+    /// Lets a message that waited for memory be built again.
     ///
     /// - Returns: false if none waits any more.
     func stopsWaitingForMemory() -> Bool {
@@ -391,13 +395,15 @@ extension GRPCStream {
         return true
     }
 
-    /// The output has no room for what ``nextPart(bytesMax:)`` returned: the arena is used for
-    /// something else before it has.
+    /// Records that the output has no room for the part that ``nextPart(bytesMax:)`` returned.
+    ///
+    /// The arena will be used for something else until there is room.
     func hadNoRoom() {
         if case .whole(_, let builder) = message { setMessage(.waiting(builder)) }
     }
 
-    /// The message cannot be built: a unary call ends with the status, a streaming one goes on.
+    /// Records that the message cannot be built: a unary call ends with the status, a streaming one
+    /// goes on.
     func couldNotBuild(_ status: @autoclosure () -> CallError) {
         switch response {
         case .ending: response = .ending(.none, status())
@@ -406,8 +412,8 @@ extension GRPCStream {
         }
     }
 
-    /// Returns the trailers that must be submitted with a part of `count` bytes, since nothing follows
-    /// it.
+    /// Returns the trailers that must be submitted together with a part of `count` bytes, if it is
+    /// the last.
     func trailers(afterPartOf count: Int) -> Part {
         guard case .ending(let message, let status) = response, count == bytesLeft else {
             return .nothing
@@ -416,7 +422,7 @@ extension GRPCStream {
         return .end(status)
     }
 
-    /// Writes the part that was announced.
+    /// Writes the part that ``nextPart(bytesMax:)`` returned.
     ///
     /// - Returns: true if it was the message's last.
     func writePart(_ count: Int, to start: UnsafeMutableRawPointer) -> Bool {
@@ -451,9 +457,9 @@ extension GRPCStream {
 // MARK: - Progress
 
 extension GRPCStream {
-    /// What the stream waits for.
+    /// The party for which the stream waits.
     private enum Awaited {
-        /// The client must take a message, or send one, of which that many bytes are left.
+        /// The client must take or send the given number of bytes, which are left of a message.
         case client(Int)
         case nothing
     }
@@ -468,13 +474,13 @@ extension GRPCStream {
         }
     }
 
-    /// Sees if the stream has come far enough since the last look, and says how far it must come by
-    /// the next.
+    /// Compares the progress since the last check with what was expected, and sets what is expected
+    /// next.
     ///
     /// - Parameters:
-    ///   - mayRead: false while nothing is read: then the client is not to blame for missing bytes.
-    ///   - bytesMin: the number of bytes that must move between two looks, unless fewer are left.
-    /// - Returns: nil if nothing is expected of the client, else true if the stream stands still.
+    ///   - mayRead: false while nothing is read, which excuses the client for missing bytes.
+    ///   - bytesMin: the number of bytes that must move between two checks, unless fewer are left.
+    /// - Returns: nil if nothing is expected of the client, else true if the progress is too small.
     func checkProgress(mayRead: Bool, bytesMin: Int) -> Bool? {
         let due = progressDue
         switch awaited(mayRead: mayRead) {

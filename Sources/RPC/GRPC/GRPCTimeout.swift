@@ -1,8 +1,8 @@
-/// Reads the value of `grpc-timeout` (gRPC, PROTOCOL-HTTP2.md): at most eight digits and a unit.
+/// The value of `grpc-timeout` (gRPC, PROTOCOL-HTTP2.md): at most eight digits and a unit.
 enum GRPCTimeout {
     private static let digitsMax = 8
 
-    /// The time, or nil if the text is something else.
+    /// Returns the duration; nil if the text is not a timeout.
     static func duration(_ text: UnsafeRawBufferPointer) -> Duration? {
         guard let unit = text.last, (1...digitsMax).contains(text.count - 1) else { return nil }
         var number: Int64 = 0

@@ -1,16 +1,16 @@
 internal import CZlib
 
-/// Decompresses a message of gRPC's `gzip` encoding.
+/// Decompresses messages of gRPC's encoding `gzip`.
 enum GzipInflater {
-    /// Why a message cannot be decompressed.
+    /// The reason why a message cannot be decompressed.
     enum Failure: Error, Equatable {
-        /// It has more bytes than the limit.
+        /// The message has more bytes than the limit.
         case tooLarge
-        /// It is not gzip, or not the whole of it.
+        /// The message is not gzip, or not the whole of it.
         case malformed
     }
 
-    /// A window of 32 KiB, and gzip's header only (zlib.h, inflateInit2).
+    /// 15 stands for a window of 32 KiB, and 16 for gzip's header only (zlib.h, inflateInit2).
     private static let windowBits: Int32 = 15 + 16
     private static let firstBytes = 4 * 1_024
 
@@ -52,7 +52,7 @@ enum GzipInflater {
                 guard stream.avail_in == 0 else { throw .malformed }
                 output.removeLast(output.count - total)
                 return output
-            // With room left, more input would be needed.
+            // If there is room left in the output, the input has ended too early.
             case Z_OK, Z_BUF_ERROR:
                 guard stream.avail_out == 0 else { throw .malformed }
                 output += [UInt8](repeating: 0, count: min(total, roomMax - total))

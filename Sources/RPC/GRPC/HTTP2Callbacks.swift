@@ -1,19 +1,20 @@
 internal import CNGHTTP2
 internal import Glibc
 
-/// The C functions through which libnghttp2 talks to an ``HTTP2Session``.
+/// The C functions by which libnghttp2 calls an ``HTTP2Session``.
 ///
-/// None of them may read, send or delete the library's session.
+/// None of them may make the library's session read or send, nor delete it.
 enum HTTP2Callbacks {
-    /// A server's session of the library, for the caller to delete.
+    /// Makes a server's session of the library, which the caller must delete.
     static func makeSession(_ limits: RPCLimits) -> OpaquePointer {
         var options: OpaquePointer?
         var session: OpaquePointer?
         guard nghttp2_option_new(&options) == 0 else { fatalError("out of memory") }
         defer { nghttp2_option_del(options) }
-        // What the client may send is said as its messages are taken.
+        // The server session opens the windows itself, as messages are taken.
         nghttp2_option_set_no_auto_window_update(options, 1)
-        // The flood guard decides, and says why; the library's own guard is behind it.
+        // ``HTTP2FloodGuard`` acts first and tells the client the reason; the library's limit is
+        // its backup.
         nghttp2_option_set_stream_reset_rate_limit(
             options,
             UInt64(2 * limits.streamResetsBurst),
@@ -25,7 +26,7 @@ enum HTTP2Callbacks {
         return session
     }
 
-    /// Has the library ask the delegate for the body of a response.
+    /// A provider by which the library asks the delegate for the body of a response.
     static var bodyProvider: nghttp2_data_provider {
         nghttp2_data_provider(source: nghttp2_data_source()) {
             _,
@@ -41,7 +42,7 @@ enum HTTP2Callbacks {
             ) {
             case .data(let count, let isLast):
                 var bits: UInt32 = 0
-                // The body is written straight into the output, by the callback for that.
+                // The body is written straight into the output, by the callback for sending data.
                 if count > 0 { bits |= NGHTTP2_DATA_FLAG_NO_COPY.rawValue }
                 if isLast {
                     bits |=
@@ -55,7 +56,7 @@ enum HTTP2Callbacks {
         }
     }
 
-    /// Does something with the session that called the library, and so stays alive.
+    /// Calls `body` with the session that has called the library, and so stays alive.
     fileprivate static func with<Value>(
         _ userData: UnsafeMutableRawPointer?,
         _ body: (HTTP2Session) -> Value
@@ -66,7 +67,7 @@ enum HTTP2Callbacks {
 
     /// The table of all callbacks, which every session copies.
     private nonisolated(unsafe) static let table: OpaquePointer? = {
-        // Unsafe: constant after this.
+        // Unsafe: the table is constant once it is made.
         var table: OpaquePointer?
         guard nghttp2_session_callbacks_new(&table) == 0 else { fatalError("out of memory") }
         addInput(table)
@@ -95,7 +96,7 @@ enum HTTP2Callbacks {
             valueLength,
             _,
             userData in
-            // Trailers of a request mean nothing in gRPC.
+            // Trailers of a request have no meaning in gRPC.
             guard let frame, HTTP2Callbacks.isRequest(frame) else { return 0 }
             HTTP2Callbacks.with(userData) {
                 $0.delegate.http2Header(
@@ -155,7 +156,7 @@ enum HTTP2Callbacks {
         }
     }
 
-    /// Whether the frame is the header of a request, and not its trailers.
+    /// Returns true if the frame is the header of a request, and not its trailers.
     fileprivate static func isRequest(_ frame: UnsafePointer<nghttp2_frame>) -> Bool {
         frame.pointee.hd.type == UInt8(NGHTTP2_HEADERS.rawValue)
             && frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST
@@ -190,13 +191,13 @@ extension HTTP2Session {
             } else {
                 delegate.http2SettingsArrived()
             }
-        // The only ping that is sent asks whether the drain is known.
+        // The only ping that is sent asks for the acknowledgement of the drain.
         case NGHTTP2_PING: if isAcknowledgement { delegate.http2PingAcknowledged() }
         default: break
         }
     }
 
-    /// Writes a frame that is not DATA; false if there is no room for it now.
+    /// Writes a frame that is not DATA; returns false if there is no room for it now.
     fileprivate func sendFrame(_ frame: UnsafeRawBufferPointer) -> Bool {
         guard let start = frame.baseAddress, channel.hasRoom(for: frame.count) else { return false }
         channel.write(frame.count) { $0.copyMemory(from: start, byteCount: frame.count) }
@@ -220,7 +221,8 @@ extension HTTP2Session {
         case NGHTTP2_DATA: floodGuard.responseFrameWasSent()
         case NGHTTP2_HEADERS:
             floodGuard.responseFrameWasSent()
-            // The stream ends here; a client that has not ended it need not send the rest.
+            // The response is complete, so that the client need not send the rest of its request
+            // (RFC 9113, section 8.1).
             if header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0,
                 nghttp2_session_get_stream_remote_close(session, header.stream_id) == 0
             {

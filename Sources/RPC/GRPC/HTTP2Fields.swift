@@ -1,16 +1,16 @@
 internal import CNGHTTP2
 
-/// Header fields as HTTP/2's library takes them.
+/// Header fields in the form that libnghttp2 takes.
 ///
-/// Made once for those that never change: the library then copies nothing.
+/// The library does not copy constant fields, so that those are made once.
 final class HTTP2Fields: @unchecked Sendable {
     // Unchecked: constant after init.
 
     let fields: UnsafeMutableBufferPointer<nghttp2_nv>
-    /// The values that are not constants of the program.
+    /// The memory of the values that are not constants of the program.
     private let values: UnsafeMutableBufferPointer<UInt8>
 
-    /// Takes constants, and fields whose values are copied.
+    /// Makes fields of constants, and of names with values that are copied.
     init(
         _ constants: KeyValuePairs<StaticString, StaticString>,
         _ others: [(name: StaticString, value: [UInt8])] = []

@@ -1,6 +1,6 @@
-/// Counts what a client makes a server do beside its calls, and says when that is too much.
+/// Counts the work that a client causes besides its calls, and finds out when it is too much.
 ///
-/// Does no I/O.
+/// It does no I/O.
 struct HTTP2FloodGuard {
     private let continuationsMax: Int
     private var continuations = 0
@@ -19,7 +19,7 @@ struct HTTP2FloodGuard {
         )
     }
 
-    /// Counts a frame of the client; false if it is one too many.
+    /// Counts a frame of the client; returns false if it is one too many.
     mutating func admits(_ frame: HTTP2FrameScanner.Header) -> Bool {
         switch frame.kind {
         case HTTP2FrameScanner.Kind.data:
@@ -39,17 +39,17 @@ struct HTTP2FloodGuard {
         }
     }
 
-    /// Counts a stream that the client made the server reset; false if it is one too many.
+    /// Counts a stream that the client made the server reset; returns false if it is one too many.
     mutating func admitsServerReset() -> Bool { resets.take() }
 
-    /// A frame of a response was sent, so that the client has been up to something useful.
+    /// Counts a frame of a response, which shows that the client makes use of its connection.
     mutating func responseFrameWasSent() {
         controlFrames.give()
         resets.give()
     }
 }
 
-/// Lets things happen a number of times at once, and then at a rate.
+/// Allows a number of events at once, and then events at a rate.
 struct TokenBucket {
     private let burst: Int
     private let perSecond: Int
@@ -63,7 +63,7 @@ struct TokenBucket {
         refilled = now
     }
 
-    /// Takes a token; false if there is none.
+    /// Takes a token; returns false if there is none.
     mutating func take(now: @autoclosure () -> ContinuousClock.Instant = .now) -> Bool {
         if tokens == 0 { refill(now()) }
         guard tokens > 0 else { return false }
@@ -71,10 +71,12 @@ struct TokenBucket {
         return true
     }
 
-    /// Puts a token back.
+    /// Puts a token back, unless the bucket is full.
     mutating func give() { tokens = min(burst, tokens + 1) }
 
-    /// The clock is read only when it matters.
+    /// Adds the tokens of the time since the last refill.
+    ///
+    /// This is done only for an empty bucket, so that the clock is rarely read.
     private mutating func refill(_ now: ContinuousClock.Instant) {
         let seconds = Double((now - refilled).nanoseconds) / 1e9
         let earned = Int(min(Double(burst), seconds * Double(perSecond)))

@@ -1,11 +1,10 @@
-/// Finds the frame headers in a stream of HTTP/2 (RFC 9113, section 4.1), before the frames are
-/// worked on.
+/// Finds the frame headers in a stream of HTTP/2 (RFC 9113, section 4.1), before libnghttp2 handles
+/// the frames.
 ///
-/// Does no I/O.
-///
-/// The HTTP/2 library neither tells whether a frame has begun, nor reports those that it ignores.
+/// It does no I/O. It is needed since the library neither tells whether a frame has begun, nor
+/// reports the frames that it ignores.
 struct HTTP2FrameScanner {
-    /// What a frame says of itself.
+    /// The header of a frame, without its stream.
     struct Header: Equatable {
         var length: Int
         var kind: UInt8
@@ -35,13 +34,14 @@ struct HTTP2FrameScanner {
     private var partialCount = 0
     private var isInsideHeaders = false
 
-    /// Whether the client's connection preface has arrived, and may be answered.
+    /// True once the client's connection preface has arrived and may be answered.
     var hasPreface: Bool { prefaceLeft == 0 }
 
-    /// Whether a frame, or a block of header fields in several frames, has begun and not ended.
+    /// True if a frame, or a block of header fields in several frames, has begun that has not
+    /// arrived wholly.
     var isInsideFrame: Bool { payloadLeft > 0 || partialCount > 0 || isInsideHeaders }
 
-    /// Hands over the headers that are complete with these bytes, in order.
+    /// Calls `handle` with each header that is complete with these bytes, in order.
     mutating func scan(_ bytes: UnsafeRawBufferPointer, _ handle: (Header) -> Void) {
         var position = min(prefaceLeft, bytes.count)
         prefaceLeft -= position
@@ -53,7 +53,7 @@ struct HTTP2FrameScanner {
                 continue
             }
             if partialCount == 0, bytes.count - position >= Self.headerBytes {
-                // Most headers come in one piece.
+                // Most headers arrive in one piece.
                 partial.length =
                     Int(bytes[position]) << 16 | Int(bytes[position + 1]) << 8
                     | Int(bytes[position + 2])
@@ -75,7 +75,7 @@ struct HTTP2FrameScanner {
         case 1, 2: partial.length = partial.length << 8 | Int(byte)
         case 3: partial.kind = byte
         case 4: partial.flags = byte
-        // Which stream it is for does not matter here.
+        // The other bytes are the stream's number, which is not needed.
         default: break
         }
         partialCount += 1

@@ -1,59 +1,59 @@
 internal import CNGHTTP2
 internal import Glibc
 
-/// Receives what happens on an HTTP/2 connection, and gives what is to be sent on its streams.
+/// Receives the events of an HTTP/2 connection, and provides the data of responses.
 ///
-/// It may answer from within every method; what it submits is sent afterwards.
+/// Every method may submit responses and resets; they are sent after it.
 protocol HTTP2SessionDelegate: AnyObject {
-    /// The client's SETTINGS have arrived, which end its preface.
+    /// Handles the client's SETTINGS, which end its preface.
     func http2SettingsArrived()
-    /// The client knows the server's SETTINGS.
+    /// Handles the client's acknowledgement of the server's SETTINGS.
     func http2SettingsAcknowledged()
-    /// The client has answered the ping of ``HTTP2Session/announceDrain()``.
+    /// Handles the client's answer to the ping of ``HTTP2Session/announceDrain()``.
     func http2PingAcknowledged()
-    /// The client has opened a stream.
+    /// Handles a stream that the client has opened.
     func http2Began(_ streamID: Int32)
-    /// A field of the stream's header; name and value are valid during the call only.
+    /// Handles a field of the stream's header; name and value are valid during the call only.
     func http2Header(
         _ streamID: Int32,
         name: UnsafeRawBufferPointer,
         value: UnsafeRawBufferPointer
     )
-    /// All fields of the header have been given.
+    /// Handles the end of the stream's header.
     func http2HeadersEnded(_ streamID: Int32)
-    /// A part of the stream's data; `isLast` promises that ``http2InputEnded(_:)`` follows while
-    /// the bytes are valid.
+    /// Handles a part of the stream's data. `isLast` promises that ``http2InputEnded(_:)`` follows
+    /// while the bytes are valid.
     func http2Received(_ streamID: Int32, _ bytes: UnsafeRawBufferPointer, isLast: Bool)
-    /// The client sends no more on the stream.
+    /// Handles the end of the client's data on the stream.
     func http2InputEnded(_ streamID: Int32)
-    /// The stream is gone, finished or reset.
+    /// Handles the end of the stream, finished or reset.
     func http2StreamClosed(_ streamID: Int32)
-    /// Returns the size of the data that can be sent now on a stream, `bytesMax` at most.
+    /// Returns the data that can be sent now on the stream, `bytesMax` bytes at most.
     func http2Body(of streamID: Int32, bytesMax: Int) -> HTTP2Session.Body
-    /// Writes the data that ``http2Body(of:bytesMax:)`` has just announced.
+    /// Writes the data that ``http2Body(of:bytesMax:)`` has just returned.
     func http2WriteBody(of streamID: Int32, _ count: Int, to start: UnsafeMutableRawPointer)
-    /// The connection is closing, and with it every stream.
+    /// Handles the end of HTTP/2 on the connection, and with it of every stream.
     func http2Ended()
 }
 
-/// The server's side of an HTTP/2 connection, by libnghttp2 (RFC 9113).
+/// The server's side of an HTTP/2 connection, with libnghttp2 (RFC 9113).
 ///
-/// It knows nothing of gRPC. Used on its channel's loop only.
+/// It knows nothing of gRPC, and is used on its channel's loop only.
 final class HTTP2Session: @unchecked Sendable {
-    // Unchecked: see above.
+    // Unchecked: guarded by the queue of the channel's loop, as above.
 
-    /// Data of a stream that can be sent now.
+    /// The data of a stream that can be sent now.
     enum Body {
-        /// That many bytes; the last of the stream's data are followed by trailers, which must have
-        /// been submitted.
+        /// The given number of bytes can be sent. The last of the stream's data is followed by
+        /// trailers, which must have been submitted.
         case data(Int, isLast: Bool)
-        /// None; ``HTTP2Session/resume(_:)`` says when there is some.
+        /// There is no data until ``HTTP2Session/resume(_:)`` is called.
         case nothing
-        /// Some, for which the output has no room.
+        /// There is data, for which the output has no room.
         case noRoom
     }
 
-    /// HTTP/2's error codes (RFC 9113, section 7), as far as a server uses them.
+    /// The error codes of HTTP/2 (RFC 9113, section 7) that a server uses.
     enum ErrorCode: UInt32 {
         case none = 0
         case `internal` = 2
@@ -66,7 +66,7 @@ final class HTTP2Session: @unchecked Sendable {
     static let frameHeaderBytes = 9
 
     let channel: Channel
-    /// It owns this session.
+    /// The owner of this session.
     unowned(unsafe) let delegate: any HTTP2SessionDelegate
     let session: OpaquePointer
     private let limits: RPCLimits
@@ -78,7 +78,7 @@ final class HTTP2Session: @unchecked Sendable {
 
     private enum State {
         case open
-        /// The library is at work: its functions that read or send must not be called now.
+        /// The library runs, and its functions that read or send must not be called.
         case insideLibrary
         case ended
     }
@@ -93,7 +93,7 @@ final class HTTP2Session: @unchecked Sendable {
         submitSettings()
     }
 
-    // Not from within a callback: who calls the library's functions keeps `self`.
+    // No callback runs now, since those who call the library's functions retain `self`.
     deinit { nghttp2_session_del(session) }
 
     private func submitSettings() {
@@ -106,7 +106,7 @@ final class HTTP2Session: @unchecked Sendable {
         let settings = [
             entry(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.callsInFlightPerConnectionMax),
             entry(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits.metadataBytesMax),
-            // Without the priorities of RFC 7540 no closed stream is kept in memory.
+            // Without the priorities of RFC 7540, the library keeps no closed stream in memory.
             entry(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1),
         ]
         let flags = UInt8(NGHTTP2_FLAG_NONE.rawValue)
@@ -115,15 +115,17 @@ final class HTTP2Session: @unchecked Sendable {
         check(nghttp2_session_set_local_window_size(session, flags, 0, window))
     }
 
-    /// The library's functions that only submit something fail when memory is used up, or when the
-    /// stream is gone, and then there is nothing to do.
+    /// Checks the result of a function that only submits something.
+    ///
+    /// It fails if there is no memory left, or if the stream is gone, in which case there is
+    /// nothing to do.
     private func check(_ code: Int32) {
         precondition(code != NGHTTP2_ERR_NOMEM.rawValue, "out of memory")
     }
 
     // MARK: - Input
 
-    /// Takes bytes that arrived, and sends what they led to.
+    /// Handles bytes that have arrived, and sends the frames that follow from them.
     func receive(_ bytes: UnsafeRawBufferPointer) {
         guard !hasEnded else { return }
         var isFlooded = false
@@ -160,19 +162,19 @@ final class HTTP2Session: @unchecked Sendable {
     /// True if a frame has begun that has not arrived wholly.
     var isInsideFrame: Bool { scanner.isInsideFrame }
 
-    /// Lets the client send as many more bytes on the connection.
+    /// Lets the client send `count` more bytes on the connection.
     func consumeConnection(_ count: Int) {
         check(nghttp2_session_consume_connection(session, count))
     }
 
-    /// Lets the client send as many more bytes on the stream.
+    /// Lets the client send `count` more bytes on the stream.
     func consumeStream(_ streamID: Int32, _ count: Int) {
         check(nghttp2_session_consume_stream(session, streamID, count))
     }
 
     // MARK: - Output
 
-    /// Submits a response that is a header only.
+    /// Submits a response that consists of a header only.
     func submit(_ headers: HTTP2Fields, to streamID: Int32) {
         withExtendedLifetime(headers) {
             let fields = headers.fields
@@ -180,7 +182,7 @@ final class HTTP2Session: @unchecked Sendable {
         }
     }
 
-    /// Submits the header of a response whose body the delegate gives.
+    /// Submits the header of a response whose body the delegate provides.
     func submitWithBody(_ headers: HTTP2Fields, to streamID: Int32) {
         var provider = HTTP2Callbacks.bodyProvider
         let code = withExtendedLifetime(headers) {
@@ -191,7 +193,7 @@ final class HTTP2Session: @unchecked Sendable {
         check(code)
     }
 
-    /// Submits what follows the body, from where that is said to end.
+    /// Submits the trailers, which are sent after the body.
     func submitTrailers(_ trailers: HTTP2Fields, to streamID: Int32) {
         withExtendedLifetime(trailers) {
             let fields = trailers.fields
@@ -199,17 +201,17 @@ final class HTTP2Session: @unchecked Sendable {
         }
     }
 
-    /// There is data again for a stream that had none.
+    /// Resumes the body of a stream that had no data.
     func resume(_ streamID: Int32) { check(nghttp2_session_resume_data(session, streamID)) }
 
-    /// Submits the end of a stream.
+    /// Submits the reset of a stream.
     func reset(_ streamID: Int32, _ code: ErrorCode) {
         let flags = UInt8(NGHTTP2_FLAG_NONE.rawValue)
         check(nghttp2_submit_rst_stream(session, flags, streamID, code.rawValue))
     }
 
-    /// Sends what was submitted, as far as the client's windows and the output have room; nothing
-    /// before the client's preface.
+    /// Sends what was submitted, as far as the client's windows and the output have room, but
+    /// nothing before the client's preface has arrived.
     func send() {
         switch state {
         case .insideLibrary, .ended: return
@@ -225,15 +227,15 @@ final class HTTP2Session: @unchecked Sendable {
 
     // MARK: - The end
 
-    /// Announces that no stream will begin any more, and asks whether the client knows: until then it
-    /// may begin some (RFC 9113, section 6.8).
+    /// Announces that no stream will begin any more, and asks for an acknowledgement, until which
+    /// the client may begin some (RFC 9113, section 6.8).
     func announceDrain() {
         check(nghttp2_submit_shutdown_notice(session))
         check(nghttp2_submit_ping(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), nil))
         send()
     }
 
-    /// Says which stream was the last.
+    /// Sends the final GOAWAY, which names the last stream that is served.
     func finishDrain() {
         let lastStreamID = nghttp2_session_get_last_proc_stream_id(session)
         let flags = UInt8(NGHTTP2_FLAG_NONE.rawValue)
@@ -243,13 +245,13 @@ final class HTTP2Session: @unchecked Sendable {
         send()
     }
 
-    /// Tells the client why and closes the connection.
+    /// Tells the client the reason, and closes the connection.
     func terminate(_ code: ErrorCode) {
         guard !hasEnded else { return }
         check(nghttp2_session_terminate_session(session, code.rawValue))
         send()
         switch state {
-        // The library goes on, and then finds nothing to do.
+        // The library goes on after this callback, and then finds nothing more to do.
         case .insideLibrary: break
         case .open, .ended: end()
         }
@@ -262,6 +264,6 @@ final class HTTP2Session: @unchecked Sendable {
         delegate.http2Ended()
     }
 
-    /// The channel is closed.
+    /// Records that the channel is closed.
     func closed() { state = .ended }
 }

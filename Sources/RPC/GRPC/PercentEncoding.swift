@@ -2,7 +2,7 @@
 enum PercentEncoding {
     private static let hexDigits = Array("0123456789ABCDEF".utf8)
 
-    /// Encodes a text's UTF-8, as much of it as fits into that many bytes; no character is cut.
+    /// Encodes as many whole characters of the text, in UTF-8, as fit into `bytesMax` bytes.
     static func encode(_ text: String, bytesMax: Int) -> [UInt8] {
         var encoded: [UInt8] = []
         for character in text.unicodeScalars {
@@ -22,7 +22,7 @@ enum PercentEncoding {
         return encoded
     }
 
-    /// Space and what can be seen of ASCII, but `%`.
+    /// Returns true for the space and the visible characters of ASCII, except `%`.
     private static func isPlain(_ byte: UInt8) -> Bool {
         (0x20...0x7E).contains(byte) && byte != UInt8(ascii: "%")
     }

@@ -1,71 +1,73 @@
 internal import CoreMetrics
 internal import Glibc
 
-/// Receives what happens on a channel.
+/// Receives the events of a channel.
 ///
-/// All methods are called on the channel's loop.
+/// All methods are called on the queue of the channel's loop.
 protocol ChannelDelegate: AnyObject {
-    /// Bytes arrived; they are valid during the call only.
+    /// Handles bytes that have arrived, which are valid during the call only.
     func channel(_ channel: Channel, received bytes: UnsafeRawBufferPointer)
-    /// The peer sends no more, but may still wait for what is sent to it.
+    /// Handles the end of the peer's output, after which the peer may still wait for answers.
     func channelInputEnded(_ channel: Channel)
-    /// The earliest time set with ``Channel/wake(at:)`` has come.
+    /// Handles a wakeup: the earliest time that was set with ``Channel/wake(at:)`` has come.
     func channelWoke(_ channel: Channel)
-    /// There is room for more output, after ``Channel/hasRoom(for:)`` said no.
+    /// Sends what waited for room in the output, after ``Channel/hasRoom(for:)`` returned false.
     func channelHasRoom(_ channel: Channel)
-    /// The channel is closed: the last call.
+    /// Handles the end of the channel, after which no method is called any more.
     func channelClosed(_ channel: Channel)
 }
 
 /// A connected, non-blocking stream socket on an event loop.
 ///
-/// It knows nothing of protocols.
+/// The channel moves bytes and knows no protocol.
 final class Channel: @unchecked Sendable {
     // Unchecked: used on the loop's queue only, but for init.
 
     private enum State {
         case open
-        /// Nothing more is sent after the output that waits; input is thrown away.
+        /// The output that waits is sent and nothing after it; input is discarded.
         case closing
         case closed
     }
 
-    /// After that many reads in a row, the loop's other connections have a turn.
+    /// The maximum number of reads in a row, after which the loop's other connections have their
+    /// turn.
     private static let readsPerTurnMax = 16
-    /// See ``flushIfLarge()``.
+    /// The size from which ``flushIfLarge()`` writes the output, in bytes.
     private static let earlyFlushBytes = 4 * 1024
 
     let loop: EventLoop
     let descriptor: Int32
-    /// The loop's number for this channel.
+    /// The number that identifies this channel in the loop's events; 0 before the start.
     private(set) var registrationID: UInt64 = 0
     private let limits: RPCLimits
-    /// Kept while the channel is open.
+    /// The receiver of events, which is retained until the channel is closed.
     private var delegate: (any ChannelDelegate)?
     private var state = State.open
     private var inputHasEnded = false
     private var isReadingPaused = false
-    /// Whether input may be waiting that no event will tell of again.
+    /// True if input may wait that no further event will report, since events are edge-triggered.
     private var mayHaveInput = false
 
     private var output = OutputBuffer()
     private var outputWasShutDown = false
     private var isInFlushList = false
-    /// Whether the loop tells when the socket becomes writable.
+    /// True while the loop reports when the socket becomes writable.
     private var isOutputWatched = false
-    /// Whether the delegate has more to write than fits.
+    /// True while the delegate has more to write than fits into the output.
     private var isFull = false
-    /// When the output that the socket would not take was last seen to shrink; nil if there is none.
+    /// The time at which output that the socket did not take last shrank, or at which the output
+    /// became full; nil while no output waits for the socket.
     private var stalledSince: ContinuousClock.Instant?
 
     private var delegateDeadline: ContinuousClock.Instant?
     private var closeDeadline: ContinuousClock.Instant?
-    /// The earliest time at which the loop will wake this channel.
+    /// The earliest time at which the loop will wake this channel; nil if it will not.
     private(set) var timer: ContinuousClock.Instant?
 
-    /// Takes over the descriptor.
+    /// Takes ownership of a connected descriptor.
     ///
-    /// Call ``start(delegate:)`` on the loop's queue next.
+    /// The next call must be ``start(delegate:)``, on the loop's queue.
     init(descriptor: Int32, loop: EventLoop, limits: RPCLimits) {
         self.descriptor = descriptor
         self.loop = loop
@@ -76,49 +78,52 @@ final class Channel: @unchecked Sendable {
 
     /// Begins to read.
     ///
-    /// The channel keeps the delegate, and the loop the channel, until it is closed.
+    /// Until the channel is closed, it retains the delegate, and the loop retains the channel. If
+    /// the loop cannot watch the socket, the channel is closed at once.
     func start(delegate: any ChannelDelegate) {
         self.delegate = delegate
         do { registrationID = try loop.watch(self, descriptor) } catch { close() }
     }
 
-    /// The socket's state has changed.
+    /// Handles a change of the socket's state.
     ///
-    /// `ending` says that the peer has ended its half, `gone` that it has closed its socket.
+    /// `ending` means that the peer has ended its output, `gone` that the peer has closed its
+    /// socket or that the connection has failed.
     func becameReady(readable: Bool, writable: Bool, ending: Bool, gone: Bool) {
         if writable, output.count > 0 { flush() }
         if readable { read(toTheEnd: ending) }
-        // Where nothing is read, only this tells that nobody waits any more.
+        // While nothing is read, no read can notice that the peer is gone.
         if gone, !mayRead { close() }
     }
 
     // MARK: - Input
 
-    /// Stops reading, for as long as the delegate is too busy to take more.
+    /// Stops reading while the delegate cannot take more input.
     func pauseReading() { isReadingPaused = true }
 
-    /// Reads again.
+    /// Resumes reading, beginning with the input that has arrived since ``pauseReading()``.
     func resumeReading() {
         isReadingPaused = false
         readMore()
     }
 
-    /// Reads what arrived while reading was not allowed.
+    /// Reads the input that arrived while reading was not allowed.
     private func readMore() {
         guard mayHaveInput, mayRead else { return }
         loop.submit { self.read(toTheEnd: true) }
     }
 
-    /// Whether input would be read now.
+    /// True if input would be read now: reading is not paused, and the output is not too long.
     var mayRead: Bool {
         state != .closed && !inputHasEnded && !isReadingPaused
             && (state == .closing || output.count < limits.outputQueueBytesPause)
     }
 
-    /// Reads until the socket has no more for now.
+    /// Reads until the socket has no more input for now.
     ///
-    /// A read that does not fill the buffer has taken everything, and what comes later raises an
-    /// event (epoll(7)), unless the peer has closed already: then only a further read tells.
+    /// A read that does not fill the buffer has taken everything, and later input raises a new
+    /// event (epoll(7)). This does not hold once the peer has closed its socket: then only a
+    /// further read finds the end, and `toTheEnd` must be true.
     private func read(toTheEnd: Bool) {
         mayHaveInput = true
         var reads = 0
@@ -155,8 +160,8 @@ final class Channel: @unchecked Sendable {
 
     private func inputEnded() {
         inputHasEnded = true
-        // A peer that only ended its half (shutdown) still waits for answers; one that closed its
-        // socket does not, and only then poll says POLLHUP.
+        // A peer that has only ended its output (shutdown(2)) still waits for answers. A peer that
+        // has closed its socket does not, and only then poll(2) reports POLLHUP.
         var poller = pollfd(fd: descriptor, events: 0, revents: 0)
         let isGone = poll(&poller, 1, 0) == 1 && poller.revents & Int16(POLLHUP | POLLERR) != 0
         if isGone || state == .closing {
@@ -168,12 +173,13 @@ final class Channel: @unchecked Sendable {
 
     // MARK: - Output
 
-    /// Whether that many bytes may be written now.
+    /// Returns true if `size` bytes may be written now; an empty output takes any number.
     ///
-    /// If not, the delegate is told when there is room, and the peer must go on reading.
+    /// If not, the delegate is told when there is room, and the peer must take output within
+    /// ``RPCLimits/outputFullTimeout``, or the channel is closed.
     func hasRoom(for size: Int) -> Bool {
         if output.count == 0 || output.count + size <= limits.outputQueueBytesMax { return true }
-        // What was written in this turn has not been tried on the socket yet.
+        // The output of this turn has not been offered to the socket yet.
         flush()
         if output.count == 0 || output.count + size <= limits.outputQueueBytesMax { return true }
         if !isFull, state != .closed {
@@ -185,9 +191,10 @@ final class Channel: @unchecked Sendable {
         return false
     }
 
-    /// Appends bytes to the output, to be written at the end of the turn.
+    /// Appends `size` bytes to the output, which is written to the socket at the end of the turn.
     ///
-    /// `fill` is given where they begin. Output for a channel that closes is dropped.
+    /// `fill` must initialize all of the bytes, to whose beginning it is given a pointer. Once the
+    /// channel is closing, output is dropped.
     func write(_ size: Int, _ fill: (UnsafeMutableRawPointer) -> Void) {
         guard state == .open else { return }
         fill(output.append(size))
@@ -197,22 +204,23 @@ final class Channel: @unchecked Sendable {
         }
     }
 
-    /// Writes output that has become much before the end of the turn: the peer goes on with it while
-    /// the rest of its calls are worked on.
+    /// Writes a large output before the end of the turn, so that the peer can begin with it while
+    /// the loop goes on with the peer's other calls.
     ///
-    /// Called between whole replies: half a one is of no use to the peer.
+    /// It must be called between whole replies, since a peer can do nothing with a part of one.
     func flushIfLarge() {
         if output.count >= Self.earlyFlushBytes, !isOutputWatched { flush() }
     }
 
-    /// Writes what the socket takes; the rest follows when it can.
+    /// Writes as much output as the socket takes; the rest follows when the socket is writable
+    /// again.
     func flush() {
         isInFlushList = false
         let readingWasPaused = output.count >= limits.outputQueueBytesPause
         var hasProgressed = stalledSince == nil
         while state != .closed, output.count > 0 {
             let bytes = output.bytes
-            // MSG_NOSIGNAL: writing to a dead peer is an error here, not a signal.
+            // MSG_NOSIGNAL turns the signal for writing to a closed peer into the error EPIPE.
             let count = send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
             if count > 0 {
                 loop.instruments?.sentBytes.increment(by: count)
@@ -255,25 +263,27 @@ final class Channel: @unchecked Sendable {
 
     // MARK: - Time
 
-    /// Has the delegate woken at that time.
+    /// Wakes the delegate at `deadline`.
     ///
-    /// Of several times the earliest counts: the delegate names the next when it is woken.
+    /// Only the earliest of several times is kept: when it is woken, the delegate sets the next
+    /// one.
     func wake(at deadline: ContinuousClock.Instant) {
         if let delegateDeadline, delegateDeadline <= deadline { return }
         delegateDeadline = deadline
         setTimer(deadline)
     }
 
-    /// One timer is enough: when it fires, the next is set.
+    /// Makes the loop wake this channel at `deadline`, unless it will do so earlier: ``woke(at:)``
+    /// then sets the next timer.
     ///
-    /// Calls with deadlines are far more frequent than deadlines that come.
+    /// So a channel needs few timers, although most calls have a deadline that is never reached.
     private func setTimer(_ deadline: ContinuousClock.Instant) {
         if let timer, timer <= deadline { return }
         timer = deadline
         loop.wake(self, at: deadline)
     }
 
-    /// The loop's timer for this channel has fired.
+    /// Handles the expiry of the loop's timer for this channel.
     func woke(at now: ContinuousClock.Instant) {
         guard state != .closed else { return }
         timer = nil
@@ -290,10 +300,11 @@ final class Channel: @unchecked Sendable {
 
     // MARK: - The end
 
-    /// Sends what waits, tells the peer that no more comes, and closes when the peer has closed or
-    /// the handshake timeout has passed.
+    /// Sends the output that waits, then ends the output, and closes the channel when the peer has
+    /// closed its socket or the handshake timeout has passed.
     ///
-    /// (Closing with unread input would make the peer lose what it has not read yet.)
+    /// Closing at once could leave input unread, for which the kernel gives the peer ECONNRESET
+    /// instead of the end of the output.
     func closeAfterFlush() {
         guard state == .open else { return }
         state = .closing
@@ -311,7 +322,7 @@ final class Channel: @unchecked Sendable {
         setTimer(deadline)
     }
 
-    /// Closes at once; output that waits is lost.
+    /// Closes the channel at once and drops the output that waits.
     func close() {
         guard state != .closed else { return }
         state = .closed
@@ -322,7 +333,7 @@ final class Channel: @unchecked Sendable {
 }
 
 extension Duration {
-    /// In nanoseconds, at most about 292 years.
+    /// The duration in nanoseconds, limited to what an `Int64` holds, which is about 292 years.
     var nanoseconds: Int64 {
         let (seconds, attoseconds) = components
         let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)

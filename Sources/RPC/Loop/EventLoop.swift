@@ -5,34 +5,38 @@ internal import HeapModule
 internal import ProtoCodec
 internal import Synchronization
 
-/// A serial queue on which some connections live, with what they share.
+/// An event loop on a serial queue, which serves a part of the connections, with the read buffer
+/// and the arena that they share.
 ///
-/// It is the task executor of their calls: a call that suspends comes back to its connection's
-/// queue, and whatever came back while the queue was busy is run in one go. Output is written at the
-/// end of each turn, so that the replies of a turn share a system call.
+/// The loop is the task executor of the calls on its connections: a task that is resumed runs on
+/// the queue of its connection, together with all other jobs that have been added since the last
+/// turn. Output is written at the end of each turn, so that the replies of a turn share a system
+/// call.
 ///
-/// All its sockets are in one epoll set, with a timer and an eventfd for wakeups, and Dispatch
-/// watches only that set, for as long as the loop lives. A Dispatch source per socket would be the
-/// usual way, but setting up and ending such sources at a high rate corrupts the memory of
-/// libdispatch on Linux, also when all its rules are kept (swift-corelibs-libdispatch, issue 949;
-/// 20,000 clients a second were enough).
+/// All sockets of the loop are in one epoll set, with a timerfd and an eventfd for wakeups.
+/// Dispatch watches only that set, for as long as the loop lives. A Dispatch source per socket
+/// would be the usual way, but setting up and ending such sources at a high rate corrupts the
+/// memory of libdispatch on Linux, even when all its rules are kept (swift-corelibs-libdispatch,
+/// issue 949; 20,000 clients a second were enough).
 ///
-/// An event costs two wake-ups on its way through Dispatch: its manager's and a worker's. So a loop
-/// that has been woken keeps its worker and waits on the epoll set itself, until nothing has come
-/// for ``idleTimeoutMilliseconds``. Other queues do not suffer: Dispatch gives every serial queue that
-/// has work a thread of its own, beyond the number of cores if need be.
+/// An event on the epoll set costs two thread wakeups in Dispatch: one of its manager and one of a
+/// worker. A loop that has been woken therefore keeps its worker and waits on the epoll set itself,
+/// until no event has come for ``idleTimeoutMilliseconds``. This does not delay other queues:
+/// Dispatch gives every serial queue that has work a thread of its own, beyond the number of cores
+/// if need be.
 final class EventLoop: TaskExecutor, @unchecked Sendable {
-    // Unchecked: `inbox` has its lock; everything else is used on `queue` only.
+    // Unchecked: `inbox` has a lock of its own; everything else is used on `queue` only.
 
     private enum Job: Sendable {
         case task(UnownedJob)
         case work(@Sendable () -> Void)
     }
 
-    /// What others leave for the loop.
+    /// The jobs that were added and that the loop has not taken yet.
     private struct Inbox {
         var jobs: [Job] = []
-        /// Whether the loop will look here before it waits, without a wakeup.
+        /// True if the loop will look into the inbox before it waits, so that a new job needs no
+        /// wakeup.
         var isPolled = false
     }
 
@@ -40,7 +44,8 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     private struct Timer: Comparable {
         var deadline: ContinuousClock.Instant
         var descriptor: Int32
-        /// Tells whether the descriptor is still the channel's.
+        /// The channel's number, by which a timer of a former owner of the descriptor is
+        /// recognized.
         var registrationID: UInt64
 
         init(_ channel: Channel, _ deadline: ContinuousClock.Instant) {
@@ -53,26 +58,31 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
         static func == (a: Timer, b: Timer) -> Bool { a.deadline == b.deadline }
     }
 
-    /// How many bytes one read takes at most.
+    /// The maximum size of one read, in bytes.
     private static let readBufferBytes = 64 * 1024
-    /// How many sockets one look at the epoll set yields at most.
+    /// The maximum number of events that one call of epoll_wait(2) returns.
     private static let eventsMax = 256
-    /// How many timers may be kept beside those that channels still wait for.
+    /// The number of timers, beyond two per channel, from which those are dropped that no channel
+    /// waits for any more.
     private static let staleTimersMax = 1_024
-    /// After so long without an event the loop gives its worker back.
+    /// The time without an event after which the loop gives its worker back to Dispatch.
     private static let idleTimeoutMilliseconds: Int32 = 100
 
     let queue: DispatchQueue
     let readBuffer: UnsafeMutableRawBufferPointer
-    /// For the message that is being decoded or encoded; no content outlives a function.
+    /// The memory of the message that is being decoded or encoded.
+    ///
+    /// Each user resets it first; nothing in it may be used after the job that built it.
     let arena: ProtoArena
-    /// Nil if nobody collects what is recorded.
+    /// The instruments of the server; nil if no metrics system is installed, and for clients.
     let instruments: RPCInstruments?
     private let inbox = Mutex(Inbox())
-    /// The jobs of this turn.
+    /// The jobs of the present turn.
     private var jobs: [Job] = []
     private var channelsWithOutput: [Channel] = []
-    /// Those that are being flushed: both arrays keep their memory.
+    /// The channels that are being flushed.
+    ///
+    /// It is swapped with `channelsWithOutput`, so that both arrays keep their capacity.
     private var flushedChannels: [Channel] = []
 
     private let epoll: Int32
@@ -80,15 +90,18 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     private let events: UnsafeMutableBufferPointer<epoll_event>
     /// The open channels by their descriptors.
     private var channels: [Int32: Channel] = [:]
-    /// How many channels were watched so far.
+    /// The number of channels that have been watched so far.
     private var registrationCount: UInt64 = 0
-    /// An eventfd: every write to it ends a wait.
+    /// An eventfd: every write to it ends a wait on the epoll set.
     private let wakeup: Int32
 
     private let timerDescriptor: Int32
+    /// The time for which the timerfd is set; nil if it is not.
     private var timerDeadline: ContinuousClock.Instant?
     private var timers = Heap<Timer>()
 
+    /// Makes a loop whose queue has the label.
+    ///
     /// - Throws: a ``SystemError`` when the process has no descriptor left.
     init(label: String, limits: RPCLimits, instruments: RPCInstruments? = nil) throws {
         self.instruments = instruments
@@ -99,7 +112,7 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
             guard epoll >= 0, wakeup >= 0, timerDescriptor >= 0 else {
                 throw SystemError("cannot make an epoll set")
             }
-            // Edge-triggered: neither needs to be read.
+            // Neither of them is read: an edge-triggered event is reported once anyway.
             for descriptor in [wakeup, timerDescriptor] {
                 let events = EPOLLIN.rawValue | EPOLLET.rawValue
                 try EventLoop.control(EPOLL_CTL_ADD, descriptor, 0, events, epoll)
@@ -123,7 +136,7 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     }
 
     deinit {
-        // Nothing runs here any more: channels and tasks keep their loop.
+        // No job runs any more, since channels and tasks retain their loop.
         source.cancel()
         events.deallocate()
         readBuffer.deallocate()
@@ -131,12 +144,13 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
 
     // MARK: - Turns
 
+    /// Adds a job of a task whose executor is this loop; may be called from any thread.
     func enqueue(_ job: consuming ExecutorJob) { add(.task(UnownedJob(job))) }
 
-    /// Runs the work in a turn of its own or together with what else waits.
+    /// Runs `work` on the loop's queue in the next turn; may be called from any thread.
     func submit(_ work: @escaping @Sendable () -> Void) { add(.work(work)) }
 
-    /// Has the channel's output written at the end of this turn.
+    /// Flushes the channel's output at the end of the present turn.
     func flushLater(_ channel: Channel) { channelsWithOutput.append(channel) }
 
     private func add(_ job: Job) {
@@ -148,7 +162,7 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
         if mustWake { eventfd_write(wakeup, 1) }
     }
 
-    /// Takes turns until there has been nothing to do for a while.
+    /// Runs turns until there has been nothing to do for the idle timeout.
     private func run() {
         dispatchPrecondition(condition: .onQueue(queue))
         var wait: Int32 = 0
@@ -170,7 +184,7 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
         }
     }
 
-    /// Says that further jobs need a wakeup, unless there are some already.
+    /// Makes further jobs wake the loop, and returns true, unless jobs have been added meanwhile.
     private func leaveInbox() -> Bool {
         inbox.withLock { inbox in
             inbox.isPolled = !inbox.jobs.isEmpty
@@ -178,7 +192,7 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
         }
     }
 
-    /// Does what the sockets, the timer and others ask for, then writes what that left to write.
+    /// Handles the events, runs the jobs, and then writes the output that this has led to.
     private func turn(_ events: Slice<UnsafeMutableBufferPointer<epoll_event>>) {
         for event in events { handle(event) }
         for job in jobs {
@@ -188,7 +202,8 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
             }
         }
         jobs.removeAll(keepingCapacity: true)
-        // Writing may close connections and so resume calls, but makes no further output here.
+        // A flush may close its connection and so resume tasks, but their output belongs to a later
+        // turn.
         while !channelsWithOutput.isEmpty {
             swap(&channelsWithOutput, &flushedChannels)
             for channel in flushedChannels { channel.flush() }
@@ -198,11 +213,11 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
 
     // MARK: - Sockets
 
-    /// Tells the channel from now on when its socket becomes readable (edge-triggered, epoll(7)),
-    /// beginning with what it is already.
+    /// Reports to the channel from now on when its socket becomes readable (edge-triggered,
+    /// epoll(7)), and at once if it is already.
     ///
-    /// - Returns: a number that no other channel gets.
-    /// - Throws: a ``SystemError`` when the kernel cannot watch any more.
+    /// - Returns: the channel's number, which no other channel of this loop gets.
+    /// - Throws: a ``SystemError`` when the kernel cannot watch another descriptor.
     func watch(_ channel: Channel, _ descriptor: Int32) throws -> UInt64 {
         let registrationID = registrationCount + 1
         try Self.control(EPOLL_CTL_ADD, descriptor, registrationID, Self.inputEvents, epoll)
@@ -211,12 +226,13 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
         return registrationID
     }
 
-    /// Whether to tell the channel when its socket becomes writable, too.
+    /// Starts or stops reporting to the channel when its socket becomes writable.
     ///
-    /// Wanted only while there is output that the socket did not take: a socket also becomes
-    /// writable whenever its peer has read a reply, and each would wake the loop up for nothing.
+    /// This is needed only while there is output that the socket did not take: a socket also
+    /// becomes writable whenever its peer has read a reply, and each such event would wake the loop
+    /// for nothing.
     ///
-    /// - Throws: a ``SystemError`` when the kernel has no memory for it.
+    /// - Throws: a ``SystemError`` when the kernel has no memory for the change.
     func watchOutput(_ isWanted: Bool, _ channel: Channel) throws {
         let events = Self.inputEvents | (isWanted ? EPOLLOUT.rawValue : 0)
         try Self.control(EPOLL_CTL_MOD, channel.descriptor, channel.registrationID, events, epoll)
@@ -224,7 +240,10 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
 
     private static let inputEvents = EPOLLIN.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
 
-    /// Events name the descriptor and, above it, the end of the channel's number.
+    /// Changes the epoll set.
+    ///
+    /// The data of an event has the descriptor in its lower half, and the low 32 bits of the
+    /// channel's number in its upper half.
     private static func control(
         _ operation: Int32,
         _ descriptor: Int32,
@@ -240,7 +259,7 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
         }
     }
 
-    /// Closes the descriptor, which takes it out of the epoll set.
+    /// Closes the descriptor, which also removes it from the epoll set.
     func close(_ descriptor: Int32) {
         channels[descriptor] = nil
         Glibc.close(descriptor)
@@ -249,8 +268,8 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     private func handle(_ event: epoll_event) {
         let descriptor = Int32(truncatingIfNeeded: event.data.u64)
         if descriptor == timerDescriptor { return timerFired() }
-        // Since the event was taken from the set, this turn may have closed the descriptor, which may
-        // even be another channel's now. The wakeup has no channel.
+        // This turn may have closed the descriptor since the event was reported, and it may even be
+        // another channel's by now. The eventfd has no channel either.
         guard let channel = channels[descriptor],
             event.data.u64 >> 32 == channel.registrationID & 0xFFFF_FFFF
         else { return }
@@ -266,28 +285,30 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
 
     // MARK: - Time
 
-    /// Wakes the channel at that time.
+    /// Wakes the channel at `deadline`.
     ///
-    /// Every call counts; the channel sees for itself what is due.
+    /// Each call adds a timer; the channel decides which of its deadlines are due.
     func wake(_ channel: Channel, at deadline: ContinuousClock.Instant) {
         timers.insert(Timer(channel, deadline))
         if timers.count > 2 * channels.count + Self.staleTimersMax { dropStaleTimers() }
         setTimer()
     }
 
-    /// Keeps each channel's next timer only: deadlines that were not reached leave theirs behind.
+    /// Keeps only the next timer of each channel.
+    ///
+    /// Deadlines that were not reached have left others behind.
     private func dropStaleTimers() {
         timers = Heap(
             channels.values.compactMap { channel in channel.timer.map { Timer(channel, $0) } }
         )
     }
 
-    /// Sets the timer, unless it is set to go off early enough: it is set again when it does.
+    /// Sets the timerfd for the earliest timer, unless it expires earlier: then it is set again.
     private func setTimer() {
         guard let next = timers.min else { return }
         if let timerDeadline, timerDeadline <= next.deadline { return }
         timerDeadline = next.deadline
-        // A time of 0 would switch the timer off.
+        // A time of 0 would disarm the timerfd (timerfd_create(2)).
         let wait = max(1, (next.deadline - .now).nanoseconds)
         var setting = itimerspec()
         setting.it_value.tv_sec = Int(wait / 1_000_000_000)

@@ -7,9 +7,9 @@ internal import Logging
 final class Listener: @unchecked Sendable {
     // Unchecked: used on `queue` only, but for init.
 
-    /// After that many connections in a row, the queue's other work has a turn.
+    /// The maximum number of connections in a row, after which the queue's other work has its turn.
     private static let acceptsPerTurnMax = 64
-    /// How long nothing is accepted after the descriptors ran out.
+    /// The pause in accepting after the process has run out of descriptors or memory.
     private static let backOffMilliseconds = 100
 
     private let queue = DispatchQueue(label: "rpc.listener")
@@ -20,7 +20,9 @@ final class Listener: @unchecked Sendable {
     private var isBackingOff = false
     private var isStopped = false
 
-    /// Takes over the descriptor; `accepted` is given each connection's, to own.
+    /// Takes ownership of a listening descriptor.
+    ///
+    /// `accepted` is called on the listener's queue and owns the descriptor that it is given.
     init(descriptor: Int32, logger: Logger, accepted: @escaping @Sendable (Int32) -> Void) {
         self.descriptor = descriptor
         self.logger = logger
@@ -34,9 +36,9 @@ final class Listener: @unchecked Sendable {
         source.activate()
     }
 
-    /// Accepts no more.
+    /// Stops accepting.
     ///
-    /// Connections that wait in the backlog are refused by the kernel.
+    /// The kernel resets the connections that wait in the backlog.
     func stop() {
         queue.sync {
             isStopped = true
@@ -63,8 +65,8 @@ final class Listener: @unchecked Sendable {
         }
     }
 
-    /// Lets connections wait in the backlog until descriptors may be free again, since the event
-    /// would be raised without end.
+    /// Leaves connections in the backlog until descriptors may be free again, since the event would
+    /// be raised again and again.
     private func backOff(_ error: SystemError) {
         logger.warning("\(error): waiting for others to end")
         isBackingOff = true

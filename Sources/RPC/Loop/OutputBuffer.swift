@@ -1,8 +1,8 @@
 internal import Glibc
 
-/// Bytes that wait to be written.
+/// The bytes that wait to be written to a socket.
 ///
-/// Holds no memory while it is empty.
+/// An empty buffer holds no memory.
 struct OutputBuffer: ~Copyable {
     private static let smallestBytes = 4 * 1024
 
@@ -12,13 +12,14 @@ struct OutputBuffer: ~Copyable {
 
     var count: Int { tail - head }
 
-    /// What waits, oldest first.
+    /// The bytes that wait, the oldest first.
     var bytes: UnsafeRawBufferPointer {
         guard let memory else { return UnsafeRawBufferPointer(start: nil, count: 0) }
         return UnsafeRawBufferPointer(rebasing: memory[head..<tail])
     }
 
-    /// Appends `size` bytes and returns where they begin, for the caller to fill at once.
+    /// Appends `size` bytes and returns a pointer to them, which the caller must initialize at
+    /// once.
     mutating func append(_ size: Int) -> UnsafeMutableRawPointer {
         if (memory?.count ?? 0) - tail < size { makeRoom(size) }
         defer { tail += size }
@@ -26,7 +27,7 @@ struct OutputBuffer: ~Copyable {
         return start + tail
     }
 
-    /// Takes the first bytes off.
+    /// Removes the first `size` bytes.
     mutating func removeFirst(_ size: Int) {
         head += size
         if head == tail { reset() }
@@ -38,7 +39,8 @@ struct OutputBuffer: ~Copyable {
             start.copyMemory(from: start + head, byteCount: count)
         } else {
             let size = max(Self.smallestBytes, needed.roundedUpToPowerOfTwo)
-            // `allocate` would ask for an alignment, which takes several times as long.
+            // `allocate(byteCount:alignment:)` asks for an alignment, which takes several times as
+            // long.
             guard let start = malloc(size) else { preconditionFailure("there is no memory left") }
             let larger = UnsafeMutableRawBufferPointer(start: start, count: size)
             larger.copyMemory(from: bytes)

@@ -2,14 +2,14 @@ internal import CLinux
 internal import CallStatus
 internal import Glibc
 
-/// Who may use a socket file.
+/// The permissions of a socket file, which decide who may connect.
 public struct SocketPermissions: Sendable, Hashable {
-    /// The permission bits of the file, like 0o600.
+    /// The permission bits of the file, for example 0o600.
     public var mode: UInt32
-    /// The group of the file; nil leaves the process's own.
+    /// The group of the file; nil keeps the group of the process.
     public var groupID: UInt32?
 
-    /// Makes permissions; the default is for the owner alone.
+    /// Makes permissions; by default only the owner may connect.
     public init(mode: UInt32 = 0o600, groupID: UInt32? = nil) {
         self.mode = mode
         self.groupID = groupID
@@ -18,21 +18,22 @@ public struct SocketPermissions: Sendable, Hashable {
 
 /// A listening socket and its file, guarded by a lock file beside it.
 ///
-/// The lock decides who serves: of two that start at once, one gets it. Whoever holds it may replace
-/// a stale socket, never a live one, nor anything that is no socket. The lock file stays behind, as
-/// removing it would let two processes hold locks on two files of one name.
+/// The lock decides which server serves the path: of two servers that start at once, one gets it.
+/// The holder of the lock may replace a stale socket, but never a live one, nor a file that is not
+/// a socket. The lock file is never removed, since removing it would let two processes hold locks
+/// on two files of one name.
 final class SocketFile: Sendable {
-    /// The backlog asked for; the kernel lowers it to `net.core.somaxconn`.
+    /// The length of the backlog that is asked for; the kernel limits it to `net.core.somaxconn`.
     private static let backlog: Int32 = 4_096
 
     let address: UnixSocketAddress
-    /// The listening descriptor, non-blocking; the caller closes it.
+    /// The listening, non-blocking descriptor, which the user of this object closes.
     let descriptor: Int32
     private let lock: Int32
-    /// What was bound: only that is removed.
+    /// The file that was bound; ``remove()`` removes no other.
     private let identity: (device: dev_t, inode: ino_t)
 
-    /// Binds and listens.
+    /// Takes the lock, binds the socket and listens.
     ///
     /// - Throws: a ``SystemError`` or ``CallError`` whose text names the path.
     init(_ address: UnixSocketAddress, _ permissions: SocketPermissions) throws {
@@ -50,7 +51,7 @@ final class SocketFile: Sendable {
         identity = (status.st_dev, status.st_ino)
     }
 
-    /// Removes the file, if it is still the one that was bound, and lets go of the lock.
+    /// Removes the socket file, if it is still the one that was bound, and releases the lock.
     func remove() {
         var status = stat()
         if lstat(address.path, &status) == 0, status.st_dev == identity.device,
@@ -61,10 +62,15 @@ final class SocketFile: Sendable {
         Glibc.close(lock)
     }
 
-    /// Makes a folder for a socket at a conventional place: for the owner alone.
+    /// Makes the folder of a default socket address, which belongs to this user and to which no one
+    /// else may write.
     ///
-    /// - Throws: if there is something else of that name, or a folder that others may write to, in
-    ///   which they could put a socket of their own.
+    /// - Parameters:
+    ///   - folder: the path of the folder, which may exist already.
+    ///   - mode: the permission bits that the folder gets.
+    /// - Throws: a ``SystemError``, or FAILED_PRECONDITION if the path is not a folder, or a folder
+    ///   of another user, or one to which others may write: they could put a socket of their own
+    ///   into it.
     static func makePrivateFolder(_ folder: String, mode: mode_t = 0o700) throws {
         if mkdir(folder, 0o700) != 0, errno != EEXIST {
             throw SystemError("cannot make the folder \(folder)")
@@ -111,13 +117,13 @@ final class SocketFile: Sendable {
         guard status.st_mode & S_IFMT == S_IFSOCK else {
             throw CallError(.failedPrecondition, "\(address) exists and is not a socket")
         }
-        // A server that knows nothing of the lock file may be alive behind the socket.
+        // A server that does not use the lock file may be alive behind the socket.
         do {
             Glibc.close(try connect(to: address))
             throw alreadyServed(address)
         } catch let error as SystemError {
             guard error.number == ECONNREFUSED else {
-                // A full backlog (EAGAIN) is a live server's.
+                // A full backlog (EAGAIN) shows that the server is alive.
                 throw error.number == EAGAIN ? alreadyServed(address) : error
             }
         }
@@ -132,13 +138,14 @@ final class SocketFile: Sendable {
     ) throws -> Int32 {
         let descriptor = try makeSocket()
         do {
-            // On Linux the file gets the mode of the socket itself, less the umask: so it is never
-            // looser than the owner's part, whatever the umask says.
+            // On Linux the file gets the mode of the socket, less the umask. So it never has more
+            // than the owner's bits until chmod(2), whatever the umask is.
             guard fchmod(descriptor, permissions.mode & 0o700) == 0,
                 address.withSocketAddress({ Glibc.bind(descriptor, $0, $1) }) == 0
             else { throw SystemError("cannot bind \(address)") }
             do {
-                // The group goes first: its bits must not be valid for another one.
+                // The group is set before the mode, whose group bits must not be valid for the
+                // former group.
                 if let group = permissions.groupID,
                     lchown(address.path, uid_t.max, group) != 0
                 {
@@ -163,6 +170,7 @@ final class SocketFile: Sendable {
 
     // MARK: - Plain sockets
 
+    /// Makes a non-blocking stream socket that no child process inherits.
     static func makeSocket() throws -> Int32 {
         let kind =
             Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
@@ -172,9 +180,9 @@ final class SocketFile: Sendable {
         return descriptor
     }
 
-    /// A connected, non-blocking descriptor.
+    /// Connects to a server and returns the non-blocking descriptor, which the caller owns.
     ///
-    /// Fails with EAGAIN while the server's backlog is full (unix(7)).
+    /// - Throws: a ``SystemError``, also with EAGAIN while the server's backlog is full (unix(7)).
     static func connect(to address: UnixSocketAddress) throws -> Int32 {
         let descriptor = try makeSocket()
         var outcome: Int32

@@ -1,11 +1,11 @@
 internal import Glibc
 
-/// A system call that failed, in words.
+/// The error of a system call, with a description for people.
 struct SystemError: Error, CustomStringConvertible {
     let number: Int32
     let description: String
 
-    /// Describes `errno`; call it before anything else can change that.
+    /// Describes the present `errno`; no other call may come between the failed one and this.
     init(_ what: String, number: Int32 = errno) {
         self.number = number
         description = "\(what): \(String(cString: strerror(number)))"

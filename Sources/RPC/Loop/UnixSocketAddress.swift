@@ -3,16 +3,18 @@ internal import Glibc
 
 /// The path of a Unix domain socket.
 public struct UnixSocketAddress: Sendable, Hashable, CustomStringConvertible {
-    /// What `sun_path` holds besides the final NUL (unix(7)).
+    /// The maximum length of a path in bytes: the size of `sun_path` without the final NUL
+    /// (unix(7)).
     public static let pathBytesMax = 107
 
-    /// Where the socket is in the file system.
+    /// The path of the socket in the file system.
     public let path: String
 
-    /// Takes a path.
+    /// Makes an address of a path.
     ///
     /// - Throws: INVALID_ARGUMENT for an empty path, one above ``pathBytesMax`` bytes, one with the
-    ///   NUL character, or an abstract address (with a leading `@`), which no file permission guards.
+    ///   NUL character, or an abstract address (with a leading `@`), which no file permission
+    ///   guards.
     public init(path: String) throws {
         if path.isEmpty { throw CallError(.invalidArgument, "the socket path is empty") }
         if path.utf8.first == UInt8(ascii: "@") || path.utf8.contains(0) {
@@ -34,9 +36,12 @@ public struct UnixSocketAddress: Sendable, Hashable, CustomStringConvertible {
 
     private init(known path: String) { self.path = path }
 
-    /// Where a program's socket is when nobody names a path:
-    /// `$XDG_RUNTIME_DIR/PROGRAM/PROGRAM.sock`, else `/run/PROGRAM/PROGRAM.sock` for root, else
-    /// `/tmp/PROGRAM-UID/PROGRAM.sock`.
+    /// Returns the address of a program's socket for which no path was configured.
+    ///
+    /// It is `$XDG_RUNTIME_DIR/PROGRAM/PROGRAM.sock`; without that variable
+    /// `/run/PROGRAM/PROGRAM.sock` for root, else `/tmp/PROGRAM-UID/PROGRAM.sock`.
+    ///
+    /// - Throws: INVALID_ARGUMENT if that is not a valid path, for example because it is too long.
     public static func defaultAddress(program: String) throws -> UnixSocketAddress {
         let folder: String
         if let runtime = getenv("XDG_RUNTIME_DIR").map({ String(cString: $0) }), !runtime.isEmpty {
@@ -58,7 +63,8 @@ public struct UnixSocketAddress: Sendable, Hashable, CustomStringConvertible {
     /// The path.
     public var description: String { path }
 
-    /// Lends the address out as system calls take it.
+    /// Calls `body` with the address in the form that system calls take, which is valid during the
+    /// call only.
     func withSocketAddress<Value>(
         _ body: (UnsafePointer<sockaddr>, socklen_t) -> Value
     ) -> Value {

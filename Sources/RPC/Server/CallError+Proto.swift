@@ -3,7 +3,7 @@ internal import CRPCProto
 internal import CallStatus
 internal import ProtoCodec
 
-/// Both directions between ``CallError`` and `google.rpc.Status` with its details.
+/// Converts between ``CallError`` and `google.rpc.Status` with its details.
 extension CallError {
     private static let status = ProtoType(google__rpc__status__init)
     private static let any = ProtoType(google__protobuf__any__init)
@@ -15,7 +15,7 @@ extension CallError {
     )
     private static let badRequestURL = "type.googleapis.com/google.rpc.BadRequest"
     private static let retryInfoURL = "type.googleapis.com/google.rpc.RetryInfo"
-    /// What google.protobuf.Duration may have.
+    /// The maximum of a duration's seconds (google/protobuf/duration.proto).
     private static let durationSecondsMax: Int64 = 315_576_000_000
 
     func message(
@@ -92,7 +92,7 @@ extension CallError {
 
     /// Reads a status that is not OK.
     ///
-    /// Details of other types are passed over.
+    /// Details other than BadRequest and RetryInfo, and those that cannot be read, are ignored.
     init(_ message: Google__Rpc__Status, _ arena: ProtoArena) {
         self.init(
             Code(rawValue: message.code) ?? .unknown,

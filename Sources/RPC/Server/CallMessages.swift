@@ -1,41 +1,43 @@
 internal import DequeModule
 internal import ProtoCodec
 
-/// The messages of a streaming call that wait: requests for the handler, and a response for room.
+/// The messages of a streaming call: requests that wait for the handler, and a response that waits
+/// for room in the output.
 ///
-/// Used on the call's loop only, but for init.
+/// It is used on the call's loop only, except for `init`.
 final class CallMessages: @unchecked Sendable {
-    // Unchecked: see above.
+    // Unchecked: guarded by the queue of the call's loop, as above.
 
-    /// Given the next request, nil after the last, or why there will be none.
+    /// Receives the next request, nil after the last, or the error because of which there is none.
     typealias RequestCompletion = (Result<[UInt8]?, any Error>) -> Void
-    /// Told that its response is sent, or why it will not be.
+    /// Receives the end of a response: it is sent, or there is an error because of which it is not.
     typealias SendCompletion = (Result<Void, any Error>) -> Void
 
-    /// One wait for a request, to tell which one is cancelled.
+    /// Identifies one wait for a request, so that it can be cancelled.
     ///
-    /// Used on the call's loop only, but for init.
+    /// It is used on the call's loop only, except for `init`.
     final class CancellationToken: @unchecked Sendable {
-        // Unchecked: see above.
+        // Unchecked: guarded by the queue of the call's loop, as above.
         fileprivate var isCancelled = false
     }
 
-    /// What a waiting request costs beside its bytes.
+    /// The memory that a waiting request takes besides its bytes.
     private static let requestOverheadBytes = 64
 
     private var requests: Deque<[UInt8]> = []
     private(set) var requestsHaveEnded = false
+    /// The handler's wait for the next request; nil if it does not wait.
     private var requestCompletion: RequestCompletion?
-    /// What the request completion waits with.
+    /// The token of the wait.
     private var token: CancellationToken?
-    /// The response that waits.
+    /// The response that waits; nil if there is none or if it has been packed.
     private(set) var response: MessageBuilder?
     private var sendCompletion: SendCompletion?
-    /// Why the call ended early.
+    /// The error with which the call has ended; nil until then.
     private var failure: (any Error)?
     /// The memory of the requests that wait, in bytes.
     private(set) var heldBytes = 0
-    /// What the session last counted of them.
+    /// The part of the session's sum that stands for ``heldBytes``, in bytes.
     var countedBytes = 0
 
     // MARK: - Requests
@@ -53,7 +55,7 @@ final class CallMessages: @unchecked Sendable {
         }
     }
 
-    /// No request follows those that were added.
+    /// Records that no request follows those that were added.
     func endRequests() {
         requestsHaveEnded = true
         guard let requestCompletion else { return }
@@ -61,7 +63,9 @@ final class CallMessages: @unchecked Sendable {
         requestCompletion(.success(nil))
     }
 
-    /// Gives the next request to the completion, now or when it comes.
+    /// Completes with the next request, at once if one waits.
+    ///
+    /// Only one wait at a time is allowed.
     func take(_ token: CancellationToken, _ requestCompletion: @escaping RequestCompletion) {
         if let failure {
             requestCompletion(.failure(failure))
@@ -83,7 +87,8 @@ final class CallMessages: @unchecked Sendable {
         }
     }
 
-    /// The task that takes, is about to, or already has, was cancelled.
+    /// Ends the wait of the token with `CancellationError`, or a wait with it that begins later;
+    /// does nothing if that wait has ended.
     func cancel(_ token: CancellationToken) {
         token.isCancelled = true
         guard let requestCompletion, self.token === token else { return }
@@ -93,7 +98,7 @@ final class CallMessages: @unchecked Sendable {
 
     // MARK: - Responses
 
-    /// Keeps the response until the session has sent it.
+    /// Takes a response for the session to send; only one at a time may wait.
     func offer(_ response: @escaping MessageBuilder, _ sendCompletion: @escaping SendCompletion) {
         if let failure {
             sendCompletion(.failure(failure))
@@ -104,10 +109,10 @@ final class CallMessages: @unchecked Sendable {
         }
     }
 
-    /// The response that waits is packed, and needs its values no more.
+    /// Drops the builder of the waiting response, which has been packed.
     func responseIsPacked() { response = nil }
 
-    /// The response that waited is sent, or cannot be.
+    /// Completes the waiting response, which is sent or cannot be.
     func responseEnded(_ result: Result<Void, any Error>) {
         response = nil
         guard let sendCompletion else { return }
@@ -117,7 +122,7 @@ final class CallMessages: @unchecked Sendable {
 
     // MARK: - The end
 
-    /// The call has ended, whatever its handler does.
+    /// Ends the call for its handler: waits end with the error, now and later.
     func fail(_ error: any Error) {
         guard failure == nil else { return }
         failure = error

@@ -1,19 +1,21 @@
 internal import CallStatus
 internal import ProtoCodec
 
-/// The requests of a streaming call, in order; the call ends for its handler with the last.
+/// The requests of a streaming call, in order; the sequence ends after the client's last request.
 ///
-/// Only one task at a time may read them. The next one is read from the connection only when the
-/// handler asks for it, as far as the protocol can make a client wait.
+/// Only one task at a time may read them. Requests that the handler has not taken wait in memory,
+/// up to ``RPCLimits/requestBytesHeldMax`` for the connection. A gRPC client is slowed down by
+/// HTTP/2's flow control before that; ttrpc has no flow control for one call.
 public struct RequestStream<Request: Sendable>: AsyncSequence, Sendable {
-    /// Reads the requests.
+    /// Reads the requests of the stream.
     public struct AsyncIterator: AsyncIteratorProtocol {
         fileprivate let stream: RequestStream
 
         /// Waits for the next request.
         ///
         /// - Returns: the request; nil after the last.
-        /// - Throws: what decoding throws; `CancellationError` when nobody waits for the call.
+        /// - Throws: the errors of decoding; `CancellationError` if the task is cancelled or if
+        ///   nobody waits for the call any more.
         public func next() async throws -> Request? { try await stream.next() }
     }
 
@@ -28,12 +30,12 @@ public struct RequestStream<Request: Sendable>: AsyncSequence, Sendable {
         self.decode = decode
     }
 
-    /// Begins where the last reader ended.
+    /// Makes an iterator, which begins after the last request that was read.
     public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(stream: self) }
 
-    /// The request of a method that takes exactly one.
+    /// Returns the request of a method that takes exactly one.
     ///
-    /// - Throws: UNIMPLEMENTED, as gRPC says, if there are more or none.
+    /// - Throws: UNIMPLEMENTED, as gRPC says, if there are more or none; the errors of reading.
     public func only() async throws -> Request {
         guard let request = try await next(), try await next() == nil else {
             throw CallError.notOneMessage
@@ -57,13 +59,13 @@ public struct ResponseStream<Response: Sendable>: Sendable {
         self.encode = encode
     }
 
-    /// Sends a response, as soon as the peer takes it.
+    /// Sends a response as soon as the output has room for it.
     ///
-    /// Returns when the next may be sent; being cancelled alone does not end it before. Only one
-    /// task at a time may send.
+    /// The function returns when the next response may be sent. A cancellation of the task alone
+    /// does not end the wait. Only one task at a time may send.
     ///
-    /// - Throws: RESOURCE_EXHAUSTED if it is larger than a message may be; `CancellationError` when
-    ///   nobody waits for the call.
+    /// - Throws: RESOURCE_EXHAUSTED if the response is larger than a message may be; the errors of
+    ///   encoding; `CancellationError` if nobody waits for the call any more.
     public func send(_ response: Response) async throws {
         let encode = self.encode
         try await call.send { arena in try encode(response, arena) }
@@ -97,7 +99,8 @@ extension ServerCall {
     }
 
     fileprivate func send(_ response: @escaping MessageBuilder) async throws {
-        // What has begun to be sent goes on; the end of the call ends it.
+        // A response that has begun to be sent must be sent wholly, so that a cancellation of the
+        // task does not end the wait; the end of the call does.
         try await withUnsafeThrowingContinuation { continuation in
             onLoop { messages, _ in
                 messages.offer(response) { continuation.resume(with: $0) }

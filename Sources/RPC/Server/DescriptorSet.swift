@@ -1,21 +1,21 @@
 internal import ProtoCodec
 
-/// The descriptions of .proto files, as `protoc --descriptor_set_out --include_imports` writes them:
-/// a `google.protobuf.FileDescriptorSet`.
+/// The descriptions of .proto files, as `protoc --descriptor_set_out --include_imports` writes
+/// them: a `google.protobuf.FileDescriptorSet`.
 ///
-/// It is looked through anew for every question: they are few, and an index would take more memory
+/// Every question searches the whole set: questions are rare, and an index would take more memory
 /// than the set itself.
 public struct DescriptorSet: Sendable {
     /// A file of the set: a `google.protobuf.FileDescriptorProto`.
     struct File: Sendable {
         let name: String
         nonisolated(unsafe) let bytes: UnsafeRawBufferPointer
-        // Unsafe: constant data.
+        // Unsafe: the bytes are constant.
         let imports: [String]
         fileprivate let package: String
     }
 
-    /// The field numbers of google/protobuf/descriptor.proto that are needed.
+    /// The field numbers in google/protobuf/descriptor.proto that are used.
     private enum Field {
         static let name: UInt32 = 1
         static let setFile: UInt32 = 1
@@ -37,16 +37,17 @@ public struct DescriptorSet: Sendable {
     }
 
     private nonisolated(unsafe) let bytes: UnsafeRawBufferPointer
-    // Unsafe: constant data.
+    // Unsafe: the bytes are constant.
 
-    /// Takes the bytes, which must stay as they are as long as the set is used.
+    /// Makes a set of the bytes, which must stay valid and unchanged as long as the set is used.
     public init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
     // MARK: - Questions
 
     func file(named name: String) -> File? { files.first { $0.name == name } }
 
-    /// The file and everything that it imports, each once, the file first.
+    /// Returns the file and all files that it imports directly or indirectly, each once, the file
+    /// first.
     func closure(of file: File) -> [File] {
         var found = [file]
         var next = 0
@@ -59,8 +60,8 @@ public struct DescriptorSet: Sendable {
         return found
     }
 
-    /// The file that declares a service, a method, a message, an enum or one of its values, a field
-    /// or an extension.
+    /// Returns the file that declares a symbol: a service, a method, a message, an enum or one of
+    /// its values, a field, a oneof or an extension.
     func file(declaring symbol: String) -> File? {
         files.first { file in
             guard let name = remainder(of: symbol, inside: file.package) else { return false }
@@ -68,12 +69,12 @@ public struct DescriptorSet: Sendable {
         }
     }
 
-    /// The file that declares an extension of the type.
+    /// Returns the file that declares the extension of the type with the number.
     func file(extending type: String, number: Int) -> File? {
         files.first { extensions(in: $0, of: type).contains(number) }
     }
 
-    /// The numbers of all extensions of the type; nil if there is no such type.
+    /// Returns the numbers of all extensions of the type; nil if there is no such type.
     func extensionNumbers(of type: String) -> [Int]? {
         guard file(declaring: type) != nil else { return nil }
         return files.flatMap { extensions(in: $0, of: type) }.sorted()
@@ -98,7 +99,7 @@ public struct DescriptorSet: Sendable {
         }
     }
 
-    /// What is left of a full name without the package; nil if it is not inside the package.
+    /// Returns the rest of a full name after the package; nil if the name is not in the package.
     private func remainder(of symbol: String, inside package: String) -> Substring? {
         if package.isEmpty { return symbol[...] }
         return symbol.hasPrefix("\(package).") ? symbol.dropFirst(package.count + 1) : nil
@@ -131,8 +132,9 @@ public struct DescriptorSet: Sendable {
         }
     }
 
-    /// The values of an enum are named beside it (protobuf takes C++'s rule), but some tools ask for
-    /// them inside it.
+    /// Returns true if the enum has the name, or a value of the name.
+    ///
+    /// The values of an enum are named beside it, as in C++, but some tools ask for them inside it.
     private func enumDeclares(_ name: Substring, _ bytes: UnsafeRawBufferPointer) -> Bool {
         declares(name, bytes, members: [Field.enumValue])
             || Self.fields(bytes).contains {
@@ -140,7 +142,7 @@ public struct DescriptorSet: Sendable {
             }
     }
 
-    /// Whether the name is that of a declaration, or of one of its members.
+    /// Returns true if the declaration, or one of its members, has the name.
     private func declares(
         _ name: Substring,
         _ declaration: UnsafeRawBufferPointer,
@@ -177,7 +179,7 @@ public struct DescriptorSet: Sendable {
 
     private func extensionNumber(_ bytes: UnsafeRawBufferPointer, of type: String) -> Int? {
         let fields = Self.fields(bytes)
-        // Full names begin with a dot here.
+        // Full names begin with a dot in descriptors.
         guard fields.contains(where: { $0.number == Field.extendee && $0.text == ".\(type)" })
         else { return nil }
         return fields.first { $0.number == Field.extensionNumber }.map { Int($0.value) }
@@ -187,9 +189,9 @@ public struct DescriptorSet: Sendable {
 
     private struct FieldValue {
         var number: UInt32
-        /// Of a number.
+        /// The value of a varint field; 0 for others.
         var value: UInt64 = 0
-        /// Of text or a message.
+        /// The content of a text or message; empty for other fields.
         var bytes = UnsafeRawBufferPointer(start: nil, count: 0)
 
         var text: String { String(decoding: bytes, as: UTF8.self) }
@@ -199,7 +201,7 @@ public struct DescriptorSet: Sendable {
         fields(declaration).first { $0.number == Field.name }?.text ?? ""
     }
 
-    /// The fields of a message, as far as they can be read.
+    /// Returns the fields of a message up to the first that cannot be read.
     private static func fields(_ message: UnsafeRawBufferPointer) -> [FieldValue] {
         var reader = WireReader(message)
         var fields: [FieldValue] = []

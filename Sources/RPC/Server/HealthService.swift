@@ -2,12 +2,12 @@ internal import CRPCProto
 internal import CallStatus
 internal import ProtoCodec
 
-/// gRPC's health checking protocol (grpc-proto, grpc/health/v1/health.proto).
+/// The health checking protocol of gRPC (grpc-proto, grpc/health/v1/health.proto).
 public enum HealthService {
     /// The service's full name.
     public static let name = "grpc.health.v1.Health"
 
-    /// How often a watched service is looked at.
+    /// The interval between two checks for a call of Watch.
     private static let watchInterval = Duration.milliseconds(500)
 
     private enum Status { case serving, notServing, serviceUnknown }
@@ -15,12 +15,13 @@ public enum HealthService {
     private static let request = ProtoType(grpc__health__v1__health_check_request__init)
     private static let response = ProtoType(grpc__health__v1__health_check_response__init)
 
-    /// Adds the methods Check and Watch for the services that the router has at that time, and
-    /// for "".
+    /// Adds the methods Check and Watch for the services that the router has at this time, for the
+    /// health service itself and for "", which is the server as a whole.
     ///
     /// - Parameters:
-    ///   - router: where the methods go.
-    ///   - isServing: asked on every Check, and twice a second for every Watch; must answer at once.
+    ///   - router: the router that gets the methods.
+    ///   - isServing: returns true while the services are served. It runs on every Check, and twice
+    ///     a second for every Watch, and must return without delay.
     public static func register(
         on router: inout Router,
         isServing: @escaping @Sendable () async -> Bool
@@ -52,7 +53,10 @@ public enum HealthService {
         }
     }
 
-    /// Asks a server whether a service is served; "" asks for the server as a whole.
+    /// Returns true if a server serves a service; "" asks for the server as a whole.
+    ///
+    /// - Throws: NOT_FOUND if the server does not know the service; the errors of
+    ///   ``RPCClient/call(_:_:timeout:encode:decode:)``.
     public static func check(
         _ service: String = "",
         with client: RPCClient,

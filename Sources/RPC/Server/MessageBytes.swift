@@ -1,11 +1,12 @@
-/// The bytes of a whole message or frame, as a decoder hands them over.
+/// The bytes of a whole message or frame, as a decoder returns them.
 enum MessageBytes {
-    /// They arrived in one piece, and lie in the input: valid until the next input.
+    /// The message arrived in one piece: the bytes lie in the input, and are valid until the next
+    /// input.
     case borrowed(UnsafeRawBufferPointer)
-    /// They arrived in parts.
+    /// The message arrived in parts, which have been joined in memory of their own.
     case owned([UInt8])
 
-    /// Returns the bytes for keeping; lent ones are copied.
+    /// The bytes in memory of their own; borrowed bytes are copied.
     var copy: [UInt8] {
         switch self {
         case .borrowed(let bytes): Array(bytes)

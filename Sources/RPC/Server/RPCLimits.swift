@@ -1,65 +1,80 @@
 /// The limits of a server's or a client's connections.
 public struct RPCLimits: Sendable {
-    /// How many connections are served at once.
+    /// The maximum number of connections that are served at once.
     public var connectionsMax = 10_000
-    /// How many connections beyond ``connectionsMax`` are told why they are not served; any further
-    /// one is closed at once.
+    /// The maximum number of connections beyond ``connectionsMax`` that get the reason why they are
+    /// not served; any further one is closed at once.
     public var refusalsMax = 64
-    /// How many calls of one connection are worked on at once; further ones wait in the socket.
+    /// The maximum number of calls of one connection that are worked on at once; further ones wait
+    /// in the socket.
     public var callsInFlightPerConnectionMax = 1_024
-    /// The data of one ttrpc frame, and one message of gRPC after decompression, in bytes (ttrpc's
-    /// own limit is 4 MiB, and what gRPC's clients accept unless told otherwise).
+    /// The maximum size of the data of a ttrpc frame, and of a gRPC message after decompression, in
+    /// bytes.
+    ///
+    /// The default is ttrpc's own limit, and what gRPC clients accept unless they are told
+    /// otherwise.
     public var frameBytesMax = 4 << 20
-    /// The metadata of one call, in bytes, with 32 more for each pair (RFC 9113 section 6.5.2); for
-    /// gRPC all header fields count.
+    /// The maximum size of the metadata of one call, in bytes, with 32 more for each pair (RFC
+    /// 9113, section 6.5.2); for gRPC all header fields count.
     public var metadataBytesMax = 8 << 10
-    /// What may wait to be written to one connection, in bytes; further replies wait as values, and
-    /// a peer that then reads nothing for ``outputFullTimeout`` is closed.
+    /// The maximum size of the output that waits to be written to one connection, in bytes.
+    ///
+    /// Further replies wait as values, and a peer that then reads nothing for ``outputFullTimeout``
+    /// is closed.
     public var outputQueueBytesMax = 8 << 20
-    /// While that much waits to be written, in bytes, no further calls are read.
+    /// The size of the waiting output, in bytes, from which on no further calls are read.
     public var outputQueueBytesPause = 1 << 20
-    /// How long the beginning of a connection may take.
+    /// The maximum time for the beginning of a connection.
+    ///
+    /// It also limits the time until the next bytes of a frame that has begun, and the time that a
+    /// peer may take to close a connection that the server has ended.
     public var handshakeTimeout = Duration.seconds(5)
-    /// How long a peer may leave what was sent to it unread before the connection is closed.
+    /// The time without any output taken by the peer after which a connection is closed.
     public var outputStallTimeout = Duration.seconds(30)
-    /// How long a peer may read nothing while its output queue is full.
+    /// The time that replaces ``outputStallTimeout`` while the output queue is full.
     public var outputFullTimeout = Duration.seconds(1)
-    /// The longest time that a call may take; longer deadlines are cut to it.
+    /// The maximum timeout of a call; a longer one is reduced to it.
+    ///
+    /// A call without a timeout has no deadline.
     public var callTimeoutMax = Duration.seconds(3_600)
-    /// The memory of one decoded or built message, in bytes.
+    /// The maximum memory of one decoded or built message, in bytes.
     ///
     /// Ordinary messages need up to five times their encoded size.
     public var messageMemoryBytesMax = 32 << 20
-    /// The requests of one connection that have not arrived wholly, or that streaming calls have not
-    /// taken yet, in bytes.
+    /// The maximum memory, in bytes, of the requests of one connection that streaming calls have
+    /// not taken yet and, for gRPC, of those that have not arrived wholly.
     public var requestBytesHeldMax = 64 << 20
-    /// The replies of one gRPC connection that are sent in parts, in bytes, or one larger reply;
-    /// further large ones wait as values.
+    /// The maximum memory, in bytes, of the replies of one gRPC connection that are sent in parts;
+    /// one reply alone may be larger.
+    ///
+    /// Further large replies wait as values.
     public var replyBytesHeldMax = 64 << 20
-    /// How much of a gRPC message the peer must send or take within ``outputStallTimeout``, in bytes,
-    /// unless less is left of it.
+    /// The part of a gRPC message that the peer must send or take within ``outputStallTimeout``, in
+    /// bytes, unless less is left of it.
     public var progressBytesMin = 64 << 10
 
     // MARK: HTTP/2
 
-    /// How many CONTINUATION frames may follow a HEADERS frame.
+    /// The maximum number of CONTINUATION frames after a HEADERS frame.
     public var continuationFramesMax = 8
-    /// How many bytes of requests may be under way to one connection.
+    /// The flow-control window of a connection, in bytes: the requests that may be on their way to
+    /// the server.
     public var connectionWindowBytes = 1 << 20
-    /// How many frames that ask for work without being part of a call (PING, SETTINGS, PRIORITY,
-    /// empty DATA, unknown ones) may come at once; each frame of a response earns one more.
-    public var controlFramesBurst = 1_000
-    /// How many more of these frames may come per second.
-    public var controlFramesPerSecond = 10
-    /// How many streams the client may reset, or make the server reset, at once; each response earns
+    /// The number of frames that ask for work without being part of a call (PING, SETTINGS,
+    /// PRIORITY, empty DATA, unknown ones) that may come at once; each frame of a response allows
     /// one more.
+    public var controlFramesBurst = 1_000
+    /// The number of these frames that may come per second after that.
+    public var controlFramesPerSecond = 10
+    /// The number of streams that the client may reset, or make the server reset, at once; each
+    /// frame of a response allows one more.
     public var streamResetsBurst = 2_048
-    /// How many more streams may be reset per second.
+    /// The number of streams that may be reset per second after that.
     public var streamResetsPerSecond = 100
-    /// How long a client that was told of the shutdown may take to say that it knows.
+    /// The maximum time that a client may take to acknowledge the announcement of the shutdown.
     public var drainNoticeTimeout = Duration.seconds(1)
-    /// The message of a failed gRPC call, and its details, each in bytes as they are sent; clients
-    /// accept 8 KiB of trailers.
+    /// The maximum size of the message of a failed gRPC call, and of its details, each in bytes as
+    /// they are sent; clients accept 8 KiB of trailers.
     public var statusBytesMax = 3 << 10
 
     /// Makes the default limits.

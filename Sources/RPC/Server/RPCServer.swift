@@ -12,7 +12,10 @@ internal import Synchronization
 ///     …
 ///     await server.stop(within: .seconds(10))
 public final class RPCServer: Sendable {
-    /// Decides by its peer whether a connection's calls are served: nil, or why not.
+    /// Decides by the credentials of its peer whether a connection is served.
+    ///
+    /// It runs on the listener's queue. It returns nil for a connection that is served, else the
+    /// status that answers its first call.
     public typealias Admission = @Sendable (PeerCredentials) -> CallError?
 
     private struct Entry {
@@ -26,10 +29,11 @@ public final class RPCServer: Sendable {
         var socketFile: SocketFile?
         var entries: [Int: Entry] = [:]
         var nextID = 0
-        /// How many of the entries are not served, and only wait to be told so.
+        /// The number of entries that are not served, and stay only until their peer has the
+        /// reason.
         var refusedEntries = 0
         var isStopping = false
-        /// How many connections were refused so far.
+        /// The number of connections that have been refused so far.
         var refusedConnections = 0
         var closeWaiters: [CheckedContinuation<Void, Never>] = []
     }
@@ -45,11 +49,11 @@ public final class RPCServer: Sendable {
     /// Makes a server that does not listen yet.
     ///
     /// - Parameters:
-    ///   - router: what is served.
-    ///   - limits: of connections, calls and bytes.
-    ///   - logger: told about refusals and troubles, never about contents.
-    ///   - admission: asked once per connection; a refused one gets the status as the answer to its
-    ///     first call and is closed.
+    ///   - router: the methods that are served.
+    ///   - limits: the limits of connections, calls and bytes.
+    ///   - logger: receives refusals and failures, never the contents of calls.
+    ///   - admission: runs once per connection. A refused connection gets the status as the answer
+    ///     to its first call and is closed.
     /// - Throws: an error if the process has no descriptor left.
     public init(
         router: Router,
@@ -69,10 +73,10 @@ public final class RPCServer: Sendable {
         }
     }
 
-    /// Binds the socket and serves.
+    /// Binds the socket and serves it.
     ///
-    /// - Throws: an error whose description names the path and what is wrong: the folder is missing,
-    ///   another server serves there, something that is no socket is in the way.
+    /// - Throws: an error whose description names the path and the problem: the folder is missing,
+    ///   another server serves the path, a file that is not a socket is in the way.
     public func start(
         at address: UnixSocketAddress,
         permissions: SocketPermissions = SocketPermissions()
@@ -88,9 +92,12 @@ public final class RPCServer: Sendable {
         listener.start()
     }
 
-    /// Makes the folder of a conventional address, in which only the owner may write.
+    /// Makes the folder of a default socket address, to which only the owner may write.
     ///
-    /// Others may pass through it if the socket itself lets them in.
+    /// Others may pass through it if the permissions of the socket let them connect.
+    ///
+    /// - Throws: an error if the folder cannot be made, or if it does not belong to this user
+    ///   alone.
     public static func makeFolder(
         of address: UnixSocketAddress,
         permissions: SocketPermissions
@@ -101,14 +108,19 @@ public final class RPCServer: Sendable {
         )
     }
 
-    /// How many connections are open.
+    /// The number of open connections, with those that are refused.
     public var connectionCount: Int { state.withLock { $0.entries.count } }
 
-    /// How many connections were refused so far, by the limit or by admission.
+    /// The number of connections that have been refused so far, because of the limit or by
+    /// admission.
     public var refusedConnectionCount: Int { state.withLock { $0.refusedConnections } }
 
-    /// Stops accepting, removes the socket, answers new calls with UNAVAILABLE, lets running calls
-    /// finish until the grace time is over, and closes all connections.
+    /// Stops the server: removes the socket, accepts no more connections, lets running calls finish
+    /// within the grace time, and closes all connections.
+    ///
+    /// Streaming calls and new calls end with UNAVAILABLE at once; gRPC clients may begin unary
+    /// calls until they know of the shutdown. After the grace time, peers have half a second to
+    /// take the output that waits.
     public func stop(within grace: Duration) async {
         let (listener, file, entries) = state.withLock { state in
             state.isStopping = true
@@ -120,7 +132,8 @@ public final class RPCServer: Sendable {
                 state.listener, state.socketFile, Array(state.entries.values)
             )
         }
-        // The file goes first: who finds it is served or gets an answer.
+        // The file is removed first, so that no client finds a socket on which nothing is accepted
+        // any more.
         file?.remove()
         listener?.stop()
         await drained(entries, within: grace)
@@ -205,7 +218,7 @@ public final class RPCServer: Sendable {
 
     // MARK: - Stopping
 
-    /// Waits until every connection has no call left, or the time is over.
+    /// Waits until no connection has a call left, or the grace time is over.
     private func drained(_ entries: [Entry], within grace: Duration) async {
         guard !entries.isEmpty else { return }
         let group = DispatchGroup()
@@ -227,7 +240,8 @@ public final class RPCServer: Sendable {
         }
     }
 
-    /// Waits until every connection is closed, and closes them hard when the time is over.
+    /// Waits until every connection is closed, and closes those that are left when the time is
+    /// over.
     private func allClosed(within grace: Duration) async {
         let seconds = Double(grace.nanoseconds) / 1e9
         DispatchQueue.global().asyncAfter(deadline: .now() + seconds) {
@@ -248,7 +262,7 @@ public final class RPCServer: Sendable {
     }
 }
 
-/// Resumes a continuation the first time only.
+/// Resumes a continuation once, however often it is called.
 private final class Once: Sendable {
     private let continuation: Mutex<CheckedContinuation<Void, Never>?>
 
@@ -256,6 +270,7 @@ private final class Once: Sendable {
         self.continuation = Mutex(continuation)
     }
 
+    /// Returns true if this call has resumed the continuation.
     @discardableResult
     func resume() -> Bool {
         let waiting = continuation.withLock { waiting in

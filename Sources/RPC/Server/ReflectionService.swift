@@ -3,11 +3,11 @@ internal import CRPCProto
 internal import CallStatus
 internal import ProtoCodec
 
-/// gRPC's server reflection (grpc-proto, grpc/reflection/v1/reflection.proto), by which tools call
-/// methods without having their .proto files.
+/// The server reflection of gRPC (grpc-proto, grpc/reflection/v1/reflection.proto), which lets
+/// tools call methods without having their .proto files.
 public enum ReflectionService {
-    /// The service's full name, and the older one that some tools still ask for; the messages are
-    /// the same.
+    /// The full names of the service: the present one, and an older one that some tools still use,
+    /// with the same messages.
     public static let names = [
         "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
     ]
@@ -24,7 +24,7 @@ public enum ReflectionService {
     private struct Request {
         var host: String
         var question: Question
-        /// As it came, since the answer repeats it.
+        /// The encoded request, which the answer repeats.
         var bytes: [UInt8]
     }
 
@@ -35,8 +35,8 @@ public enum ReflectionService {
         case failure(CallError)
     }
 
-    /// The numbers of the fields of which a message has one, which are also what protobuf-c says of
-    /// the case that it is.
+    /// The field numbers of the oneofs in the two messages, which are also protobuf-c's numbers for
+    /// their cases.
     private enum Field {
         static let fileByFilename: UInt32 = 3
         static let fileContainingSymbol: UInt32 = 4
@@ -49,7 +49,9 @@ public enum ReflectionService {
         static let errorResponse: UInt32 = 7
     }
 
-    /// Of a request, in bytes, as answers that wait keep it: names are far shorter.
+    /// The maximum size of a request, in bytes.
+    ///
+    /// Answers that wait keep their request, and names are far shorter than this.
     private static let requestBytesMax = 4 << 10
 
     private struct Response {
@@ -64,11 +66,11 @@ public enum ReflectionService {
         grpc__reflection__v1__server_reflection_response__init
     )
 
-    /// Adds the methods, which tell of the services that the router has at that time.
+    /// Adds the methods, which describe the services that the router has at this time.
     ///
     /// - Parameters:
-    ///   - router: where the methods go.
-    ///   - descriptors: describe all these services.
+    ///   - router: the router that gets the methods.
+    ///   - descriptors: the descriptions of all these services.
     public static func register(on router: inout Router, descriptors: DescriptorSet) {
         let services = router.services.union(names).sorted()
         for name in names {
@@ -188,7 +190,7 @@ public enum ReflectionService {
         let entries = try arena.allocate(of: ProtobufCBinaryData.self, count: files.count)
         for (index, file) in files.enumerated() {
             let start = file.bytes.assumingMemoryBound(to: UInt8.self).baseAddress
-            // It is only read.
+            // protobuf-c only reads the bytes.
             entries[index] = ProtobufCBinaryData(
                 len: file.bytes.count,
                 data: UnsafeMutablePointer(mutating: start)

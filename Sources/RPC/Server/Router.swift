@@ -3,7 +3,7 @@ internal import Glibc
 public import Logging
 public import ProtoCodec
 
-/// The methods that a server answers, by service and name.
+/// The methods that a server has, by service and name.
 ///
 ///     var router = Router(logger: logger)
 ///     router.unary("feedback.v1.FeedbackService", "AddFeedback",
@@ -21,12 +21,12 @@ public struct Router: Sendable {
 
         let service: String
         let handler: Handler
-        /// Its place among the router's methods.
+        /// The position of the method among those of the router.
         let index: Int
-        /// The names as they stand in requests.
+        /// The names in the form that requests have.
         fileprivate let serviceBytes: [UInt8]
         fileprivate let nameBytes: [UInt8]
-        /// Both together as gRPC has them: `/service/name`.
+        /// The path of the method in gRPC, which is `/service/name`.
         fileprivate let path: [UInt8]
 
         fileprivate init(_ service: String, _ name: String, at index: Int, _ handler: Handler) {
@@ -48,17 +48,19 @@ public struct Router: Sendable {
 
     /// Makes an empty router.
     ///
-    /// - Parameter logger: told of calls that fail by a fault of the server's, without contents.
+    /// - Parameter logger: receives the calls that fail by a fault of the server, without their
+    ///   contents.
     public init(logger: Logger) { self.logger = logger }
 
     /// Registers a method with one request and one response.
     ///
     /// - Parameters:
     ///   - service: the full name of the service.
-    ///   - name: the method's own name.
+    ///   - name: the name of the method without its service.
     ///   - decode: reads the request's bytes, which it must not keep.
     ///   - encode: builds the response in the arena.
-    ///   - handle: begins on the connection's loop and must not block it; it may suspend.
+    ///   - handle: handles the call. It begins on the connection's loop and must not block it, but
+    ///     may suspend.
     public mutating func unary<Request: Sendable, Response: Sendable>(
         _ service: String,
         _ name: String,
@@ -85,17 +87,16 @@ public struct Router: Sendable {
 
     /// Registers a method with any number of requests and of responses.
     ///
-    /// The client may send one request only (gRPC calls that server streaming): the handler then
-    /// begins with ``RequestStream/only()``. When the server stops, streaming calls end with
-    /// UNAVAILABLE.
+    /// For a method with one request (gRPC's server streaming), the handler begins with
+    /// ``RequestStream/only()``. When the server stops, streaming calls end with UNAVAILABLE.
     ///
     /// - Parameters:
     ///   - service: the full name of the service.
-    ///   - name: the method's own name.
+    ///   - name: the name of the method without its service.
     ///   - decode: reads a request's bytes, which it must not keep.
     ///   - encode: builds a response in the arena.
-    ///   - handle: begins on the connection's loop and must not block it; it may suspend. The call
-    ///     ends when it returns or throws.
+    ///   - handle: handles the call, which ends when it returns or throws. It begins on the
+    ///     connection's loop and must not block it, but may suspend.
     public mutating func streaming<Request: Sendable, Response: Sendable>(
         _ service: String,
         _ name: String,
@@ -128,14 +129,15 @@ public struct Router: Sendable {
         )
     }
 
-    /// What the peer is told about anything that a handler, decoder or encoder has thrown.
+    /// Returns the status that the peer gets for an error of a handler, decoder or encoder, and
+    /// logs it.
     ///
-    /// What led to it is logged only below the levels that are usually kept.
+    /// The cause of a status, which may contain anything, is logged at level debug only.
     func status(of error: any Error) -> CallError {
         let status = CallError(error)
         switch status.code {
         case .internal, .dataLoss, .unknown:
-            // The cause's text may hold anything, a comment too; its type does not.
+            // The text of the cause may contain anything, a comment too; its type does not.
             let kind = status.cause.map { " (\(type(of: $0)))" } ?? ""
             logger.error("a call failed: \(status)\(kind)")
         default: logger.debug("a call failed: \(status)")
@@ -147,12 +149,13 @@ public struct Router: Sendable {
     /// The names of all services.
     public var services: Set<String> { Set(methods.map(\.service)) }
 
-    /// The methods in their order, as `service/name`.
+    /// The names of the methods in their order, each as `service/name`.
     var methodNames: [String] {
         methods.map { String(decoding: $0.path.dropFirst(), as: UTF8.self) }
     }
 
-    /// Finds a method by its names; there are too few for a table to be faster.
+    /// Returns the method of the names; a search is as fast as a table, since there are few
+    /// methods.
     func method(
         _ service: UnsafeRawBufferPointer,
         _ name: UnsafeRawBufferPointer
@@ -163,7 +166,7 @@ public struct Router: Sendable {
         throw missing(hasService: methods.contains { $0.serviceBytes.equal(service) })
     }
 
-    /// Finds a method by gRPC's path.
+    /// Returns the method of a path in gRPC.
     func method(path: UnsafeRawBufferPointer) throws(CallError) -> Method {
         for method in methods where method.path.equal(path) { return method }
         let service = path.dropFirst().prefix { $0 != UInt8(ascii: "/") }

@@ -3,43 +3,45 @@ internal import Dispatch
 internal import ProtoCodec
 internal import Synchronization
 
-/// A call that a server works on, whatever protocol carried it.
+/// A call that a server works on, over any protocol.
 ///
-/// It is made and answered on its connection's loop; whether it is cancelled may be asked from any
-/// thread.
+/// It is made and answered on its connection's loop. `isCancelled` may be read on any thread.
 final class ServerCall: CallCancellation, @unchecked Sendable {
-    // Unchecked: `state`, `session` and `record` are used on the loop's queue only.
+    // Unchecked: `state`, `session`, `messages` and `record` are used on the loop's queue only.
 
-    /// When the caller stops waiting; nil if it said nothing.
+    /// The time at which the caller stops waiting; nil if the call has no timeout.
     let deadline: ContinuousClock.Instant?
-    /// True once nobody waits for the answer: the deadline passed, or the peer is gone.
+    /// True once nobody waits for the answer, for example because the deadline passed or the peer
+    /// is gone.
     var isCancelled: Bool { cancelled.load(ordering: .relaxed) }
-    /// What the handler is told of the call.
+    /// The part of the call that its handler may see.
     var context: CallContext {
         CallContext(peer: peer, deadline: deadline, metadata: metadata, cancellation: self)
     }
 
     let streamID: UInt32
-    /// What waits of a streaming call; nil for a unary one.
+    /// The messages of a streaming call; nil for a unary one.
     let messages: CallMessages?
     private let peer: PeerCredentials
     private let metadata: CallMetadata
     private let cancelled = Atomic<Bool>(false)
     let loop: EventLoop
     private let session: any ServerSession
-    /// Nil if nobody collects what is recorded, and after the end.
+    /// The call's entry in the metrics; nil if no metrics system is installed, and once the outcome
+    /// is recorded.
     private var record: CallRecord?
     private var state = State.running(nil)
 
     private enum State {
-        /// The handler runs, or is about to; its task is known once it has first suspended.
+        /// The handler runs, or is about to. The task is known once it has suspended for the first
+        /// time.
         case running(Task<Void, Never>?)
-        /// The caller has its answer, though the handler still runs.
+        /// The caller has an answer, though the handler still runs.
         case abandoned
         case ended
     }
 
-    /// Whether the caller has its answer.
+    /// True once the call has its outcome: the handler has ended, or the call was abandoned.
     var isAnswered: Bool {
         switch state {
         case .running: false
@@ -47,7 +49,7 @@ final class ServerCall: CallCancellation, @unchecked Sendable {
         }
     }
 
-    /// Whether the handler has begun and not ended.
+    /// True until the handler has ended.
     var isHandlerRunning: Bool {
         switch state {
         case .running, .abandoned: true
@@ -75,13 +77,16 @@ final class ServerCall: CallCancellation, @unchecked Sendable {
         self.record = record
     }
 
-    // An answer that could not be sent any more.
+    // A call that ends here without an outcome has an answer that could not be sent any more.
     deinit { recordOutcome(.cancelled) }
 
-    /// The call was not answered at once.
+    /// Counts the call as in flight, since it was not answered at once.
     func markInFlight() { record?.waits() }
 
-    /// The answer is in the output, or nobody waits for it any more; `code` is nil for OK.
+    /// Records the outcome of the call, whose answer is in the output or is not waited for any
+    /// more.
+    ///
+    /// `code` is nil for OK. Only the first outcome counts.
     func recordOutcome(_ code: CallError.Code?) {
         guard let record else { return }
         self.record = nil
@@ -90,13 +95,12 @@ final class ServerCall: CallCancellation, @unchecked Sendable {
 
     // MARK: - The handler
 
-    /// The handler's task has run, at once and here, until it first suspended or ended; it goes on on
-    /// the loop.
+    /// Records the handler's task, which has run on the loop until it first suspended or ended.
     func handlerBegan(_ task: Task<Void, Never>) {
         if case .running = state { state = .running(task) }
     }
 
-    /// Answers a unary call with what the handler returns or throws.
+    /// Answers a unary call with the result or the error of its handler.
     func respond<Request: Sendable, Response: Sendable>(
         to request: Request,
         _ encode: @escaping @Sendable (Response, ProtoArena) throws -> ProtoMessage,
@@ -105,7 +109,8 @@ final class ServerCall: CallCancellation, @unchecked Sendable {
         do {
             let response = try await handle(request, context)
             guard handlerEnded() else { return }
-            // The closure that the session may keep costs memory; there is hardly ever need for it.
+            // A closure that can be kept is allocated only if the session cannot send the reply at
+            // once.
             if !session.finish(self, with: { arena in try encode(response, arena) }) {
                 session.keep(self) { arena in try encode(response, arena) }
             }
@@ -114,7 +119,7 @@ final class ServerCall: CallCancellation, @unchecked Sendable {
         }
     }
 
-    /// Ends a streaming call when the handler returns or throws.
+    /// Ends a streaming call when its handler returns or throws.
     func respond(_ handle: @Sendable () async throws -> Void) async {
         do {
             try await handle()
@@ -128,7 +133,7 @@ final class ServerCall: CallCancellation, @unchecked Sendable {
         if handlerEnded() { session.finish(self, failing: session.router.status(of: error)) }
     }
 
-    /// Notes the handler's end; false if the caller has an answer already.
+    /// Records the end of the handler; returns false if the call was abandoned and has an answer.
     private func handlerEnded() -> Bool {
         dispatchPrecondition(condition: .onQueue(loop.queue))
         let wasAbandoned = isAnswered
@@ -138,10 +143,10 @@ final class ServerCall: CallCancellation, @unchecked Sendable {
         return !wasAbandoned
     }
 
-    /// Answers with a failure now, and lets the handler know that nobody waits for it any more.
+    /// Answers the call with a failure now, and cancels the handler, which may go on for a while.
     func abandon(_ status: CallError) {
         cancelled.store(true, ordering: .relaxed)
-        // First, so that the session sees that nothing waits any more.
+        // The messages end first, so that the session sees none of them waiting.
         messages?.fail(CancellationError())
         guard case .running(let task) = state else { return }
         state = .abandoned
@@ -151,7 +156,7 @@ final class ServerCall: CallCancellation, @unchecked Sendable {
 
     // MARK: - Streaming
 
-    /// Does something with a streaming call's messages, on the loop.
+    /// Uses the messages of a streaming call on the loop; may be called from any thread.
     func onLoop(_ work: @escaping @Sendable (CallMessages, ProtoArena) -> Void) {
         guard let messages else { preconditionFailure("only streaming calls have messages") }
         loop.submit { [loop] in work(messages, loop.arena) }

@@ -1,12 +1,12 @@
 internal import CallStatus
 internal import Logging
 
-/// One accepted connection: tells by the first byte which protocol it speaks, and keeps the rules
+/// An accepted connection: it finds out the protocol from the first byte, and applies the rules
 /// that hold for all protocols.
 ///
-/// Used on its channel's loop only, but for init.
+/// It is used on its channel's loop only, except for `init`.
 final class ServerConnection: ChannelDelegate, @unchecked Sendable {
-    // Unchecked: see above.
+    // Unchecked: guarded by the queue of the channel's loop, as above.
 
     private let channel: Channel
     private let peer: PeerCredentials
@@ -15,10 +15,10 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
     private let refusal: CallError?
     private let logger: Logger
     private let instruments: RPCInstruments?
-    /// Made by the first byte.
+    /// The session of the protocol; nil until the first byte has arrived.
     private var session: (any ServerSession)?
     private var isDraining = false
-    /// Called once, when the connection is closed.
+    /// Runs once, when the connection is closed.
     private let onClose: () -> Void
     private var onDrained: (() -> Void)?
 
@@ -42,13 +42,13 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
         self.onClose = onClose
     }
 
-    /// Begins to read.
+    /// Begins to read from the channel.
     func start() {
         channel.start(delegate: self)
         channel.wake(at: .now + limits.handshakeTimeout)
     }
 
-    /// Lets running calls finish, and no more begin, and tells when none is left.
+    /// Lets running calls finish and no more begin, and runs `onDrained` when none is left.
     func drain(_ onDrained: @escaping () -> Void) {
         isDraining = true
         self.onDrained = onDrained
@@ -62,10 +62,10 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
         report?()
     }
 
-    /// Sends what waits and closes.
+    /// Sends the output that waits, then closes the connection.
     func closeAfterFlush() { channel.closeAfterFlush() }
 
-    /// Closes at once.
+    /// Closes the connection at once.
     func close() { channel.close() }
 
     // MARK: - ChannelDelegate
@@ -82,7 +82,7 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
     private func makeSession(_ firstByte: UInt8) -> (any ServerSession)? {
         let session: any ServerSession
         switch firstByte {
-        // A ttrpc frame begins with the highest byte of a length.
+        // A ttrpc frame begins with the highest byte of its length, which is 0.
         case 0:
             session = TTRPCServerSession(
                 channel: channel,
@@ -92,7 +92,7 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
                 refusal: refusal,
                 instruments: instruments?.ttrpc
             )
-        // HTTP/2's preface is "PRI * HTTP/2.0 …".
+        // The preface of HTTP/2 is "PRI * HTTP/2.0 …" (RFC 9113, section 3.4).
         case UInt8(ascii: "P"):
             session = GRPCServerSession(
                 channel: channel,

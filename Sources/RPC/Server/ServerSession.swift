@@ -1,14 +1,14 @@
 internal import CallStatus
 internal import ProtoCodec
 
-/// Builds a message in the arena, when there is room to send it.
+/// Builds a message in the arena when there is room to send it.
 typealias MessageBuilder = @Sendable (ProtoArena) throws -> ProtoMessage
 
 extension ProtoArena {
-    /// Builds a response in the empty arena.
+    /// Builds a response in the arena, which is emptied first.
     ///
-    /// - Throws: RESOURCE_EXHAUSTED if it needs more memory than the arena has; what the builder
-    ///   throws.
+    /// - Throws: RESOURCE_EXHAUSTED if the response needs more memory than the arena has; the
+    ///   errors of the builder.
     func build(_ response: (ProtoArena) throws -> ProtoMessage) throws -> ProtoMessage {
         reset()
         do {
@@ -19,45 +19,46 @@ extension ProtoArena {
     }
 }
 
-/// The server's side of one connection, whichever protocol it speaks: bytes in, calls started,
-/// outcomes out in any order.
+/// The server's side of one connection of any protocol: takes bytes, starts calls, and sends their
+/// outcomes in any order.
 ///
-/// Used on the connection's loop only.
+/// It is used on the connection's loop only.
 protocol ServerSession: AnyObject {
-    /// The methods that are served.
+    /// The router of the methods that are served.
     var router: Router { get }
-    /// Whether the peer has begun to speak the protocol.
+    /// True once the peer has begun to speak the protocol.
     var hasBegun: Bool { get }
-    /// Whether no call is left.
+    /// True if no call is left.
     var isIdle: Bool { get }
-    /// Called when ``isIdle`` becomes true, as often as that happens.
+    /// Runs whenever ``isIdle`` becomes true.
     var onIdle: (() -> Void)? { get set }
 
-    /// Takes what arrived.
+    /// Handles bytes that have arrived.
     func receive(_ bytes: UnsafeRawBufferPointer)
-    /// The peer sends no more, but may still wait for answers.
+    /// Handles the end of the peer's output, after which the peer may still wait for answers.
     func inputEnded()
     /// Sends what waited for room in the output.
     func sendWaiting()
-    /// A time that the session asked to be woken at has come.
+    /// Handles a wakeup of the channel: some time that was set may have come.
     func woke()
-    /// Lets running calls finish, and no more begin.
+    /// Lets running calls finish and no more begin.
     func drain()
-    /// The connection is gone: nobody waits for its calls.
+    /// Handles the end of the connection, after which nobody waits for its calls.
     func closed()
 
-    /// Sends a unary call's reply; false if that is not possible now.
+    /// Sends the reply of a unary call; returns false if that is not possible now.
     func finish(_ call: ServerCall, with reply: (ProtoArena) throws -> ProtoMessage) -> Bool
-    /// Keeps the reply that could not be sent until it can be.
+    /// Keeps a reply that could not be sent until it can be.
     func keep(_ call: ServerCall, _ reply: @escaping MessageBuilder)
-    /// Says that a streaming call has no more responses.
+    /// Ends a streaming call, which has no more responses.
     func finishStream(_ call: ServerCall)
-    /// Tells the caller why the call failed.
+    /// Ends a call with a status that is not OK.
     func finish(_ call: ServerCall, failing status: CallError)
-    /// The handler of a call that was abandoned has ended.
+    /// Handles the end of the handler of a call that was abandoned.
     func handlerEnded(_ call: ServerCall)
-    /// A response of a streaming call waits in its messages.
+    /// Sends the response that waits in the messages of a streaming call, now or when there is
+    /// room.
     func responseWaits(_ call: ServerCall)
-    /// The handler of a streaming call has taken a request.
+    /// Handles that a streaming call's handler has taken a request, or now waits for one.
     func requestTaken(_ call: ServerCall)
 }

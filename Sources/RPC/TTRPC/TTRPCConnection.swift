@@ -1,25 +1,27 @@
 internal import CallStatus
 
-/// The state of a ttrpc connection as its server sees it (ttrpc, PROTOCOL.md): bytes in, actions out.
+/// The state of a ttrpc connection at its server (ttrpc, PROTOCOL.md): takes bytes and returns
+/// actions.
 ///
-/// Does no I/O: the session performs the actions, and reports the calls that begin and end. `Call` is
-/// the session's own idea of a call.
+/// It does no I/O: the session performs the actions, and reports the calls that begin and end.
+/// `Call` is the session's type of a call.
 struct TTRPCConnection<Call> {
     enum Action {
         /// Start the call that the frame's data describes, and report it with ``began(_:on:as:)``
         /// unless it is answered at once.
         case start(TTRPCFrameHeader, MessageBytes)
-        /// Give a streaming call its next request, if there is one; `isLast` if no other follows.
+        /// Give a streaming call its next request, if there is one; `isLast` is true if no other
+        /// follows.
         case deliver(Call, MessageBytes?, isLast: Bool)
-        /// End a call that runs: its client broke the protocol.
+        /// End a running call, whose client broke the protocol.
         indirect case abandon(Call, CallError)
-        /// Answer on a stream that has no call.
+        /// Answer on a stream without a call.
         indirect case refuse(UInt32, CallError)
-        /// Answer on a stream that has no call, and close the connection after that.
+        /// Answer on a stream without a call, then close the connection.
         indirect case refuseConnection(UInt32, CallError)
-        /// Read no more until ``resumed()`` returns the bytes that were kept.
+        /// Stop reading until ``resumed()`` returns the bytes that are kept.
         case pauseReading
-        /// Close the connection: the bytes make no sense.
+        /// Close the connection, whose bytes cannot be understood.
         case close
     }
 
@@ -45,19 +47,19 @@ struct TTRPCConnection<Call> {
         /// No frame has arrived.
         case fresh
         case open
-        /// As many calls run as may: these bytes wait until one has ended.
+        /// As many calls run as are allowed; the bytes wait until one has ended.
         case paused([UInt8])
         /// The peer sends no more, but may still wait for answers.
         case inputEnded
         case closed
     }
 
-    /// The fate of new calls.
+    /// The decision about new calls.
     private enum Admission {
         case open
-        /// The server stops: no call begins any more.
+        /// The server stops, and no call begins any more.
         case draining
-        /// The connection is not served.
+        /// The connection is not served, for the reason in the status.
         case refusing(CallError)
     }
 
@@ -66,16 +68,17 @@ struct TTRPCConnection<Call> {
     private var phase = Phase.fresh
     private var admission: Admission
     private var calls: [UInt32: (call: Call, stage: Stage)] = [:]
-    /// The number of calls that stream.
+    /// The number of calls in a streaming stage.
     private var streamingCount = 0
-    /// The number of handlers that run though their calls were abandoned.
+    /// The number of handlers that still run although their calls were abandoned.
     private var abandonedHandlers = 0
 
     /// Makes the state of a connection on which nothing has arrived.
     ///
     /// - Parameters:
     ///   - limits: the limits of the connection.
-    ///   - refusal: the answer to every call of a connection that is not served; nil if it is.
+    ///   - refusal: the answer to the first call of a connection that is not served; nil if it is
+    ///     served.
     init(limits: RPCLimits, refusal: CallError?) {
         self.limits = limits
         decoder = TTRPCFrameDecoder(frameBytesMax: limits.frameBytesMax)
@@ -84,7 +87,7 @@ struct TTRPCConnection<Call> {
 
     // MARK: - State
 
-    /// True once the peer has begun to speak ttrpc.
+    /// True once a whole frame of ttrpc has arrived, or its header if it is too large.
     var hasBegun: Bool {
         switch phase {
         case .fresh: false
@@ -107,13 +110,15 @@ struct TTRPCConnection<Call> {
         }
     }
 
-    /// True if a frame has begun that has not arrived wholly; its beginning is no sign of ttrpc yet.
+    /// True if a frame has begun that has not arrived wholly.
+    ///
+    /// The connection's first frame does not count, as its beginning may be of another protocol.
     var isInsideFrame: Bool { hasBegun && decoder.isInsideFrame }
 
     /// True if no call is left.
     var isIdle: Bool { calls.isEmpty }
 
-    /// True once the peer sends no more and has got all its answers.
+    /// True once the peer sends no more and has all its answers.
     var isDone: Bool {
         switch phase {
         case .inputEnded: isIdle
@@ -121,7 +126,8 @@ struct TTRPCConnection<Call> {
         }
     }
 
-    /// The calls that their callers still wait for, but for those whose reply waits in the output.
+    /// The calls whose callers wait, except for those whose reply only waits for room in the
+    /// output.
     var runningCalls: [Call] {
         calls.values.compactMap { call, stage in
             switch stage {
@@ -131,22 +137,23 @@ struct TTRPCConnection<Call> {
         }
     }
 
-    /// The number of calls that are worked on, even if nobody waits for them any more, and of those
+    /// The number of calls whose handlers run, even if nobody waits for them any more, and of those
     /// whose replies wait.
     private var callsInFlight: Int { calls.count + abandonedHandlers }
 
     private var isAtCallLimit: Bool { callsInFlight >= limits.callsInFlightPerConnectionMax }
 
-    /// True if no frame may be handled before a call has ended.
+    /// True if no frame may be handled until a call has ended.
     ///
-    /// If all calls stream, they may wait for frames themselves.
+    /// This does not apply if all calls stream, as their handlers may be waiting for frames
+    /// themselves.
     private var mustPause: Bool { isAtCallLimit && callsInFlight > streamingCount }
 
     // MARK: - Input
 
-    /// Takes bytes off the front until something is to be done.
+    /// Takes bytes off the front until there is an action.
     ///
-    /// Perform each action before the next call.
+    /// The caller must perform each action before the next call.
     ///
     /// - Returns: nil once all bytes are taken.
     mutating func next(_ bytes: inout UnsafeRawBufferPointer) -> Action? {
@@ -171,7 +178,8 @@ struct TTRPCConnection<Call> {
         return nil
     }
 
-    /// Returns the bytes that were kept, to be read again, if a call has ended since.
+    /// Returns the bytes that were kept, which must be handled now; nil if there are none or if
+    /// they must wait on.
     mutating func resumed() -> [UInt8]? {
         switch phase {
         case .paused(let bytes) where !mustPause:
@@ -203,7 +211,7 @@ struct TTRPCConnection<Call> {
                 if let fault = fault(of: header) { return .refuse(header.streamID, fault) }
                 return .start(header, data)
             case TTRPCFrameHeader.Kind.data: return action(on: header, data)
-            // Unknown kinds are for later versions of the protocol.
+            // Unknown kinds belong to later versions of the protocol.
             default: return nil
             }
         }
@@ -242,10 +250,10 @@ struct TTRPCConnection<Call> {
         case .streaming: return .deliver(call, hasData ? data : nil, isLast: isLast)
         case .halfClosed:
             return .abandon(call, CallError(.invalidArgument, "the client had ended its messages"))
-        // The outcome is known: nothing can change it.
+        // The outcome is known, and nothing can change it.
         case .replying: return nil
         case .unary:
-            // A client may say with an empty frame that it sends no more.
+            // A client may send an empty frame to say that it sends no more.
             if !hasData, isLast, header.dataLength == 0 { return nil }
             return .abandon(
                 call,
@@ -254,9 +262,9 @@ struct TTRPCConnection<Call> {
         }
     }
 
-    /// The peer sends no more requests.
+    /// Records that the peer sends no more.
     ///
-    /// - Returns: the calls whose requests were to come and never will.
+    /// - Returns: the calls whose remaining requests will never arrive.
     mutating func inputEnded() -> [Call] {
         switch phase {
         case .closed: return []
@@ -267,38 +275,40 @@ struct TTRPCConnection<Call> {
 
     // MARK: - Calls
 
-    /// A call has begun, and was not answered at once.
+    /// Records a call that has begun and was not answered at once.
     mutating func began(_ call: Call, on streamID: UInt32, as stage: Stage) {
         calls[streamID] = (call, stage)
         if stage.isStreaming { streamingCount += 1 }
     }
 
-    /// The client of a streaming call has sent its last request.
+    /// Records that the client of a streaming call has sent its last request.
     mutating func requestsEnded(on streamID: UInt32) {
         calls[streamID]?.stage = .halfClosed
     }
 
-    /// The reply of a unary call waits for room in the output.
+    /// Records that the reply of a unary call waits for room in the output.
     mutating func replyWaits(_ call: Call, on streamID: UInt32) {
         calls[streamID] = (call, .replying)
     }
 
-    /// A call has its answer; its handler may still run.
+    /// Records that a call has its answer.
+    ///
+    /// Its handler may still run, if the call was abandoned.
     mutating func ended(on streamID: UInt32, handlerRuns: Bool) {
         if handlerRuns { abandonedHandlers += 1 }
-        // A call that is answered at once was never among them.
+        // A call that is answered at once is not in the table.
         guard !calls.isEmpty, let ended = calls.removeValue(forKey: streamID) else { return }
         if ended.stage.isStreaming { streamingCount -= 1 }
     }
 
-    /// The handler of a call that was abandoned has ended.
+    /// Records the end of a handler whose call was abandoned.
     mutating func abandonedHandlerEnded() { abandonedHandlers -= 1 }
 
     // MARK: - The end
 
-    /// The server stops: no call begins any more.
+    /// Lets no further call begin, since the server stops.
     ///
-    /// - Returns: the calls that must end now, since they may have no end of their own.
+    /// - Returns: the streaming calls, which must end now since they may never end by themselves.
     mutating func drain() -> [Call] {
         switch admission {
         case .open: admission = .draining
@@ -307,9 +317,9 @@ struct TTRPCConnection<Call> {
         return calls(at: .streaming) + calls(at: .halfClosed)
     }
 
-    /// The connection is gone.
+    /// Records the end of the connection.
     ///
-    /// - Returns: the calls that nobody waits for any more.
+    /// - Returns: the calls for which nobody waits any more.
     mutating func closed() -> [Call] {
         phase = .closed
         defer {

@@ -3,26 +3,30 @@ internal import CRPCProto
 internal import CallStatus
 internal import ProtoCodec
 
-/// The messages that ttrpc wraps calls in.
+/// The messages in which ttrpc wraps requests and responses.
 enum TTRPCEnvelope {
     private static let request = ProtoType(ttrpc__request__init)
     private static let response = ProtoType(ttrpc__response__init)
 
-    /// A request as it lies in its frame.
+    /// A request whose texts and payload are parts of its frame.
     struct Request {
         var service = UnsafeRawBufferPointer(start: nil, count: 0)
         var method = UnsafeRawBufferPointer(start: nil, count: 0)
         var payload = UnsafeRawBufferPointer(start: nil, count: 0)
-        /// 0: no limit; less: it has passed.
+        /// The time until the deadline in nanoseconds: 0 if there is none, negative if it has
+        /// passed.
         var timeoutNanoseconds: Int64 = 0
         var metadata: CallMetadata = []
     }
 
-    /// Reads a request where it lies: its few fields are read on every call, and the payload is by
-    /// far the largest.
+    /// Reads a request without copying its service, method and payload, which stay valid as long as
+    /// `data`.
     ///
-    /// - Throws: a ``ProtoError`` of kind `tooLarge` if the metadata is larger than allowed, counted
-    ///   as HTTP/2 does: 32 bytes for each pair besides its own (RFC 9113 section 6.5.2).
+    /// This happens on every call, and the payload is by far the largest part.
+    ///
+    /// - Throws: a ``ProtoError`` of kind `tooLarge` if the metadata is larger than
+    ///   `metadataBytesMax`, where each pair counts with its encoded size and 32 bytes, much as in
+    ///   HTTP/2 (RFC 9113, section 6.5.2); one of another kind if the data is not a request.
     static func decodeRequest(
         _ data: UnsafeRawBufferPointer,
         metadataBytesMax: Int
@@ -73,7 +77,7 @@ enum TTRPCEnvelope {
         return text
     }
 
-    /// A request whose payload is the packed message.
+    /// Builds a request whose payload is the message.
     static func encodeRequest(
         service: String,
         method: String,
@@ -92,7 +96,8 @@ enum TTRPCEnvelope {
         return ProtoMessage(message)
     }
 
-    /// The outcome of a call: the payload as it lies in the arena, or the status that is not OK.
+    /// Returns the outcome of a call: the payload, which lies in the arena, or the status that is
+    /// not OK.
     static func decodeResponse(
         _ data: UnsafeRawBufferPointer,
         _ arena: ProtoArena
@@ -106,7 +111,7 @@ enum TTRPCEnvelope {
         )
     }
 
-    /// A response that says why the call failed.
+    /// Builds a response that says why the call failed.
     static func encodeFailure(
         _ status: CallError,
         _ arena: ProtoArena
@@ -116,10 +121,10 @@ enum TTRPCEnvelope {
         return ProtoMessage(message)
     }
 
-    /// The beginning of a response that holds nothing but a payload of that many bytes: field 2,
-    /// length-delimited.
+    /// The beginning of a response that contains only a payload of the given size: the tag of field
+    /// 2 (length-delimited), and the length.
     ///
-    /// So the payload itself is packed straight into the output.
+    /// With it, the payload itself can be packed straight into the output.
     struct PayloadPrefix {
         private static let tag: UInt8 = 2 << 3 | 2
         private let payloadBytes: Int

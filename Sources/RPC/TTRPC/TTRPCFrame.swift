@@ -26,7 +26,7 @@ struct TTRPCFrameHeader: Equatable {
         self.flags = flags
     }
 
-    /// Reads the first ten bytes.
+    /// Reads the first ten bytes, which must be there.
     init(_ bytes: UnsafeRawBufferPointer) {
         dataLength = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt32.self))
         streamID = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
@@ -34,7 +34,7 @@ struct TTRPCFrameHeader: Equatable {
         flags = bytes[9]
     }
 
-    /// Writes ten bytes.
+    /// Writes ten bytes to `start`.
     func write(to start: UnsafeMutableRawPointer) {
         start.storeBytes(of: dataLength.bigEndian, as: UInt32.self)
         start.storeBytes(of: streamID.bigEndian, toByteOffset: 4, as: UInt32.self)

@@ -1,15 +1,13 @@
-/// Cuts a stream of bytes into ttrpc frames.
+/// Divides a stream of bytes into ttrpc frames.
 ///
-/// Does no I/O.
-///
-/// A frame that arrives in one piece is lent out where it lies; only frames that arrive in parts are
-/// collected, in memory that grows with the bytes that have arrived, not with the length that the
-/// header promises.
+/// It does no I/O. A frame that arrives in one piece is returned without a copy. A frame that
+/// arrives in parts is collected in memory that grows with the bytes that have arrived, not with
+/// the length that the header announces.
 struct TTRPCFrameDecoder {
     enum Event {
         /// A whole frame.
         case frame(TTRPCFrameHeader, MessageBytes)
-        /// A frame above the limit begins. Its data will be thrown away as it arrives.
+        /// A frame above the limit has begun; its data will be discarded as it arrives.
         case oversized(TTRPCFrameHeader)
 
         var header: TTRPCFrameHeader {
@@ -19,11 +17,12 @@ struct TTRPCFrameDecoder {
         }
     }
 
-    /// The stream is not ttrpc, or lost its place: nothing after this point can be understood.
+    /// The stream is not ttrpc, or the position within it is lost, so that nothing after this point
+    /// can be understood.
     struct FramingError: Error {}
 
     private enum State {
-        /// Between two frames, or within a header.
+        /// The decoder is between two frames, or within a header.
         case header
         case data(TTRPCFrameHeader)
         case discarding(Int)
@@ -36,7 +35,7 @@ struct TTRPCFrameDecoder {
 
     init(frameBytesMax: Int) { self.frameBytesMax = frameBytesMax }
 
-    /// True if a frame has begun and not ended.
+    /// True if a frame has begun that has not arrived wholly.
     var isInsideFrame: Bool {
         switch state {
         case .header: !partial.isEmpty
@@ -79,12 +78,13 @@ struct TTRPCFrameDecoder {
         return nil
     }
 
-    /// Returns the header that the bytes begin with or complete; nil if more of it is to come.
+    /// Takes a header that begins or is completed here; returns nil if more of it is to come.
     private mutating func takeHeader(
         _ bytes: inout UnsafeRawBufferPointer
     ) throws(FramingError) -> TTRPCFrameHeader? {
         if partial.isEmpty {
-            // The first byte of a length within reason is 0: other protocols are seen at once.
+            // The first byte of every permitted length is 0, so that other protocols are found at
+            // once.
             if bytes[0] != 0 { throw FramingError() }
             if bytes.count >= TTRPCFrameHeader.bytes {
                 return TTRPCFrameHeader(bytes.take(TTRPCFrameHeader.bytes))

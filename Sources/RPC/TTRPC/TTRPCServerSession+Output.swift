@@ -1,13 +1,13 @@
 internal import CallStatus
 internal import ProtoCodec
 
-/// The frames that a server sends: a response frame for the reply of a unary call or for a status
-/// that is not OK; for a streaming call data frames with one message each, and an empty one at the
-/// end (ttrpc, PROTOCOL.md, "Streaming").
+/// The frames that a server sends: a response frame for the reply of a unary call and for every
+/// status that is not OK; for a streaming call a data frame for each message, and an empty one at
+/// the end (ttrpc, PROTOCOL.md, "Streaming").
 ///
-/// A message is built when there is room for it, and packed straight into the output.
+/// A message is built when the output may have room for it, and packed straight into the output.
 extension TTRPCServerSession {
-    /// Sends a response that waited; false if there is no room for it now.
+    /// Sends a response that waited; returns false if there is no room for it now.
     func send(_ response: WaitingResponse) -> Bool {
         switch response {
         case .unary(let call, let reply): send(reply, of: call)
@@ -15,8 +15,8 @@ extension TTRPCServerSession {
         }
     }
 
-    /// Sends the reply of a unary call, or a failure if it cannot be built; false if there is no room
-    /// for it now.
+    /// Sends the reply of a unary call, or a failure if it cannot be built; returns false if there
+    /// is no room for it now.
     func send(_ reply: (ProtoArena) throws -> ProtoMessage, of call: ServerCall) -> Bool {
         do {
             let message = try channel.loop.arena.build(reply)
@@ -39,8 +39,8 @@ extension TTRPCServerSession {
         return true
     }
 
-    /// Sends the response that waits in the messages of a streaming call; false if there is no room
-    /// for it now.
+    /// Sends the response that waits in the messages of a streaming call; returns false if there is
+    /// no room for it now.
     func sendResponse(of call: ServerCall) -> Bool {
         guard let messages = call.messages, let response = messages.response else { return true }
         do {
@@ -59,7 +59,7 @@ extension TTRPCServerSession {
         return true
     }
 
-    /// Sends the end of a streaming call's responses.
+    /// Sends the frame that ends the responses of a streaming call.
     func sendEnd(of call: ServerCall) {
         writeFrame(
             0,
@@ -75,7 +75,7 @@ extension TTRPCServerSession {
         let arena = channel.loop.arena
         arena.reset()
         guard let message = try? TTRPCEnvelope.encodeFailure(status, arena) else {
-            // Only an error text beyond all measure does not fit.
+            // Only an error text above the limit of the arena cannot be encoded.
             channel.close()
             return
         }

@@ -1,31 +1,31 @@
 internal import CallStatus
 internal import ProtoCodec
 
-/// The server's side of a ttrpc connection: performs what ``TTRPCConnection`` decides on a channel,
-/// with the router's methods.
+/// The server's side of a ttrpc connection: performs the actions of a ``TTRPCConnection`` on a
+/// channel, with the router's methods.
 ///
-/// Used on its channel's loop only.
+/// It is used on its channel's loop only.
 final class TTRPCServerSession: ServerSession, @unchecked Sendable {
-    // Unchecked: see above.
+    // Unchecked: guarded by the queue of the channel's loop, as above.
 
     let channel: Channel
     private let peer: PeerCredentials
     let router: Router
     let limits: RPCLimits
-    /// Nil if nobody collects what is recorded.
+    /// The instruments for ttrpc; nil if no metrics system is installed.
     private let instruments: CallInstruments?
     var connection: TTRPCConnection<ServerCall>
     /// The responses that found no room in the output, in order.
     var waiting: [WaitingResponse] = []
-    /// The memory of requests that wait for their handlers, in bytes.
+    /// The memory of the requests that wait for their handlers, in bytes.
     private var heldBytes = 0
-    /// The time by which the frame that has begun must have gone on; nil between frames.
+    /// The time by which more of the frame that has begun must have arrived; nil between frames.
     private var frameDeadline: ContinuousClock.Instant?
 
     enum WaitingResponse {
-        /// The only one of a unary call, whose handler has ended.
+        /// The reply of a unary call, whose handler has ended.
         case unary(ServerCall, MessageBuilder)
-        /// One of a streaming call, in whose messages it is.
+        /// A response in the messages of a streaming call.
         case streaming(ServerCall)
     }
 
@@ -71,7 +71,8 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
         updateFrameDeadline()
     }
 
-    /// A frame that was begun must go on, or its memory would be held for nothing.
+    /// Sets the time by which more of an unfinished frame must arrive, since it occupies memory
+    /// until then.
     private func updateFrameDeadline() {
         guard connection.isInsideFrame, !connection.isClosed else {
             frameDeadline = nil
@@ -92,7 +93,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
             let request = try decode(data)
             let method = try router.method(request.service, request.method)
             let timeout = request.timeoutNanoseconds
-            // Go's client sends what is left of a deadline that has just passed.
+            // Go's client sends the rest of a deadline that has just passed, which is negative.
             if timeout < 0 { throw CallError(.deadlineExceeded, "the deadline passed") }
             let call = ServerCall(
                 streamID: header.streamID,
@@ -127,15 +128,16 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
         .now + min(.nanoseconds(timeoutNanoseconds), limits.callTimeoutMax)
     }
 
-    /// Returns the messages of a streaming call as its request frame leaves them: the frame says
-    /// whether data frames follow it (ttrpc, PROTOCOL.md, "Streaming").
+    /// Makes the messages of a streaming call, as its request frame begins them: its flags say
+    /// whether data frames follow (ttrpc, PROTOCOL.md, "Streaming").
     private func firstMessages(
         _ request: TTRPCEnvelope.Request,
         _ flags: UInt8
     ) throws(CallError) -> CallMessages {
         let isOpen = flags & TTRPCFrameHeader.Flags.remoteOpen != 0
         let isClosed = flags & TTRPCFrameHeader.Flags.remoteClosed != 0
-        // A client without streaming sends no flags, and would wait for a response frame.
+        // A client that does not know streaming sends neither flag, and would wait for a response
+        // frame.
         guard isOpen || isClosed else {
             throw CallError(
                 .unimplemented,
@@ -143,7 +145,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
             )
         }
         let messages = CallMessages()
-        // Where requests follow, the first may already be here.
+        // If data frames follow, the request frame may still have the first message.
         if isClosed || !request.payload.isEmpty { messages.add(Array(request.payload)) }
         if isClosed { messages.endRequests() }
         return messages
@@ -190,7 +192,8 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
             messages.endRequests()
             connection.requestsEnded(on: call.streamID)
         }
-        // ttrpc cannot make one stream wait and let the others go on.
+        // ttrpc has no flow control for one stream, so a call whose requests are not taken must
+        // fail.
         updateHeldBytes(of: call)
         if heldBytes > limits.requestBytesHeldMax {
             call.abandon(.tooManyRequestBytes(limits.requestBytesHeldMax))
@@ -212,7 +215,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
         _ call: ServerCall,
         with reply: (ProtoArena) throws -> ProtoMessage
     ) -> Bool {
-        // Those that wait already go first.
+        // Responses that wait already go first.
         guard waiting.isEmpty, send(reply, of: call) else { return false }
         forget(call)
         return true
@@ -252,7 +255,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
 
     func requestTaken(_ call: ServerCall) { updateHeldBytes(of: call) }
 
-    /// Counts the memory of a streaming call's requests anew.
+    /// Updates the sum of memory after a change of a streaming call's requests.
     private func updateHeldBytes(of call: ServerCall) {
         guard let messages = call.messages else { return }
         heldBytes += messages.heldBytes - messages.countedBytes
@@ -270,7 +273,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
         resumeReadingSoon()
     }
 
-    /// Goes on with what waited for a call to end.
+    /// Resumes what waited for a call to end.
     private func callEnded() {
         guard !connection.isClosed else { return }
         resumeReadingSoon()
@@ -280,7 +283,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
         }
     }
 
-    /// Reads the bytes that were kept, after what is done now.
+    /// Handles the bytes that were kept, and resumes reading, after the present work of the loop.
     private func resumeReadingSoon() {
         guard connection.isPaused else { return }
         channel.loop.submit { [self] in
@@ -305,7 +308,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
     func woke() {
         let now = ContinuousClock.now
         if let deadline = frameDeadline {
-            // While nothing is read here, the peer is not to blame.
+            // While nothing is read, the missing bytes are not the peer's fault.
             if deadline <= now, channel.mayRead { return channel.close() }
             let next = deadline <= now ? now + limits.handshakeTimeout : deadline
             frameDeadline = next

@@ -2,21 +2,25 @@ internal import FeedbackServer
 internal import Foundation
 internal import Yams
 
-/// A YAML file with settings, checked: it has only keys that exist, of the right shape and value.
+/// A YAML file with settings that has been checked: it has only known keys, of the right shape and
+/// value.
 ///
-/// Errors name the file, the line and the key, and what is allowed; they repeat no value, which may
-/// be a secret.
+/// Errors name the file, the line, the key and the values that are allowed. They repeat no value,
+/// which may be a secret, except for the names of hooks.
 struct ConfigurationFile {
     let path: String
-    /// The texts of the keys, by paths like `hooks.check.comment_max`.
+    /// The texts of the keys, by paths like `hooks.check.comment_max`: one text, or those of a
+    /// list.
     ///
-    /// They are as they are written, whatever type YAML gives them (`0660` is a number there): one,
-    /// or those of a list.
+    /// They are kept as they were written, whatever type YAML gives them (`0660` is a number in
+    /// YAML).
     private(set) var values: [String: [String]] = [:]
-    /// The lines at which the keys stand, sections too; from 1.
+    /// The lines of the keys and sections, counted from 1.
     private var lines: [String: Int] = [:]
 
-    /// - Throws: INVALID_ARGUMENT.
+    /// Reads and checks a file.
+    ///
+    /// - Throws: INVALID_ARGUMENT if the file cannot be read or breaks a rule.
     init(path: String) throws(CallError) {
         self.path = path
         let node: Node?
@@ -45,7 +49,7 @@ struct ConfigurationFile {
         }
     }
 
-    /// The error about a key of the file.
+    /// Returns the error about a key of the file.
     func fault(_ key: String, _ rule: String) -> CallError {
         let place = lines[key].map { "\(path):\($0)" } ?? path
         return CallError(.invalidArgument, "\(place): \(key) \(rule)")
@@ -129,7 +133,7 @@ struct ConfigurationFile {
         _ key: String
     ) throws(CallError) -> [String] {
         switch (node, setting.rules.shape) {
-        // The single entry of a list needs no brackets.
+        // A list with a single entry needs no brackets.
         case (.scalar(let scalar), .one), (.scalar(let scalar), .list): return [scalar.string]
         case (.sequence(let sequence), .list):
             var texts: [String] = []
@@ -153,7 +157,7 @@ struct ConfigurationFile {
         }
     }
 
-    /// The keys with their paths and values; remembers their lines.
+    /// Returns the keys of a mapping with their paths and values, and records their lines.
     private mutating func pairs(
         _ mapping: Node.Mapping,
         _ prefix: String
@@ -177,7 +181,7 @@ struct ConfigurationFile {
         }
         let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
         var status = stat()
-        // A pipe would be empty when it is read again.
+        // A reload reads the file again, and a pipe would be empty then.
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             throw fault(path, "is not a regular file")
         }
@@ -213,7 +217,7 @@ struct ConfigurationFile {
 }
 
 extension Node {
-    /// Nothing at all, or one of YAML's words for it.
+    /// True if there is no value, or one of YAML's words for that.
     fileprivate var isNull: Bool {
         guard case .scalar(let scalar) = self else { return false }
         return scalar.style == .plain && ["", "~", "null", "Null", "NULL"].contains(scalar.string)

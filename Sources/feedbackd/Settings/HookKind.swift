@@ -5,7 +5,7 @@ internal import FeedbackServer
 enum HookKind: String, CaseIterable {
     case validation, audit, notification, analytics
 
-    /// The keys of a section of this kind, besides `kind`.
+    /// The keys of a section of this kind, except `kind`.
     var declarations: [SettingDeclaration] {
         switch self {
         case .validation: ValidationHook.Options.declarations
@@ -15,9 +15,10 @@ enum HookKind: String, CaseIterable {
         }
     }
 
-    /// The options of a hook of this kind.
+    /// Reads the options of a hook of this kind.
     ///
-    /// - Throws: INVALID_ARGUMENT that names the setting, where it stands and what is allowed.
+    /// - Throws: INVALID_ARGUMENT that names the setting, its place and the values that are
+    ///   allowed.
     func options(
         ofHook name: String,
         reading section: SettingSection

@@ -2,9 +2,9 @@ internal import FeedbackHooks
 internal import FeedbackServer
 internal import Logging
 
-/// A hook as the configuration tells it.
+/// A hook of the configuration.
 struct HookSettings {
-    /// The options of the hook itself.
+    /// The options of the hook, by its kind.
     enum Options {
         case validation(ValidationHook.Options)
         case audit(AuditHook.Options)
@@ -12,7 +12,7 @@ struct HookSettings {
         case analytics
     }
 
-    /// The key of the hooks at the top of the file.
+    /// The key of the hooks' section at the top of the file.
     static let root = "hooks"
     static let order = Setting<[String]?>(
         "order",
@@ -21,7 +21,7 @@ struct HookSettings {
         unset: "no hooks",
         "The names of the hooks that run, the outermost first."
     )
-    /// The path of ``order``.
+    /// The path of the key ``order``.
     static let orderKey = "\(root).\(order.name)"
     static let kind = Setting<HookKind?>(
         "kind",
@@ -50,15 +50,16 @@ struct HookSettings {
             }
     }
 
-    /// The hooks in their order.
+    /// Reads the hooks in their order.
     ///
-    /// - Throws: INVALID_ARGUMENT that names the setting, where it stands and what is allowed.
+    /// - Throws: INVALID_ARGUMENT that names the setting, its place and the values that are
+    ///   allowed.
     static func read(_ sources: SettingSources) throws(CallError) -> [HookSettings] {
         let list = SettingSection(sources: sources, prefix: "\(root).")
         var order: [String]?
         try Self.order.read(from: list, into: &order)
         let names = order ?? []
-        // The environment knows no difference between - and _.
+        // The names of environment variables do not distinguish - from _.
         let variables = Set(names.map { $0.replacing("-", with: "_") })
         guard variables.count == names.count else {
             throw list.fault(
@@ -88,7 +89,7 @@ struct HookSettings {
 
     /// Makes the hook.
     ///
-    /// - Throws: a ``CallError`` that names the hook, and where its setting stands.
+    /// - Throws: a ``CallError`` that names the hook and the place of its setting.
     func make(_ logger: Logger) throws(CallError) -> any FeedbackHook {
         do {
             return switch options {

@@ -2,7 +2,8 @@ internal import FeedbackHooks
 internal import FeedbackServer
 
 extension NotificationSettings {
-    /// The keys of a notification's section; those that depend on each other have a name here.
+    /// The keys of a notification's section; those that depend on each other are constants of their
+    /// own.
     static let settings: [Setting<Self>] = condition + receiver + message + delivery
 
     private static let condition: [Setting<Self>] = [

@@ -1,9 +1,9 @@
 internal import FeedbackHooks
 internal import FeedbackServer
 
-/// The settings of a notification hook, before those that depend on each other are put together.
+/// The settings of a notification hook, before those that depend on each other are combined.
 struct NotificationSettings: SettingTarget {
-    /// The options, in which the rule's name and condition and the receiver are put last.
+    /// The options, to which the name and condition of the rule and the sink are added last.
     var options = NotificationHook.Options(rule: AlertRule(name: ""), sink: .log)
     var inARow: Int?
     var shareAbove: Double?
@@ -14,9 +14,9 @@ struct NotificationSettings: SettingTarget {
 
     init() {}
 
-    /// Puts the settings together.
+    /// Combines the settings into the options of a hook.
     ///
-    /// - Throws: INVALID_ARGUMENT that names a setting without or beside which another cannot stand.
+    /// - Throws: INVALID_ARGUMENT that names a setting which needs or excludes another one.
     func options(
         ofHook name: String,
         in section: SettingSection

@@ -2,12 +2,12 @@ internal import ArgumentParser
 
 /// The options of the command line, one for each setting.
 ///
-/// ArgumentParser finds options by reflecting a value without arguments, and hands out their values
-/// by decoding. Both are done here for a table instead of properties.
+/// ArgumentParser finds options by reflection on a value without arguments, and delivers their
+/// values by decoding. This type provides both for a table of settings instead of properties.
 struct Options: ParsableArguments, CustomReflectable {
     static let declarations = Settings.declarations + [SettingSources.config.declaration]
 
-    /// The texts of the options that were given, by the settings' names.
+    /// The texts of the options that were given, by the names of the settings.
     let given: [String: [String]]
 
     init() { given = [:] }
@@ -32,7 +32,7 @@ struct Options: ParsableArguments, CustomReflectable {
         Mirror(self, children: Self.declarations.map { ($0.name, $0.option) })
     }
 
-    /// The name of a setting.
+    /// The name of a setting, as a key of the decoder.
     private struct Key: CodingKey {
         let stringValue: String
         var intValue: Int? { nil }
@@ -43,7 +43,7 @@ struct Options: ParsableArguments, CustomReflectable {
 }
 
 extension SettingDeclaration {
-    /// The definition of the option, like `--socket-mode`.
+    /// The definition of the command line's option, for example `--socket-mode`.
     fileprivate var option: Any {
         let name = NameSpecification.customLong(name.replacing("_", with: "-"))
         let help = ArgumentHelp(stringLiteral: optionHelp)
@@ -59,7 +59,7 @@ extension SettingDeclaration {
             )
     }
 
-    /// The help in one line, with what is allowed and the default, without Markdown.
+    /// The help in one line, with the allowed values and the default, without Markdown.
     private var optionHelp: String {
         let allowed = rules.allowed.isEmpty ? "" : "\(rules.allowed); "
         return "\(help) (\(allowed)default: \(defaultValue))".replacing("`", with: "")

@@ -1,18 +1,19 @@
 internal import FeedbackServer
 
-/// A setting: its declaration, and the property that its value becomes.
+/// A setting: its declaration, and the property that gets its value.
 ///
 ///     Setting("drain_timeout", \.drainTimeout, .seconds(0...3_600), "The longest time …")
 ///
-/// An entry in the table of a ``SettingTarget`` is all that a setting needs: the flag, the
-/// environment's variable, the key in the file and the line in the reference follow from it.
+/// A setting needs only an entry in the table of a ``SettingTarget``: the option of the command
+/// line, the environment variable, the key in the file and the line in the reference follow from
+/// it.
 struct Setting<Target>: Sendable {
     let declaration: SettingDeclaration
     private let assign: @Sendable (SettingSection, inout Target) throws(CallError) -> Void
 
     var name: String { declaration.name }
 
-    /// Declares a setting whose default is the property's.
+    /// Declares a setting whose default is the property's value.
     init<Value>(
         _ name: String,
         _ property: any WritableKeyPath<Target, Value> & Sendable,
@@ -24,9 +25,9 @@ struct Setting<Target>: Sendable {
         self.init(name, type, help, default: shown) { $1[keyPath: property] = $0 }
     }
 
-    /// Declares a setting whose property is nil where it is not set.
+    /// Declares a setting whose property is nil if it is not set.
     ///
-    /// `meaning` is the default in words, as Markdown.
+    /// `meaning` describes the default, as Markdown.
     init<Value>(
         _ name: String,
         _ property: any WritableKeyPath<Target, Value?> & Sendable,
@@ -56,9 +57,10 @@ struct Setting<Target>: Sendable {
         }
     }
 
-    /// Sets the property, if the setting is there.
+    /// Sets the property, if the section has the setting.
     ///
-    /// - Throws: INVALID_ARGUMENT that says where the value stands and what is allowed.
+    /// - Throws: INVALID_ARGUMENT that names the place of the value and the values that are
+    ///   allowed.
     func read(from section: SettingSection, into target: inout Target) throws(CallError) {
         try assign(section, &target)
     }
@@ -66,10 +68,10 @@ struct Setting<Target>: Sendable {
 
 /// A value that settings change, and the table of these settings.
 protocol SettingTarget: SendableMetatype {
-    /// Makes the value of those who set nothing.
+    /// Makes the value with all defaults.
     init()
 
-    /// In the order of the help and the reference.
+    /// The settings in the order of the help and the reference.
     static var settings: [Setting<Self>] { get }
 }
 
@@ -78,7 +80,8 @@ extension SettingTarget {
 
     /// Makes the value that a section of the configuration describes.
     ///
-    /// - Throws: INVALID_ARGUMENT that names the setting, where it stands and what is allowed.
+    /// - Throws: INVALID_ARGUMENT that names the setting, its place and the values that are
+    ///   allowed.
     init(reading section: SettingSection) throws(CallError) {
         self.init()
         for setting in Self.settings { try setting.read(from: section, into: &self) }

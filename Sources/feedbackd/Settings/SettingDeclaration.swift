@@ -1,22 +1,23 @@
-/// A setting without its value: all that the file's check, the command line and the reference need.
+/// A setting without its value: everything that the check of the file, the command line and the
+/// reference need.
 ///
-/// Each ``Setting`` makes its own.
+/// Each ``Setting`` makes its declaration.
 struct SettingDeclaration: Sendable {
-    /// The key in the file, like `socket_mode`.
+    /// The key in the file, for example `socket_mode`.
     let name: String
-    /// The setting's effect, in sentences of Markdown.
+    /// The effect of the setting, in sentences of Markdown.
     let help: String
-    /// The value of those who set none, in Markdown: between backticks, or in words.
+    /// The default, in Markdown: a value between backticks, or words.
     let defaultValue: String
     let rules: SettingRules
-    /// Throws the rule that a value breaks.
+    /// Throws the rule that the texts break; returns if they are valid.
     let check: @Sendable ([String]) throws(SettingFault) -> Void
 }
 
 extension [SettingDeclaration] {
     func first(_ name: String) -> SettingDeclaration? { first { $0.name == name } }
 
-    /// Says about a key that is not among them which there are, and which may be meant.
+    /// Returns the error text for an unknown key, with all keys and the one that may be meant.
     func explanation(of unknown: String, besides others: [String] = []) -> String {
         let names = others + map(\.name)
         let near = names.map { ($0, $0.editDistance(to: unknown)) }.min { $0.1 < $1.1 }
@@ -26,7 +27,7 @@ extension [SettingDeclaration] {
 }
 
 extension String {
-    /// The number of bytes to insert, remove or replace (Levenshtein).
+    /// Returns the number of bytes to insert, remove or replace (Levenshtein's distance).
     fileprivate func editDistance(to other: String) -> Int {
         var row = Array(0...other.utf8.count)
         for (index, byte) in utf8.prefix(100).enumerated() {

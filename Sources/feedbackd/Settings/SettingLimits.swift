@@ -1,15 +1,15 @@
 /// The limits of the configuration itself.
 enum SettingLimits {
-    /// The size of the file.
+    /// The maximum size of the file, in bytes.
     static let fileBytesMax = 256 * 1_024
-    /// The size of one text.
+    /// The maximum size of one text, in bytes.
     static let textBytesMax = 65_536
-    /// The length of the list of hooks.
+    /// The maximum number of hooks.
     static let hooksMax = 32
-    /// The length of the list of users that are served.
+    /// The maximum number of users in the list of those that are served.
     static let userIDsMax = 1_000
-    /// The number of a webhook's headers.
+    /// The maximum number of headers of a webhook.
     static let headersMax = 32
-    /// The number of a command's words: the program and its arguments.
+    /// The maximum number of words of a command: the program and its arguments.
     static let commandWordsMax = 64
 }

@@ -1,9 +1,10 @@
 internal import FeedbackServer
 internal import Foundation
 
-/// The places of settings: the command line, then the environment, then the file.
+/// The sources of settings, of which the first that has a setting counts: the command line, the
+/// environment, the file.
 struct SettingSources {
-    /// The file's own path, which stands on the command line or in the environment.
+    /// The path of the file, which only the command line and the environment can give.
     static let config = Setting<String?>(
         "config",
         \.self,
@@ -16,10 +17,12 @@ struct SettingSources {
     private let environment: [String: String]
     let file: ConfigurationFile?
 
+    /// Reads the sources.
+    ///
     /// - Parameters:
-    ///   - options: the texts of the command line, by the settings' names.
-    ///   - environment: the process's; a variable that is set to nothing counts as not set.
-    /// - Throws: INVALID_ARGUMENT that says what is wrong with the file.
+    ///   - options: the texts of the command line, by the names of the settings.
+    ///   - environment: the environment of the process; an empty variable counts as not set.
+    /// - Throws: INVALID_ARGUMENT that names the fault of the file.
     init(
         options: [String: [String]],
         environment: [String: String] = ProcessInfo.processInfo.environment
@@ -33,9 +36,10 @@ struct SettingSources {
         self.file = file
     }
 
-    /// The value of a key; nil if it is not set.
+    /// Returns the value of a key; nil if no source has it.
     ///
-    /// - Throws: INVALID_ARGUMENT that says where the value stands and what is allowed.
+    /// - Throws: INVALID_ARGUMENT that names the place of the value and the values that are
+    ///   allowed.
     func value<Value>(
         of key: String,
         _ type: SettingType<Value>
@@ -48,7 +52,7 @@ struct SettingSources {
         }
     }
 
-    /// The error about a key, wherever its value comes from.
+    /// Returns the error about a key, which names the source of its value.
     func fault(_ key: String, _ rule: String) -> CallError {
         if options[key] == nil {
             let variable = Self.variable(key)
@@ -60,7 +64,7 @@ struct SettingSources {
         return CallError(.invalidArgument, "\(key) \(rule)")
     }
 
-    /// The texts of a key; in the environment commas separate the entries of a list.
+    /// Returns the texts of a key; in the environment, commas separate the entries of a list.
     private func texts(_ key: String, isList: Bool) -> [String]? {
         if let texts = options[key] { return texts }
         if let text = environment[Self.variable(key)] {
@@ -72,7 +76,7 @@ struct SettingSources {
         return file?.values[key]
     }
 
-    /// The environment's name of a key, like `FEEDBACKD_HOOKS_CHECK_COMMENT_MAX`.
+    /// Returns the environment variable of a key, for example `FEEDBACKD_HOOKS_CHECK_COMMENT_MAX`.
     private static func variable(_ key: String) -> String {
         "FEEDBACKD_" + key.uppercased().map { $0.isLetter || $0.isNumber ? $0 : "_" }
     }
@@ -81,7 +85,7 @@ struct SettingSources {
 /// The settings of one part of the configuration: those at the top, or those of one hook.
 struct SettingSection {
     let sources: SettingSources
-    /// The path before the names: nothing, or `hooks.` and more.
+    /// The path before the names: empty, or `hooks.` and perhaps the name of a hook.
     let prefix: String
 
     func value<Value>(

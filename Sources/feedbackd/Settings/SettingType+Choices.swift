@@ -1,7 +1,7 @@
 internal import FeedbackServer
 
 extension SettingType {
-    /// One of several values, each by its name.
+    /// Returns the type of one of several values, each written as its name.
     static func choice(
         of values: [Value],
         named name: @escaping @Sendable (Value) -> String
@@ -18,7 +18,7 @@ extension SettingType {
 }
 
 extension SettingType where Value: CaseIterable & RawRepresentable<String> {
-    /// One of the type's cases, by its raw value.
+    /// The type of one of the cases, each written as its raw value.
     static var choice: Self { choice(of: Array(Value.allCases), named: \.rawValue) }
 }
 

@@ -1,5 +1,5 @@
 extension SettingType {
-    /// Entries of one type, in their order.
+    /// Returns the type of a list of at most `max` entries, in their order.
     static func list<Element>(
         of element: SettingType<Element>,
         max: Int
@@ -22,10 +22,10 @@ extension SettingType {
         )
     }
 
-    /// Entries of one type, whose order does not matter.
+    /// Returns the type of a set of at most `max` entries.
     ///
-    /// An empty list is allowed, unless `minimum` says how the error about it ends: `must have at
-    /// least one …`.
+    /// An empty list is allowed, unless `minimum` is given, which completes the error text `must
+    /// have at least one …`.
     static func set<Element>(
         of element: SettingType<Element>,
         max: Int,
@@ -46,7 +46,7 @@ extension SettingType {
 }
 
 extension SettingType<[String: String]> {
-    /// Names with a text each.
+    /// Returns the type of at most `max` names with a text each.
     static func pairs(max: Int) -> Self {
         let allowed = "names with a text each"
         let rules = SettingRules(shape: .pairs, allowed: allowed, rule: "must be \(allowed)")

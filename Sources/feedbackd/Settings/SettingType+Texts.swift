@@ -2,7 +2,7 @@ internal import FeedbackServer
 internal import RPC
 
 extension SettingType<String> {
-    /// Any text but an empty one.
+    /// The type of any text that is not empty.
     static var text: Self {
         let rule = "must be a text of 1 to \(SettingLimits.textBytesMax) bytes"
         return SettingType(
@@ -14,7 +14,7 @@ extension SettingType<String> {
 }
 
 extension SettingType<Int> {
-    /// A whole number.
+    /// Returns the type of a whole number within the range.
     static func number(_ range: ClosedRange<Int>) -> Self {
         SettingType(
             "a whole number from \(range.lowerBound) to \(range.upperBound)",
@@ -25,7 +25,7 @@ extension SettingType<Int> {
 }
 
 extension SettingType<Duration> {
-    /// A time in whole seconds.
+    /// Returns the type of a time in whole seconds within the range.
     static func seconds(_ range: ClosedRange<Int>) -> Self {
         SettingType(
             "a whole number of seconds from \(range.lowerBound) to \(range.upperBound)",
@@ -36,7 +36,7 @@ extension SettingType<Duration> {
 }
 
 extension SettingType<Double> {
-    /// A part of a whole, as a number that something can be above.
+    /// The type of a share that can be exceeded: at least 0 and less than 1.
     static var share: Self {
         SettingType(
             "a number from 0 to less than 1",
@@ -47,7 +47,8 @@ extension SettingType<Double> {
 }
 
 extension SettingType<UInt32> {
-    /// Permission bits with which the daemon itself reaches its socket: `0660`, `660` or `0o660`.
+    /// The type of permission bits like `0660`, `660` or `0o660`, which let the daemon itself use
+    /// its socket.
     static var permissions: Self {
         SettingType(
             "octal, from 0600 to 0777, like 0660",
@@ -61,7 +62,7 @@ extension SettingType<UInt32> {
         )
     }
 
-    /// A user's number; the last one stands for no user (chown(2)).
+    /// The type of a user ID; the highest one stands for no user (chown(2)).
     static var userID: Self {
         let range = 0...UInt32.max - 1
         return SettingType(
@@ -73,7 +74,7 @@ extension SettingType<UInt32> {
 }
 
 extension SettingType<StoreLocation> {
-    /// The place of a store.
+    /// The type of the location of a store.
     static var store: Self {
         SettingType(
             "memory:, sqlite:PATH or mongodb://…",
@@ -81,7 +82,7 @@ extension SettingType<StoreLocation> {
                 do {
                     return try StoreLocation(text)
                 } catch {
-                    // The error repeats no secret.
+                    // The text of the error contains no secret.
                     throw SettingFault(rule: "cannot be used: \(Feedbackd.line(error))")
                 }
             },
@@ -91,7 +92,7 @@ extension SettingType<StoreLocation> {
 }
 
 extension SettingType<PageAddress> {
-    /// An address that only this host can reach.
+    /// The type of an address that only this host can reach.
     static var localAddress: Self {
         SettingType(
             "unix:PATH, 127.0.0.1:PORT or [::1]:PORT",

@@ -1,43 +1,46 @@
-/// The type of a setting: the texts that it may have, and the value that they become.
+/// The type of a setting: the texts that are allowed, and their conversion to a value and back.
 struct SettingType<Value: Sendable>: Sendable {
     let rules: SettingRules
-    /// Makes the value of the texts: any number of them for lists and pairs, else exactly one.
+    /// Converts texts to a value: any number of them for lists and pairs, else exactly one.
     let parse: @Sendable ([String]) throws(SettingFault) -> Value
-    /// Writes a value as its user would.
+    /// Writes a value as a user would.
     let format: @Sendable (Value) -> String
 }
 
-/// The texts that a setting may have, in words.
+/// The description of the texts that a setting may have.
 struct SettingRules: Sendable {
     var shape = SettingShape.one
-    /// For the help and the reference, like `true or false`; empty for any text.
+    /// The allowed texts for the help and the reference, for example `true or false`; empty for any
+    /// text.
     var allowed: String
-    /// For errors, as a sentence about the key, like `must be true or false`.
+    /// The rule for errors, as a sentence about the key, for example `must be true or false`.
     var rule: String
-    /// For a shell to complete; empty where the texts cannot be listed.
+    /// The texts that a shell can complete; empty if they cannot be listed.
     var choices: [String] = []
 }
 
-/// The shape that a setting has in the file.
+/// The shape of a setting in the file.
 enum SettingShape: Sendable {
     /// One text, number or word.
     case one
     /// A list, or a single entry without brackets.
     case list
-    /// Names with a text each; where only lists can be written, their entries are `NAME: TEXT`.
+    /// Names with a text each; sources that only have lists write an entry as `NAME: TEXT`.
     case pairs
 }
 
-/// The rule that a value breaks, as a sentence about its key; never the value, which may be a secret.
+/// The rule that a value breaks, as a sentence about its key, without the value, which may be a
+/// secret.
 struct SettingFault: Error {
     let rule: String
 }
 
 extension SettingType {
-    /// Makes a type with values of one text, whose rule is that they must be what is allowed.
+    /// Makes a type whose values are one text, with the rule that the text must be as `allowed`
+    /// says.
     ///
-    /// The closure returns nil for a text that breaks the rule. Texts that are too long or have NUL
-    /// do not come to it.
+    /// `parse` returns nil for a text that breaks the rule. It never gets a text that is too long
+    /// or contains the NUL character.
     init(
         _ allowed: String,
         choices: [String] = [],
@@ -48,7 +51,7 @@ extension SettingType {
         self.init(rules, parse: parse, format: format)
     }
 
-    /// Makes a type with values of one text, whose rule is more than what is allowed.
+    /// Makes a type whose values are one text, with a rule of its own.
     init(
         _ rules: SettingRules,
         parse: @escaping @Sendable (String) throws(SettingFault) -> Value?,

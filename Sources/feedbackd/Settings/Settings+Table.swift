@@ -2,7 +2,7 @@ internal import FeedbackServer
 internal import RPC
 
 extension Settings {
-    /// The keys at the top of the file, besides `hooks`.
+    /// The keys at the top of the file, except `hooks`.
     static let settings: [Setting<Settings>] = place + logs + limits
 
     private static let place: [Setting<Settings>] = [

@@ -1,18 +1,21 @@
 internal import FeedbackServer
 internal import Logging
 
-/// The settings of one start.
+/// The settings of one start of the daemon.
 struct Settings: SettingTarget {
     var server = ServerConfiguration()
     var logLevel = Logger.Level.info
-    /// Outermost first.
+    /// The hooks, the outermost first.
     private(set) var hooks: [HookSettings] = []
-    /// The file's values besides the hooks: those that a reload does not change.
+    /// The values of the file that a reload does not change: all except those of the hooks.
     private(set) var fixedValues: [String: [String]] = [:]
 
     init() {}
 
-    /// - Throws: INVALID_ARGUMENT that names the setting, where it stands and what is allowed.
+    /// Reads the settings from their sources.
+    ///
+    /// - Throws: INVALID_ARGUMENT that names the setting, its place and the values that are
+    ///   allowed.
     init(_ sources: SettingSources) throws(CallError) {
         try self.init(reading: SettingSection(sources: sources, prefix: ""))
         hooks = try HookSettings.read(sources)
