@@ -56,7 +56,7 @@ public final class FeedbackClient: Sendable {
 
     /// Returns the default path of the daemon's socket: `feedbackd/feedbackd.sock` under
     /// `$XDG_RUNTIME_DIR`, else under `/run` for root, else `/tmp/feedbackd-UID/feedbackd.sock`.
-    public static func conventionalSocket() throws -> String {
+    public static func defaultSocket() throws -> String {
         do {
             return try UnixSocketAddress.defaultAddress(program: "feedbackd").path
         } catch {

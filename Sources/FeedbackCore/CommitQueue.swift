@@ -27,6 +27,7 @@ public final class CommitQueue<Write: Sendable, Outcome: Sendable>: Sendable {
         /// Returns true if the write must be the only one of its batch.
         public var isExclusive: @Sendable (Write) -> Bool
 
+        /// Makes the rules; by default, every write may share its batch.
         @inlinable
         public init(
             session: @escaping @Sendable (Write) -> String,

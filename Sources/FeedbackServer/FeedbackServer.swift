@@ -51,11 +51,11 @@ public final class FeedbackServer: Sendable {
         hooks: [any FeedbackHook] = [],
         logger: Logger = Logger(label: "feedbackd")
     ) throws {
-        let location = try configuration.store ?? .conventional()
+        let location = try configuration.store ?? .defaultLocation()
         let storeFailure = StoreFailure()
         let store = try Self.openStore(
             location,
-            isConventional: configuration.store == nil,
+            isDefault: configuration.store == nil,
             configuration,
             storeFailure,
             logger
@@ -227,7 +227,7 @@ public final class FeedbackServer: Sendable {
 
     private static func openStore(
         _ location: StoreLocation,
-        isConventional: Bool,
+        isDefault: Bool,
         _ configuration: ServerConfiguration,
         _ failure: StoreFailure,
         _ logger: Logger
@@ -235,7 +235,7 @@ public final class FeedbackServer: Sendable {
         switch location {
         case .memory: return MemoryStore()
         case .sqlite(let path):
-            if isConventional { try makeConventionalFolder() }
+            if isDefault { try makeDefaultFolder() }
             var limits = SQLiteStoreLimits()
             limits.writes = configuration.writeLimits
             return try SQLiteStore(path: path, limits: limits, logger: logger) {
@@ -252,7 +252,7 @@ public final class FeedbackServer: Sendable {
             let file = configuration.alertsFile
             return AlertFileStore(store, logger: logger) {
                 if let file { return file }
-                return "\(try makeConventionalFolder())/alerts.db"
+                return "\(try makeDefaultFolder())/alerts.db"
             }
         }
     }
@@ -274,8 +274,8 @@ public final class FeedbackServer: Sendable {
 
     /// Creates the default folder for files and returns its path.
     @discardableResult
-    private static func makeConventionalFolder() throws -> String {
-        let folder = try StoreLocation.conventionalFolder()
+    private static func makeDefaultFolder() throws -> String {
+        let folder = try StoreLocation.defaultFolder()
         try FileManager.default.createDirectory(
             atPath: folder,
             withIntermediateDirectories: true,

@@ -35,12 +35,12 @@ public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
     /// Returns the default database: `/var/lib/feedbackd/feedback.db` for root, else
     /// `feedbackd/feedback.db` under `$XDG_DATA_HOME` or `~/.local/share` (XDG Base Directory
     /// Specification).
-    public static func conventional() throws -> StoreLocation {
-        .sqlite(path: "\(try conventionalFolder())/feedback.db")
+    public static func defaultLocation() throws -> StoreLocation {
+        .sqlite(path: "\(try defaultFolder())/feedback.db")
     }
 
     /// Returns the default folder for the files of the process's user.
-    static func conventionalFolder() throws -> String {
+    static func defaultFolder() throws -> String {
         if geteuid() == 0 { return "/var/lib/feedbackd" }
         if let data = variable("XDG_DATA_HOME") { return "\(data)/feedbackd" }
         guard let home = variable("HOME") else {

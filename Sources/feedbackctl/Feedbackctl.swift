@@ -55,7 +55,7 @@ struct ConnectionOptions: ParsableArguments {
         options.timeout = .seconds(timeout)
         do {
             let environment = ProcessInfo.processInfo.environment["FEEDBACKD_SOCKET"]
-            let path = try socket ?? environment ?? FeedbackClient.conventionalSocket()
+            let path = try socket ?? environment ?? FeedbackClient.defaultSocket()
             let client = try FeedbackClient(socket: path, options: options)
             try await client.connect()
             return client
