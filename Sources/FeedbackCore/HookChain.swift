@@ -79,7 +79,7 @@ private final class VetoCounters: Sendable {
             let counter =
                 counters[code]
                 ?? Counter(
-                    label: InstrumentName.hookVetoes.rawValue,
+                    label: CoreInstrument.hookVetoes.rawValue,
                     dimensions: [("hook", hook), ("code", code)],
                     factory: factory
                 )

@@ -5,9 +5,9 @@ public import Dispatch
 @usableFromInline
 struct WriteInstruments: Sendable {
     /// The number of writes that wait for a batch.
-    @usableFromInline let queueLength = Meter(label: InstrumentName.writeQueueLength.rawValue)
-    private let batchSize = Recorder(label: InstrumentName.writeBatchSize.rawValue)
-    private let writeTime = Timer(label: InstrumentName.writeTime.rawValue)
+    @usableFromInline let queueLength = Meter(label: CoreInstrument.writeQueueLength.rawValue)
+    private let batchSize = Recorder(label: CoreInstrument.writeBatchSize.rawValue)
+    private let writeTime = Timer(label: CoreInstrument.writeTime.rawValue)
 
     @usableFromInline
     init?() {

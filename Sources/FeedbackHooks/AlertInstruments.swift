@@ -14,7 +14,7 @@ struct AlertInstruments: Sendable {
     init(hook: String) {
         func counter(_ outcome: String) -> Counter {
             Counter(
-                label: InstrumentName.alertDeliveries.rawValue,
+                label: HookInstrument.alertDeliveries.rawValue,
                 dimensions: [("hook", hook), ("outcome", outcome)]
             )
         }
@@ -22,7 +22,7 @@ struct AlertInstruments: Sendable {
         failed = counter("failed")
         dead = counter("dead")
         time = Timer(
-            label: InstrumentName.alertDeliveryTime.rawValue,
+            label: HookInstrument.alertDeliveryTime.rawValue,
             dimensions: [("hook", hook)]
         )
     }

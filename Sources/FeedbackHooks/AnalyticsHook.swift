@@ -18,7 +18,7 @@ public final class AnalyticsHook: FeedbackHook {
     public init(name: String) {
         func counter(_ rating: Rating) -> Counter {
             Counter(
-                label: InstrumentName.feedback.rawValue,
+                label: HookInstrument.feedback.rawValue,
                 dimensions: [("hook", name), ("rating", rating.name)]
             )
         }
@@ -27,7 +27,7 @@ public final class AnalyticsHook: FeedbackHook {
         down = counter(.down)
         none = counter(.none)
         commentLength = Recorder(
-            label: InstrumentName.commentLength.rawValue,
+            label: HookInstrument.commentLength.rawValue,
             dimensions: [("hook", name)]
         )
     }

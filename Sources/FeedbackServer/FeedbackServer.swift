@@ -1,4 +1,5 @@
 internal import CoreMetrics
+internal import FeedbackHooks
 internal import Foundation
 internal import Glibc
 public import Logging
@@ -30,6 +31,8 @@ public final class FeedbackServer: Sendable {
     private let logger: Logger
     private let isStopping = Atomic(false)
 
+    /// The text before the names of the metrics of calls and connections.
+    private static let metricsPrefix = "feedbackd_"
     /// The time that running deliveries are given after the last call; those that do not end are
     /// repeated after the next start.
     private static let deliveryTimeout = Duration.seconds(2)
@@ -101,6 +104,7 @@ public final class FeedbackServer: Sendable {
         rpc = try RPCServer(
             router: ServiceBinding.router(for: service, logger: logger),
             limits: configuration.limits,
+            metricsPrefix: Self.metricsPrefix,
             logger: logger,
             admission: { peer in
                 if allowed?.contains(peer.uid) ?? true { return nil }
@@ -116,8 +120,9 @@ public final class FeedbackServer: Sendable {
     /// already are not collected. A program that bootstraps swift-metrics itself must not call it.
     public static func collectMetrics() {
         let help =
-            InstrumentName.allCases.map { ($0.rawValue, $0.help) }
-            + RPCInstrumentName.allCases.map { ($0.rawValue, $0.help) }
+            CoreInstrument.allCases.map { ($0.rawValue, $0.help) }
+            + HookInstrument.allCases.map { ($0.rawValue, $0.help) }
+            + RPCInstrument.allCases.map { (metricsPrefix + $0.rawValue, $0.help) }
         MetricsSystem.bootstrap(PrometheusMetrics(help: Dictionary(uniqueKeysWithValues: help)))
     }
 

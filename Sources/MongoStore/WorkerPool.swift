@@ -21,7 +21,7 @@ final class WorkerPool: Sendable {
 
     private let state: Mutex<State>
     private let queueLengthMax: Int
-    private let queueLength = Meter(label: InstrumentName.readQueueLength.rawValue)
+    private let queueLength = Meter(label: CoreInstrument.readQueueLength.rawValue)
 
     /// Makes a pool.
     ///

@@ -27,7 +27,7 @@ final class SQLiteDatabase: Sendable {
     private let readQueueLengthMax: Int
     /// The number of reads that run or wait.
     private let readCount = Atomic(0)
-    private let readQueueLength = Meter(label: InstrumentName.readQueueLength.rawValue)
+    private let readQueueLength = Meter(label: CoreInstrument.readQueueLength.rawValue)
     private let logger: Logger
     private let onStop: @Sendable (CallError) -> Void
     private let status = Mutex(Status.serving)

@@ -90,7 +90,7 @@ struct HookChainTests {
             }
             _ = try? await service.add(draft)
         }
-        let name = InstrumentName.hookVetoes.rawValue
+        let name = CoreInstrument.hookVetoes.rawValue
         #expect(
             metrics.page.split(separator: "\n").filter { $0.hasPrefix("\(name){") } == [
                 #"\#(name){hook="early",code="PERMISSION_DENIED"} 1"#,

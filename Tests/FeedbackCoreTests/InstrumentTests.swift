@@ -35,7 +35,7 @@ struct InstrumentTests {
             _ = try? await service.add(draft)
         }
         return metrics.page.split(separator: "\n").filter {
-            $0.hasPrefix("\(InstrumentName.hookVetoes.rawValue){")
+            $0.hasPrefix("\(CoreInstrument.hookVetoes.rawValue){")
         }
     }
 

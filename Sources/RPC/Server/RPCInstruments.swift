@@ -4,27 +4,29 @@ internal import CoreMetrics
 internal import Glibc
 internal import Synchronization
 
-/// The instruments that a server records to through swift-metrics, named in Prometheus' style.
-public enum RPCInstrumentName: String, Sendable, CaseIterable {
-    /// Counter; labels `method` (`service/name`, or `unknown` for what named none that there is, or
-    /// could not begin), `protocol` (`ttrpc` or `grpc`) and `code`.
-    case calls = "feedbackd_calls_total"
-    /// Timer; labels `method` and `protocol`.
-    case callTime = "feedbackd_call_duration_seconds"
-    /// Meter; labels `method` and `protocol`.
-    case callsInFlight = "feedbackd_calls_in_flight"
-    /// Meter.
-    case openConnections = "feedbackd_connections_open"
-    /// Counter.
-    case acceptedConnections = "feedbackd_connections_accepted_total"
-    /// Counter; label `reason` (`limit` or `not_allowed`).
-    case refusedConnections = "feedbackd_connections_refused_total"
-    /// Counter.
-    case receivedBytes = "feedbackd_received_bytes_total"
-    /// Counter.
-    case sentBytes = "feedbackd_sent_bytes_total"
+/// The metrics that a server records through swift-metrics, with names in Prometheus' style, to which
+/// the server's `metricsPrefix` is prepended.
+public enum RPCInstrument: String, Sendable, CaseIterable {
+    /// A counter with the labels `method` (`service/name`, or `unknown` for a call that named no
+    /// known method or could not begin), `protocol` (`ttrpc` or `grpc`) and `code`: calls that have
+    /// ended.
+    case calls = "calls_total"
+    /// A timer with the labels `method` and `protocol`: the durations of calls.
+    case callTime = "call_duration_seconds"
+    /// A meter with the labels `method` and `protocol`: the number of calls under way.
+    case callsInFlight = "calls_in_flight"
+    /// A meter: the number of open connections.
+    case openConnections = "connections_open"
+    /// A counter: accepted connections.
+    case acceptedConnections = "connections_accepted_total"
+    /// A counter with the label `reason` (`limit` or `not_allowed`): refused connections.
+    case refusedConnections = "connections_refused_total"
+    /// A counter: bytes that were read.
+    case receivedBytes = "received_bytes_total"
+    /// A counter: bytes that were written.
+    case sentBytes = "sent_bytes_total"
 
-    /// What is recorded, for people.
+    /// The help text of the metric.
     public var help: String {
         switch self {
         case .calls: "Calls that have ended."
@@ -39,88 +41,91 @@ public enum RPCInstrumentName: String, Sendable, CaseIterable {
     }
 }
 
-/// What a server records; made once, and only if somebody collects it.
+/// The metrics of a server; made once, and only if a metrics system is installed.
 final class RPCInstruments: Sendable {
     let ttrpc: CallInstruments
     let grpc: CallInstruments
-    let openConnections = Meter(label: RPCInstrumentName.openConnections.rawValue)
-    let acceptedConnections = Counter(label: RPCInstrumentName.acceptedConnections.rawValue)
-    let connectionsOverLimit = Counter(
-        label: RPCInstrumentName.refusedConnections.rawValue,
-        dimensions: [("reason", "limit")]
-    )
-    let connectionsNotAllowed = Counter(
-        label: RPCInstrumentName.refusedConnections.rawValue,
-        dimensions: [("reason", "not_allowed")]
-    )
-    let receivedBytes = Counter(label: RPCInstrumentName.receivedBytes.rawValue)
-    let sentBytes = Counter(label: RPCInstrumentName.sentBytes.rawValue)
+    let openConnections: Meter
+    let acceptedConnections: Counter
+    let connectionsOverLimit: Counter
+    let connectionsNotAllowed: Counter
+    let receivedBytes: Counter
+    let sentBytes: Counter
 
-    /// Nil if nobody collects.
-    init?(_ router: Router) {
+    /// Makes the metrics, with `prefix` before every name; nil if no metrics system is installed.
+    init?(_ router: Router, prefix: String) {
         if MetricsSystem.factory is NOOPMetricsHandler { return nil }
-        ttrpc = CallInstruments(router, protocol: "ttrpc")
-        grpc = CallInstruments(router, protocol: "grpc")
+        func counter(_ name: RPCInstrument, _ labels: [(String, String)] = []) -> Counter {
+            Counter(label: prefix + name.rawValue, dimensions: labels)
+        }
+        ttrpc = CallInstruments(router, prefix: prefix, protocol: "ttrpc")
+        grpc = CallInstruments(router, prefix: prefix, protocol: "grpc")
+        openConnections = Meter(label: prefix + RPCInstrument.openConnections.rawValue)
+        acceptedConnections = counter(.acceptedConnections)
+        connectionsOverLimit = counter(.refusedConnections, [("reason", "limit")])
+        connectionsNotAllowed = counter(.refusedConnections, [("reason", "not_allowed")])
+        receivedBytes = counter(.receivedBytes)
+        sentBytes = counter(.sentBytes)
     }
 }
 
-/// What is recorded of the calls of one protocol.
+/// The metrics of the calls of one protocol.
 final class CallInstruments: Sendable {
     private let methods: [MethodInstruments]
     private let unknown: MethodInstruments
 
-    fileprivate init(_ router: Router, protocol: String) {
-        methods = router.methodNames.map { MethodInstruments($0, protocol: `protocol`) }
-        unknown = MethodInstruments("unknown", protocol: `protocol`)
+    fileprivate init(_ router: Router, prefix: String, protocol: String) {
+        func instruments(_ method: String) -> MethodInstruments {
+            MethodInstruments(method, prefix: prefix, protocol: `protocol`)
+        }
+        methods = router.methodNames.map(instruments)
+        unknown = instruments("unknown")
     }
 
-    /// A call of the method begins.
+    /// Begins the record of a call of the method.
     func begin(_ method: Router.Method) -> CallRecord { CallRecord(methods[method.index]) }
 
-    /// What was to be a call did not begin.
+    /// Counts a call that could not begin.
     func refused(_ code: CallError.Code) { unknown.count(code) }
 }
 
+/// The metrics of the calls of one method by one protocol.
 private final class MethodInstruments: Sendable {
     let inFlight: Meter
     let time: Timer
+    private let callsLabel: String
     private let labels: [(String, String)]
-    /// For instruments that are made later, by whatever task.
+    /// The metrics factory for counters that are made later, in any task.
     private let factory: any MetricsFactory = MetricsSystem.factory
     private let successes: Counter
     private let failures = Mutex<[CallError.Code: Counter]>([:])
 
-    init(_ method: String, protocol: String) {
+    init(_ method: String, prefix: String, protocol: String) {
+        callsLabel = prefix + RPCInstrument.calls.rawValue
         labels = [("method", method), ("protocol", `protocol`)]
-        inFlight = Meter(label: RPCInstrumentName.callsInFlight.rawValue, dimensions: labels)
-        time = Timer(label: RPCInstrumentName.callTime.rawValue, dimensions: labels)
-        successes = Self.counter(labels, code: "OK", factory)
+        inFlight = Meter(label: prefix + RPCInstrument.callsInFlight.rawValue, dimensions: labels)
+        time = Timer(label: prefix + RPCInstrument.callTime.rawValue, dimensions: labels)
+        successes = Counter(label: callsLabel, dimensions: labels + [("code", "OK")])
     }
 
-    /// `code` is nil for OK.
+    /// Counts a call that has ended; `code` is nil for OK.
     func count(_ code: CallError.Code?) {
         guard let code else { return successes.increment() }
         failures.withLock { failures in
-            let counter = failures[code] ?? Self.counter(labels, code: code.name, factory)
+            let counter =
+                failures[code]
+                ?? Counter(
+                    label: callsLabel,
+                    dimensions: labels + [("code", code.name)],
+                    factory: factory
+                )
             failures[code] = counter
             counter.increment()
         }
     }
-
-    private static func counter(
-        _ labels: [(String, String)],
-        code: String,
-        _ factory: any MetricsFactory
-    ) -> Counter {
-        Counter(
-            label: RPCInstrumentName.calls.rawValue,
-            dimensions: labels + [("code", code)],
-            factory: factory
-        )
-    }
 }
 
-/// One call, from its beginning to its end.
+/// The record of one call, from its beginning to its end.
 struct CallRecord: Sendable {
     private let method: MethodInstruments
     private let begin: Int
@@ -131,13 +136,15 @@ struct CallRecord: Sendable {
         begin = Self.nanoseconds()
     }
 
-    /// The call has to wait for something: one that is answered at once nobody could see in flight.
+    /// Counts the call as one under way, as it has to wait for something.
+    ///
+    /// A call that is answered at once could be seen by nobody.
     mutating func waits() {
         isInFlight = true
         method.inFlight.increment()
     }
 
-    /// `code` is nil for OK.
+    /// Records the end of the call; `code` is nil for OK.
     func end(_ code: CallError.Code?) {
         if isInFlight { method.inFlight.decrement() }
         method.time.recordNanoseconds(Self.nanoseconds() - begin)
@@ -148,15 +155,5 @@ struct CallRecord: Sendable {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return time.tv_sec * 1_000_000_000 + time.tv_nsec
-    }
-}
-
-extension CallError.Code {
-    /// The name in gRPC's own spelling, like `INVALID_ARGUMENT`.
-    fileprivate var name: String {
-        "\(self)".reduce(into: "") { name, letter in
-            if letter.isUppercase { name += "_" }
-            name += letter.uppercased()
-        }
     }
 }

@@ -51,6 +51,7 @@ public final class RPCServer: Sendable {
     /// - Parameters:
     ///   - router: the methods that are served.
     ///   - limits: the limits of connections, calls and bytes.
+    ///   - metricsPrefix: the beginning of the names of all metrics; see ``RPCInstrument``.
     ///   - logger: receives refusals and failures, never the contents of calls.
     ///   - admission: runs once per connection. A refused connection gets the status as the answer
     ///     to its first call and is closed.
@@ -58,6 +59,7 @@ public final class RPCServer: Sendable {
     public init(
         router: Router,
         limits: RPCLimits = RPCLimits(),
+        metricsPrefix: String = "",
         logger: Logger = Logger(label: "rpc"),
         admission: @escaping Admission = { _ in nil }
     ) throws {
@@ -65,7 +67,7 @@ public final class RPCServer: Sendable {
         self.limits = limits
         self.logger = logger
         self.admission = admission
-        let instruments = RPCInstruments(router)
+        let instruments = RPCInstruments(router, prefix: metricsPrefix)
         self.instruments = instruments
         let count = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         loops = try (0..<count).map {
