@@ -34,7 +34,7 @@ let package = Package(
             name: "FeedbackServer",
             targets: [
                 "FeedbackServer", "FeedbackCore", "FeedbackHooks", "FeedbackModel", "SQLiteStore",
-                "MongoStore",
+                "MongoStore", "PrometheusMetrics",
             ]
         ),
     ],
@@ -137,7 +137,7 @@ let package = Package(
         // What is recorded of both, as Prometheus reads it
         .target(
             name: "PrometheusMetrics",
-            dependencies: ["CLinux", metrics],
+            dependencies: ["CLinux", "CallStatus", logging, metrics],
             swiftSettings: settings
         ),
 
@@ -214,7 +214,7 @@ let package = Package(
         ),
         .testTarget(
             name: "PrometheusMetricsTests",
-            dependencies: ["PrometheusMetrics", metrics],
+            dependencies: ["CallStatus", "PrometheusMetrics", "TestSupport", logging, metrics],
             swiftSettings: settings
         ),
         .testTarget(
@@ -234,7 +234,7 @@ let package = Package(
             name: "FeedbackServerTests",
             dependencies: [
                 "FeedbackClient", "FeedbackCore", "FeedbackModel", "FeedbackServer", "RPC",
-                "SQLiteStore", "TestSupport", logging,
+                "SQLiteStore", "TestSupport", logging, metrics,
             ],
             swiftSettings: settings
         ),

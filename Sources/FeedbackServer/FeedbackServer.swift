@@ -1,11 +1,10 @@
 internal import CoreMetrics
-internal import FeedbackHooks
 internal import Foundation
 internal import Glibc
 public import Logging
 internal import MongoStore
-internal import PrometheusMetrics
-public import RPC
+public import PrometheusMetrics
+internal import RPC
 internal import SQLiteStore
 internal import Synchronization
 
@@ -27,12 +26,13 @@ public final class FeedbackServer: Sendable {
     private let store: any Store
     private let storeFailure: StoreFailure
     private let rpc: RPCServer
-    private let metricsPage: PageServer?
+    /// The metrics of the process; nil if there is no page.
+    private let metrics: PrometheusMetrics?
+    /// The page while the server runs.
+    private let metricsPage = Mutex<MetricsPage?>(nil)
     private let logger: Logger
     private let isStopping = Atomic(false)
 
-    /// The text before the names of the metrics of calls and connections.
-    private static let metricsPrefix = "feedbackd_"
     /// The time that running deliveries are given after the last call; those that do not end are
     /// repeated after the next start.
     private static let deliveryTimeout = Duration.seconds(2)
@@ -97,14 +97,12 @@ public final class FeedbackServer: Sendable {
             hooks: hooks,
             missingSession: configuration.missingSession
         )
-        metricsPage = try configuration.metricsListen.map { _ in
-            try Self.metricsPage(configuration.limits, logger)
-        }
+        metrics = try configuration.metricsListen.map { _ in try MetricsPage.collectedMetrics() }
         let allowed = configuration.allowedUIDs
         rpc = try RPCServer(
             router: ServiceBinding.router(for: service, logger: logger),
             limits: configuration.limits,
-            metricsPrefix: Self.metricsPrefix,
+            metricsPrefix: MetricsPage.prefix,
             logger: logger,
             admission: { peer in
                 if allowed?.contains(peer.uid) ?? true { return nil }
@@ -118,16 +116,11 @@ public final class FeedbackServer: Sendable {
     ///
     /// It must be called once, before hooks and servers are made: the metrics of those that exist
     /// already are not collected. A program that bootstraps swift-metrics itself must not call it.
-    public static func collectMetrics() {
-        let help =
-            CoreInstrument.allCases.map { ($0.rawValue, $0.help) }
-            + HookInstrument.allCases.map { ($0.rawValue, $0.help) }
-            + RPCInstrument.allCases.map { (metricsPrefix + $0.rawValue, $0.help) }
-        MetricsSystem.bootstrap(PrometheusMetrics(help: Dictionary(uniqueKeysWithValues: help)))
-    }
+    public static func collectMetrics() { MetricsSystem.bootstrap(MetricsPage.makeMetrics()) }
 
-    /// The address of the page with metrics; nil if there is none.
-    public var metricsAddress: PageAddress? { metricsPage?.address }
+    /// The address of the page with metrics, with its port if any free one was asked for; nil if
+    /// there is no page.
+    public var metricsAddress: MetricsAddress? { metricsPage.withLock { $0?.address } }
 
     /// Creates the sockets and starts serving.
     ///
@@ -139,8 +132,15 @@ public final class FeedbackServer: Sendable {
             try RPCServer.makeFolder(of: address, permissions: permissions)
         }
         try rpc.start(at: address, permissions: permissions)
-        if let metricsPage, let address = configuration.metricsListen {
-            try metricsPage.start(at: address, permissions: permissions)
+        if let metrics, let address = configuration.metricsListen {
+            let page = try MetricsPage(
+                at: address,
+                permissions: permissions,
+                timeout: configuration.limits.handshakeTimeout,
+                logger: logger,
+                metrics: metrics
+            )
+            metricsPage.withLock { $0 = page }
         }
         service.start()
     }
@@ -155,7 +155,11 @@ public final class FeedbackServer: Sendable {
         await rpc.stop(within: configuration.drainTimeout)
         let (service, store) = (service, store)
         _ = await finishes(within: Self.deliveryTimeout) { await service.stop() }
-        await metricsPage?.stop()
+        let page = metricsPage.withLock { page in
+            defer { page = nil }
+            return page
+        }
+        await page?.stop()
         let isClosed = await finishes(within: Self.storeCloseTimeout) { await store.close() }
         if !isClosed {
             throw CallError(.deadlineExceeded, "the store did not close in time")
@@ -260,21 +264,6 @@ public final class FeedbackServer: Sendable {
                 return "\(try makeDefaultFolder())/alerts.db"
             }
         }
-    }
-
-    private static func metricsPage(_ limits: RPCLimits, _ logger: Logger) throws -> PageServer {
-        guard let metrics = MetricsSystem.factory as? PrometheusMetrics else {
-            throw CallError(
-                .failedPrecondition,
-                "nothing is collected for the page with metrics: call collectMetrics() first"
-            )
-        }
-        return try PageServer(
-            path: "/metrics",
-            contentType: PrometheusMetrics.contentType,
-            limits: limits,
-            logger: logger
-        ) { metrics.page }
     }
 
     /// Creates the default folder for files and returns its path.

@@ -2,6 +2,7 @@
 @_exported public import FeedbackModel
 internal import Glibc
 public import MongoStore
+@_exported public import PrometheusMetrics
 public import RPC
 
 /// The location of a store.
@@ -85,7 +86,7 @@ public struct ServerConfiguration: Sendable {
     /// The address of the page `/metrics` for Prometheus; nil for no page.
     ///
     /// It requires a call to ``FeedbackServer/collectMetrics()`` first.
-    public var metricsListen: PageAddress?
+    public var metricsListen: MetricsAddress?
     /// The policy for a write to a session that does not exist.
     public var missingSession = MissingSessionPolicy.create
     /// The time that running calls are given to finish when the server stops.

@@ -22,13 +22,13 @@ public struct SocketPermissions: Sendable, Hashable {
 /// The holder of the lock may replace a stale socket, but never a live one, nor a file that is not
 /// a socket. The lock file is never removed, since removing it would let two processes hold locks
 /// on two files of one name.
-final class SocketFile: Sendable {
+package final class SocketFile: Sendable {
     /// The length of the backlog that is asked for; the kernel limits it to `net.core.somaxconn`.
     private static let backlog: Int32 = 4_096
 
     let address: UnixSocketAddress
     /// The listening, non-blocking descriptor, which the user of this object closes.
-    let descriptor: Int32
+    package let descriptor: Int32
     private let lock: Int32
     /// The file that was bound; ``remove()`` removes no other.
     private let identity: (device: dev_t, inode: ino_t)
@@ -36,7 +36,7 @@ final class SocketFile: Sendable {
     /// Takes the lock, binds the socket and listens.
     ///
     /// - Throws: a ``SystemError`` or ``CallError`` whose text names the path.
-    init(_ address: UnixSocketAddress, _ permissions: SocketPermissions) throws {
+    package init(_ address: UnixSocketAddress, _ permissions: SocketPermissions) throws {
         self.address = address
         lock = try Self.takeLock(address)
         do {
@@ -52,7 +52,7 @@ final class SocketFile: Sendable {
     }
 
     /// Removes the socket file, if it is still the one that was bound, and releases the lock.
-    func remove() {
+    package func remove() {
         var status = stat()
         if lstat(address.path, &status) == 0, status.st_dev == identity.device,
             status.st_ino == identity.inode

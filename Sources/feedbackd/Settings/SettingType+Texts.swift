@@ -1,5 +1,4 @@
 internal import FeedbackServer
-internal import RPC
 
 extension SettingType<String> {
     /// The type of any text that is not empty.
@@ -91,14 +90,14 @@ extension SettingType<StoreLocation> {
     }
 }
 
-extension SettingType<PageAddress> {
+extension SettingType<MetricsAddress> {
     /// The type of an address that only this host can reach.
     static var localAddress: Self {
         SettingType(
             "unix:PATH, 127.0.0.1:PORT or [::1]:PORT",
             parse: { text throws(SettingFault) in
                 do {
-                    return try PageAddress(text)
+                    return try MetricsAddress(text)
                 } catch {
                     throw SettingFault(rule: Feedbackd.line(error))
                 }

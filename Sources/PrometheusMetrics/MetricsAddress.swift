@@ -1,41 +1,27 @@
-internal import CLinux
 internal import CallStatus
 internal import Glibc
 
-/// Where a ``PageServer`` listens: a Unix domain socket, or a port of the loopback interface.
-public enum PageAddress: Sendable, Hashable, CustomStringConvertible {
+/// The address of the page with metrics: a Unix domain socket, or a port of the loopback interface.
+public enum MetricsAddress: Sendable, Hashable, CustomStringConvertible {
     /// A socket file.
-    case unix(UnixSocketAddress)
-    /// A port of an IPv4 or IPv6 loopback address; 0 for any that is free.
+    case unix(path: String)
+    /// A port of an IPv4 or IPv6 loopback address; 0 is any that is free.
     case loopback(host: String, port: UInt16)
 
-    /// Reads `unix:PATH`, `127.0.0.1:PORT` or `[::1]:PORT`.
+    /// Parses `127.0.0.1:PORT` or `[::1]:PORT`.
     ///
     /// - Throws: INVALID_ARGUMENT for anything else: other hosts must not read the page, unless
     ///   something in front of it decides who may.
-    public init(_ text: String) throws {
-        if text.hasPrefix("unix:") {
-            self = .unix(try UnixSocketAddress(path: String(text.dropFirst("unix:".count))))
-            return
-        }
+    package init(loopback text: String) throws {
         guard let colon = text.lastIndex(of: ":"),
             let port = UInt16(text[text.index(after: colon)...])
         else { throw Self.refusal }
         var host = String(text[..<colon])
-        var four = in_addr()
-        var six = in6_addr()
-        if inet_pton(AF_INET, host, &four) == 1 {
-            guard UInt32(bigEndian: four.s_addr) >> 24 == 127 else { throw Self.refusal }
-        } else {
+        if host.contains(":") {
             guard host.hasPrefix("["), host.hasSuffix("]") else { throw Self.refusal }
             host = String(host.dropFirst().dropLast())
-            guard inet_pton(AF_INET6, host, &six) == 1,
-                withUnsafeBytes(
-                    of: &six,
-                    { $0.elementsEqual([UInt8](repeating: 0, count: 15) + [1]) }
-                )
-            else { throw Self.refusal }
         }
+        guard Self.isLoopback(host) else { throw Self.refusal }
         self = .loopback(host: host, port: port)
     }
 
@@ -44,23 +30,43 @@ public enum PageAddress: Sendable, Hashable, CustomStringConvertible {
         "must be unix:PATH, 127.0.0.1:PORT or [::1]:PORT: only this host may read it"
     )
 
-    /// As it is given; for a port, as a URL has it.
+    /// Returns true for a number of 127.0.0.0/8, and for `::1` in any spelling.
+    private static func isLoopback(_ host: String) -> Bool {
+        var four = in_addr()
+        if inet_pton(AF_INET, host, &four) == 1 {
+            return UInt32(bigEndian: four.s_addr) >> 24 == 127
+        }
+        var six = in6_addr()
+        guard inet_pton(AF_INET6, host, &six) == 1 else { return false }
+        return withUnsafeBytes(of: &six) {
+            $0.elementsEqual([UInt8](repeating: 0, count: 15) + [1])
+        }
+    }
+
+    /// The address in the form of the configuration; that of a port is also the one of URLs.
     public var description: String {
         switch self {
-        case .unix(let address): "unix:\(address)"
+        case .unix(let path): "unix:\(path)"
         case .loopback(let host, let port):
             host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
         }
     }
 
-    /// A listening, non-blocking socket at a loopback address, and the port that it got.
-    static func listen(host: String, port: UInt16) throws -> (descriptor: Int32, port: UInt16) {
+    /// Returns a listening, non-blocking socket at a loopback address, which the caller owns, and
+    /// its port.
+    ///
+    /// - Throws: an error whose description names the address and the reason.
+    package static func listen(
+        host: String,
+        port: UInt16
+    ) throws -> (descriptor: Int32, port: UInt16) {
+        guard isLoopback(host) else { throw refusal }
         let isSix = host.contains(":")
         let kind =
             Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
             | Int32(SOCK_NONBLOCK.rawValue)
         let descriptor = socket(isSix ? AF_INET6 : AF_INET, kind, 0)
-        guard descriptor >= 0 else { throw SystemError("cannot make a socket") }
+        guard descriptor >= 0 else { throw systemError("cannot make a socket") }
         // A daemon that starts anew must not wait for the connections of the former one.
         var on: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
@@ -90,8 +96,8 @@ public enum PageAddress: Sendable, Hashable, CustomStringConvertible {
             }
         }
         guard bound == 0 else {
-            let error = SystemError(
-                "cannot listen on \(PageAddress.loopback(host: host, port: port))"
+            let error = systemError(
+                "cannot listen on \(MetricsAddress.loopback(host: host, port: port))"
             )
             close(descriptor)
             throw error
@@ -103,5 +109,11 @@ public enum PageAddress: Sendable, Hashable, CustomStringConvertible {
             }
         }
         return (descriptor, found)
+    }
+
+    /// Returns an error that describes `errno`.
+    private static func systemError(_ text: String) -> CallError {
+        let number = errno
+        return CallError(.failedPrecondition, "\(text): \(String(cString: strerror(number)))")
     }
 }
