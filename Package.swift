@@ -161,7 +161,7 @@ let package = Package(
         .executableTarget(
             name: "feedbackd",
             dependencies: [
-                "CLinux", "FeedbackHooks", "FeedbackServer", "RPC", argumentParser, logging,
+                "CLinux", "FeedbackHooks", "FeedbackServer", argumentParser, logging,
                 .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: settings
@@ -207,8 +207,8 @@ let package = Package(
         .testTarget(
             name: "RPCTests",
             dependencies: [
-                "CFeedbackDescriptors", "CLinux", "CNGHTTP2", "CProtobufC", "CRPCProto", "CZlib",
-                "CallStatus", "ProtoCodec", "RPC", "TestSupport", logging,
+                "CFeedbackDescriptors", "CLinux", "CNGHTTP2", "CRPCProto", "CZlib", "CallStatus",
+                "ProtoCodec", "RPC", "TestSupport", logging,
             ],
             swiftSettings: settings
         ),
@@ -234,15 +234,15 @@ let package = Package(
             name: "FeedbackServerTests",
             dependencies: [
                 "FeedbackClient", "FeedbackCore", "FeedbackModel", "FeedbackServer", "RPC",
-                "SQLiteStore", "TestSupport", logging, metrics,
+                "TestSupport", logging, metrics,
             ],
             swiftSettings: settings
         ),
         .testTarget(
             name: "FeedbackdTests",
             dependencies: [
-                "FeedbackHooks", "FeedbackModel", "FeedbackServer", "RPC", "TestSupport",
-                "feedbackd", argumentParser, logging,
+                "FeedbackHooks", "FeedbackServer", "TestSupport", "feedbackd", argumentParser,
+                logging,
             ],
             swiftSettings: settings
         ),
@@ -300,10 +300,8 @@ let package = Package(
         .testTarget(
             name: "SQLiteStoreTests",
             dependencies: [
-                "FeedbackCore", "FeedbackModel", "PrometheusMetrics", "SQLiteStore",
-                "StoreContract", "TestSupport",
-                grdb, grdbSQLite,
-                logging, metrics,
+                "FeedbackCore", "FeedbackModel", "SQLiteStore", "StoreContract", "TestSupport",
+                grdb, grdbSQLite, logging,
             ],
             swiftSettings: settings
         ),

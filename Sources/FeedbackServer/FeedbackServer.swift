@@ -101,7 +101,7 @@ public final class FeedbackServer: Sendable {
         let allowed = configuration.allowedUIDs
         rpc = try RPCServer(
             router: ServiceBinding.router(for: service, logger: logger),
-            limits: configuration.limits,
+            limits: configuration.rpcLimits,
             metricsPrefix: MetricsPage.prefix,
             logger: logger,
             admission: { peer in
@@ -136,7 +136,7 @@ public final class FeedbackServer: Sendable {
             let page = try MetricsPage(
                 at: address,
                 permissions: permissions,
-                timeout: configuration.limits.handshakeTimeout,
+                timeout: configuration.handshakeTimeout,
                 logger: logger,
                 metrics: metrics
             )

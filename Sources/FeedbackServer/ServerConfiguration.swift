@@ -3,7 +3,7 @@
 internal import Glibc
 public import MongoStore
 @_exported public import PrometheusMetrics
-public import RPC
+internal import RPC
 
 /// The location of a store.
 public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
@@ -91,13 +91,47 @@ public struct ServerConfiguration: Sendable {
     public var missingSession = MissingSessionPolicy.create
     /// The time that running calls are given to finish when the server stops.
     public var drainTimeout = Duration.seconds(10)
-    /// The limits of connections, calls and bytes.
-    public var limits = RPCLimits()
+    /// The limit of connections at once, from 1 to 1,000,000; 10,000 by default.
+    ///
+    /// One connection more is told so and closed.
+    public var connectionsMax = Self.defaultLimits.connectionsMax
+    /// The limit of calls of one connection at once, from 1 to 1,000,000; 1,024 by default.
+    ///
+    /// Further calls wait in the socket.
+    public var callsInFlightPerConnectionMax = Self.defaultLimits.callsInFlightPerConnectionMax
+    /// The limit of one message in bytes, from 1,024 to ``frameBytesLimit``, which is the default.
+    public var frameBytesMax = Self.frameBytesLimit
+    /// The limit of the bytes that wait to be written to one connection, from 65,536 to 1 GiB; 8 MiB
+    /// by default.
+    ///
+    /// A client that reads nothing when they are that many is closed.
+    public var outputQueueBytesMax = Self.defaultLimits.outputQueueBytesMax
+    /// The time that the beginning of a connection may take, from 1 second to 1 hour; 5 seconds by
+    /// default.
+    ///
+    /// A request for the page with metrics must arrive within it, too.
+    public var handshakeTimeout = Self.defaultLimits.handshakeTimeout
     /// The limits of the store's write queue.
     public var writeLimits = CommitLimits()
 
+    /// The largest ``frameBytesMax``: 4 MiB, the limit of ttrpc's frames.
+    public static let frameBytesLimit = defaultLimits.frameBytesMax
+
+    private static let defaultLimits = RPCLimits()
+
     /// Makes the default configuration.
     public init() {}
+
+    /// The limits of the server's connections.
+    var rpcLimits: RPCLimits {
+        var limits = Self.defaultLimits
+        limits.connectionsMax = connectionsMax
+        limits.callsInFlightPerConnectionMax = callsInFlightPerConnectionMax
+        limits.frameBytesMax = frameBytesMax
+        limits.outputQueueBytesMax = outputQueueBytesMax
+        limits.handshakeTimeout = handshakeTimeout
+        return limits
+    }
 }
 
 /// Returns the value of an environment variable; nil if it is not set or empty.

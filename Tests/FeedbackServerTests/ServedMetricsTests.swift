@@ -3,6 +3,7 @@ import FeedbackClient
 import FeedbackCore
 import Foundation
 import Logging
+import RPC
 import TestSupport
 import Testing
 
@@ -89,5 +90,20 @@ struct ServedMetricsTests {
         for text in ["unix:", "unix:@name", long, "/run/m.sock", "10.0.0.1:80"] {
             #expect(throws: CallError.self) { try MetricsAddress(text) }
         }
+    }
+
+    @Test func limits_of_the_configuration_are_those_of_the_server() {
+        var configuration = ServerConfiguration()
+        configuration.connectionsMax = 1
+        configuration.callsInFlightPerConnectionMax = 2
+        configuration.frameBytesMax = 3
+        configuration.outputQueueBytesMax = 4
+        configuration.handshakeTimeout = .seconds(5)
+        let limits = configuration.rpcLimits
+        #expect(limits.connectionsMax == 1)
+        #expect(limits.callsInFlightPerConnectionMax == 2)
+        #expect(limits.frameBytesMax == 3)
+        #expect(limits.outputQueueBytesMax == 4)
+        #expect(limits.handshakeTimeout == .seconds(5))
     }
 }

@@ -2,7 +2,6 @@ import FeedbackHooks
 import FeedbackServer
 import Foundation
 import Logging
-import RPC
 import TestSupport
 import Testing
 
@@ -113,16 +112,16 @@ struct ConfigurationTests {
     func defaults() throws {
         let example = try settings(try #require(try ReferencePage().example))
         let none = try Settings(try SettingSources(options: [:], environment: [:]))
-        #expect(example.server.limits.connectionsMax == none.server.limits.connectionsMax)
+        #expect(example.server.connectionsMax == none.server.connectionsMax)
         #expect(
-            example.server.limits.callsInFlightPerConnectionMax
-                == none.server.limits.callsInFlightPerConnectionMax
+            example.server.callsInFlightPerConnectionMax
+                == none.server.callsInFlightPerConnectionMax
         )
-        #expect(example.server.limits.frameBytesMax == none.server.limits.frameBytesMax)
+        #expect(example.server.frameBytesMax == none.server.frameBytesMax)
         #expect(
-            example.server.limits.outputQueueBytesMax == none.server.limits.outputQueueBytesMax
+            example.server.outputQueueBytesMax == none.server.outputQueueBytesMax
         )
-        #expect(example.server.limits.handshakeTimeout == none.server.limits.handshakeTimeout)
+        #expect(example.server.handshakeTimeout == none.server.handshakeTimeout)
         #expect(
             example.server.writeLimits.queueLengthMax == none.server.writeLimits.queueLengthMax
         )

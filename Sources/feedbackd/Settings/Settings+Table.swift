@@ -1,5 +1,4 @@
 internal import FeedbackServer
-internal import RPC
 
 extension Settings {
     /// The keys at the top of the file, except `hooks`.
@@ -97,33 +96,33 @@ extension Settings {
     private static let limits: [Setting<Settings>] = [
         Setting(
             "connections_max",
-            \.server.limits.connectionsMax,
+            \.server.connectionsMax,
             .number(1...1_000_000),
             "The most connections at once; one more is told so and closed."
         ),
         Setting(
             "calls_in_flight_max",
-            \.server.limits.callsInFlightPerConnectionMax,
+            \.server.callsInFlightPerConnectionMax,
             .number(1...1_000_000),
             "The most calls of one connection at once; further ones wait in the socket, and gRPC's "
                 + "clients are told the number."
         ),
         Setting(
             "frame_bytes_max",
-            \.server.limits.frameBytesMax,
-            .number(1_024...RPCLimits().frameBytesMax),
+            \.server.frameBytesMax,
+            .number(1_024...ServerConfiguration.frameBytesLimit),
             "The largest message, in bytes."
         ),
         Setting(
             "output_queue_bytes_max",
-            \.server.limits.outputQueueBytesMax,
+            \.server.outputQueueBytesMax,
             .number(65_536...1 << 30),
             "The most bytes that wait to be written to one connection; a client that then reads "
                 + "nothing is closed."
         ),
         Setting(
             "handshake_timeout",
-            \.server.limits.handshakeTimeout,
+            \.server.handshakeTimeout,
             .seconds(1...3_600),
             "The longest time for the beginning of a connection."
         ),
