@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ._arguments import checked_list, clamped_int32
+from ._arguments import checked_int64s, clamped_int32
 from ._core import Call
 from ._messages import RATINGS, Values, decode_timestamp
 from ._proto import alert_pb2, replies_pb2
@@ -35,14 +35,11 @@ def retry_alerts(
 
     Alerts that are gone, or pending, are passed over. At most 1,000 may be named.
     """
-    ids = [] if alert_ids is None else checked_list("alert_ids", alert_ids)
+    ids = [] if alert_ids is None else checked_int64s("alert_ids", alert_ids)
     if alert_ids is not None and not ids:
         # To the server, no ids mean all alerts. No alert has the id 0.
         ids = [0]
-    try:
-        request = alert_pb2.RetryAlertsRequest(alert_ids=ids)
-    except (TypeError, ValueError):
-        raise TypeError("alert_ids must be int, of 64 bits each") from None
+    request = alert_pb2.RetryAlertsRequest(alert_ids=ids)
     return Call(RETRY_ALERTS, request.SerializeToString(), timeout)
 
 

@@ -1,9 +1,15 @@
-"""Checks of arguments; each raises an error that names the argument at fault."""
+"""Checks of arguments; each raises an error that names the argument at fault.
+
+A value of a wrong type is a TypeError, one that breaks a rule INVALID_ARGUMENT, as from the server.
+"""
 
 from __future__ import annotations
 
+import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 from .errors import invalid_argument
@@ -11,6 +17,7 @@ from .errors import invalid_argument
 #: About 30 years: not much less than system calls take without an overflow.
 _TIMEOUT_SECONDS_MAX = 1e9
 _INT32_MIN, _INT32_MAX = -(1 << 31), (1 << 31) - 1
+_INT64_MIN, _INT64_MAX = -(1 << 63), (1 << 63) - 1
 
 
 def wrong_type(field: str, expected: str, value: object) -> TypeError:
@@ -38,18 +45,42 @@ def checked_texts(field: str, texts: Iterable[str]) -> list[str]:
 
 
 def checked_list(field: str, items: Iterable[Any]) -> list[Any]:
-    # A string is an iterable of its letters too, but no caller means these.
-    if isinstance(items, (str, bytes)) or not isinstance(items, Iterable):
+    # A string is an iterable of its letters too, and a dict of its keys, but no caller means these.
+    if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
         raise wrong_type(field, "a list", items)
     return list(items)
 
 
 def clamped_int32(field: str, number: int) -> Any:
     """Returns the number, or the nearest one that a field holds, which the server refuses."""
+    whole = _whole(number)
+    if whole is None:
+        raise wrong_type(field, "an int", number)
+    return max(_INT32_MIN, min(whole, _INT32_MAX))
+
+
+def checked_int64s(field: str, numbers: Iterable[int]) -> list[int]:
+    """Returns the numbers; raises INVALID_ARGUMENT for one that a field cannot hold."""
+    items = []
+    for item in checked_list(field, numbers):
+        whole = _whole(item)
+        if whole is None:
+            raise TypeError(f"{field} must be of int, one is {type(item).__name__}")
+        if not _INT64_MIN <= whole <= _INT64_MAX:
+            raise invalid_argument(field, "must be of 64 bits each")
+        items.append(whole)
+    return items
+
+
+def _whole(number: Any) -> int | None:
+    """Returns the number as an int, or None if it is of another type."""
+    # To Python, True is the number 1.
+    if isinstance(number, bool):
+        return None
     try:
-        return max(_INT32_MIN, min(operator.index(number), _INT32_MAX))
+        return operator.index(number)
     except TypeError:
-        raise wrong_type(field, "an int", number) from None
+        return None
 
 
 def checked_bool(field: str, flag: bool) -> bool:
@@ -59,10 +90,16 @@ def checked_bool(field: str, flag: bool) -> bool:
 
 
 def checked_timeout(timeout: float) -> float:
-    """Returns the timeout as a float; raises ValueError if it is out of range."""
+    """Returns the timeout as a float; raises INVALID_ARGUMENT if it is out of range."""
+    if isinstance(timeout, bool) or not isinstance(timeout, (Real, Decimal)):
+        raise wrong_type("timeout", "a number of seconds", timeout)
     try:
-        if 0 < timeout <= _TIMEOUT_SECONDS_MAX:
-            return float(timeout)
-    except TypeError:
-        raise wrong_type("timeout", "a number of seconds", timeout) from None
-    raise ValueError(f"timeout must be above 0 and at most {_TIMEOUT_SECONDS_MAX:g} seconds")
+        seconds = float(timeout)
+    except (OverflowError, ValueError):
+        # Too large, or a Decimal's signaling NaN.
+        seconds = math.inf
+    if not 0 < seconds <= _TIMEOUT_SECONDS_MAX:
+        raise invalid_argument(
+            "timeout", f"must be above 0 and at most {_TIMEOUT_SECONDS_MAX:g} seconds"
+        )
+    return seconds

@@ -17,6 +17,9 @@ from ._connection import Connection
 TIMEOUT_SECONDS_DEFAULT = 10.0
 
 _Connection = TypeVar("_Connection", Connection, AsyncConnection)
+_RAISES = """\
+Raises TypeError for an argument of a wrong type, and INVALID_ARGUMENT, which is also a ValueError,
+for one that breaks a rule; both name the argument. What the client refuses is not sent."""
 _SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
 
 
@@ -31,8 +34,9 @@ class BaseClient(Generic[_Connection]):
     ) -> None:
         """Makes a client of the daemon at that path (or ``unix:PATH``); connects nothing yet.
 
-        Without a path: ``FEEDBACKD_SOCKET``, else the daemon's own default. Raises INVALID_ARGUMENT
-        for what cannot be a socket's path.
+        Without a path: ``FEEDBACKD_SOCKET``, else the daemon's own default. Raises TypeError for an
+        argument of a wrong type, and INVALID_ARGUMENT, which is also a ValueError, for what cannot
+        be a socket's path or is no timeout.
         """
         self._path = checked_path(socket)
         self._timeout = checked_timeout(timeout)
@@ -53,7 +57,8 @@ class BaseClient(Generic[_Connection]):
 def document(method: Callable[..., Any], call: Callable[..., Any], listed: Any = None) -> None:
     """Gives a client's method the name, the signature and the docstring of the call that it makes.
 
-    A method that lists returns ``listed[Value]``, like ``Iterator[Feedback]``.
+    The docstring also has the errors that every call raises for wrong arguments. A method that
+    lists returns ``listed[Value]``, like ``Iterator[Feedback]``.
     """
     signature = inspect.signature(call, eval_str=True)
     (result,) = get_args(signature.return_annotation)
@@ -62,7 +67,7 @@ def document(method: Callable[..., Any], call: Callable[..., Any], listed: Any =
         result = listed[get_args(values)[0]]
     parameters = [_SELF, *signature.parameters.values()]
     method.__name__ = method.__qualname__ = call.__name__
-    method.__doc__ = call.__doc__
+    method.__doc__ = f"{inspect.getdoc(call)}\n\n{_RAISES}"
     method.__annotations__ = {one.name: one.annotation for one in parameters[1:]}
     method.__annotations__["return"] = result
     method.__signature__ = inspect.Signature(  # type: ignore[attr-defined]

@@ -72,9 +72,10 @@ CHECK_HEALTH = Method("grpc.health.v1.Health", "Check", replies_pb2.CheckReply, 
 _SESSION_ID, _COMMENT, _REQUEST_ID = b"\x0a", b"\x1a", b"\x22"
 _RATING_FIELDS = {key: bytes((0x10, number)) for key, number in RATING_NUMBERS.items()}
 
-#: Optional arguments of an add that are left out.
-_LEFT_OUT = ("", None)
-_NO_FURTHER_FIELDS = ("", "", None, (), None)
+_utf8 = str.encode
+#: Arguments of an add that are left out.
+_NO_TEXT = ""
+_NO_TAGS: tuple[str, ...] = ()
 
 
 def add_feedback(
@@ -94,12 +95,12 @@ def add_feedback(
 
     The rating is a `Rating`, ``"up"``, ``"down"`` or None. A request_id that the session has
     already is answered with the feedback stored first, and ``replayed``; without a request_id a new
-    one is made. Raises INVALID_ARGUMENT, which is also a ValueError, for fields that break a rule.
+    one is made.
     """
     try:
-        session = session_id.encode()
-        text = b"" if comment is None else comment.encode()
-        request = new_request_id() if request_id in _LEFT_OUT else request_id.encode()
+        session = _utf8(session_id)
+        text = b"" if comment is None else _utf8(comment)
+        request = (b"" if request_id is None else _utf8(request_id)) or new_request_id()
         # The fields that every request has are written out: protobuf would take twice as long.
         common = b"".join(
             (
@@ -115,9 +116,7 @@ def add_feedback(
                 request,
             )
         )
-        if (message_id, agent_id, author, tags, attributes) == _NO_FURTHER_FIELDS:
-            return Call(ADD_FEEDBACK, common, timeout)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError):
         # Only now each argument is checked by itself, to name the one at fault.
         checked_text("session_id", session_id)
         encode_rating("rating", rating)
@@ -125,8 +124,17 @@ def add_feedback(
             if text_given is not None:
                 checked_text(field, text_given)
         raise
-    further = _further_fields(message_id, agent_id, author, tags, attributes)
-    return Call(ADD_FEEDBACK, common + further, timeout)
+    # Compared by identity with the defaults, as few callers give others: lists of other libraries
+    # do not compare as Python's do, and values of wrong types may equal anything.
+    if not (
+        message_id is _NO_TEXT
+        and agent_id is _NO_TEXT
+        and tags is _NO_TAGS
+        and author is None
+        and attributes is None
+    ):
+        common += _further_fields(message_id, agent_id, author, tags, attributes)
+    return Call(ADD_FEEDBACK, common, timeout)
 
 
 def list_feedbacks(

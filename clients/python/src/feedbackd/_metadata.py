@@ -21,7 +21,7 @@ _DEPTH_MAX = 16
 def encode_object(struct: Struct, metadata: Mapping[str, Any], depth: int) -> None:
     for key, value in metadata.items():
         if not isinstance(key, str):
-            raise invalid_argument("metadata", f"keys must be strings, one is {type(key).__name__}")
+            raise TypeError(f"metadata must be a dict by str, one key is {type(key).__name__}")
         _set(struct.fields[checked_text("metadata", key)], value, depth)
 
 
@@ -44,10 +44,9 @@ def _set(message: Value, value: Any, depth: int) -> None:
         for item in value:
             _set(message.list_value.values.add(), item, depth + 1)
     else:
-        raise invalid_argument(
-            "metadata",
-            "values must be None, booleans, numbers, strings, lists or dicts, one is "
-            + type(value).__name__,
+        raise TypeError(
+            "metadata must be of None, bool, int, float, str, list and dict, one value is "
+            + type(value).__name__
         )
 
 

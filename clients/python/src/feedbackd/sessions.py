@@ -69,8 +69,7 @@ class MongoDBSessionManager:
 
         Returns what the hook returns; without one the `AddedFeedback`.
         """
-        if not isinstance(feedback, Mapping):
-            raise wrong_type("feedback", "a dict", feedback)
+        _check_feedback(feedback)
         if self._hook is None:
             return self._store(feedback)
         return self._hook(
@@ -83,7 +82,9 @@ class MongoDBSessionManager:
         The keys are "rating" ("up", "down" or None), "comment", "created_at" (an aware datetime),
         "feedback_id", whatever else is not empty, and the attributes that begin with "_".
         """
-        return [to_dict(stored) for stored in self._client.list_feedbacks(self.session_id)]
+        # Checked again: to a client, ALL_SESSIONS is a session_id, and programs may set this one.
+        session_id = checked_session_id(self.session_id)
+        return [to_dict(stored) for stored in self._client.list_feedbacks(session_id)]
 
     def update_metadata(self, metadata: Mapping[str, Any]) -> None:
         """Merges top-level keys into the session's metadata."""
@@ -236,6 +237,8 @@ def _around(
 
 def arguments_of(feedback: Mapping[str, Any]) -> dict[str, Any]:
     """Converts a feedback's dict to the arguments of `FeedbackClient.add_feedback`."""
+    # Checked here too: a hook may pass on anything.
+    _check_feedback(feedback)
     unknown = sorted(
         str(key)
         for key in feedback
@@ -286,6 +289,11 @@ def to_dict(feedback: Feedback) -> dict[str, Any]:
     return result | {k: value for k, value in feedback.attributes.items() if k.startswith("_")}
 
 
+def _check_feedback(feedback: Mapping[str, Any]) -> None:
+    if not isinstance(feedback, Mapping):
+        raise wrong_type("feedback", "a dict", feedback)
+
+
 def _author(value: Author | Mapping[str, Any]) -> Author:
     if isinstance(value, Author):
         return value
@@ -302,8 +310,8 @@ def _attribute(value: Any) -> str:
     if isinstance(value, str):
         return value
     try:
-        return json.dumps(value, ensure_ascii=False, default=str)
-    except (TypeError, ValueError):
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+    except (TypeError, ValueError, RecursionError):
         raise invalid_argument("attributes.value", "must be a string or a JSON value") from None
 
 
