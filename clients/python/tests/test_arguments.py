@@ -299,6 +299,13 @@ def test_a_value_out_of_range_is_a_value_error_that_names_the_argument(
         call(method, **(required(method) | {argument.partition(".")[0]: value}))
 
 
+@pytest.mark.parametrize("ids", [[], ()], ids=repr)
+def test_no_alerts_to_retry_are_nothing_to_ask(refuse, ids):
+    assert refuse("retry_alerts", ids) == 0
+    with pytest.raises(TypeError, match="^timeout must be "):
+        refuse("retry_alerts", ids, timeout="5")
+
+
 def test_what_is_wrong_with_a_list_is_said_before_it_is_consumed(client):
     for method in (client.list_feedbacks, client.list_alerts):
         with pytest.raises(ValueError, match="timeout"):

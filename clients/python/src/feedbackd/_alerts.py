@@ -33,14 +33,16 @@ def retry_alerts(
 ) -> Call[int]:
     """Makes dead letters pending again, due at once, and returns how many: all, or these.
 
-    Alerts that are gone, or pending, are passed over. At most 1,000 may be named.
+    Alerts that are gone, or pending, are passed over. At most 1,000 may be named. An empty list
+    names none: nothing is done.
     """
     ids = [] if alert_ids is None else checked_int64s("alert_ids", alert_ids)
-    if alert_ids is not None and not ids:
-        # To the server, no ids mean all alerts. No alert has the id 0.
-        ids = [0]
     request = alert_pb2.RetryAlertsRequest(alert_ids=ids)
-    return Call(RETRY_ALERTS, request.SerializeToString(), timeout)
+    call = Call(RETRY_ALERTS, request.SerializeToString(), timeout)
+    if alert_ids is not None and not ids:
+        # To the server, no ids mean all alerts.
+        call.result = 0
+    return call
 
 
 def _decode_alerts(response: alert_pb2.ListAlertsResponse) -> Values[Alert]:

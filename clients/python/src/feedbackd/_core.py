@@ -40,6 +40,8 @@ class Call(Generic[_Result]):
     timeout: float
     #: The time at which the call ends, with all its attempts.
     deadline: float
+    #: The result of a call that needs no answer, and is never started.
+    result: _Result | None = None
     _backoff = _BACKOFF_SECONDS_MIN
     #: The error of the attempt before.
     _error: UnavailableError | None = None

@@ -90,6 +90,8 @@ class AsyncFeedbackClient(BaseClient[AsyncConnection]):
             connection.close()
 
     async def _call(self, call: Call[_Result]) -> _Result:
+        if call.result is not None:
+            return call.result
         call.start(self._timeout, monotonic())
         while True:
             try:

@@ -91,6 +91,8 @@ class FeedbackClient(BaseClient[Connection]):
             connection.close()
 
     def _call(self, call: Call[_Result]) -> _Result:
+        if call.result is not None:
+            return call.result
         call.start(self._timeout, monotonic())
         while True:
             try:
