@@ -28,6 +28,9 @@ _KEYS = ("rating", "comment", *_TEXT_KEYS, "author", "tags", "attributes")
 class MongoDBSessionManager:
     """One session's feedback and metadata.
 
+    Its methods raise TypeError for an argument of a wrong type, and INVALID_ARGUMENT, which is also
+    a ValueError, for one that breaks a rule; both name the argument, or the key of a feedback.
+
     A manager may be used from many threads. Managers without a `client` of their own share one
     connection per socket; nothing is connected, and no session is made, before the first call.
     """
@@ -47,8 +50,8 @@ class MongoDBSessionManager:
 
         The connection_string is ``unix:PATH``, by default the daemon's usual socket. The names of
         the database and the collection are ignored: they belong to the daemon's settings. The hook
-        may be given under either name. Raises INVALID_ARGUMENT, which is also a ValueError, for an
-        empty session_id, and for any other connection string, such as ``mongodb://…``.
+        may be given under either name. An empty session_id is INVALID_ARGUMENT, and so is any other
+        connection string, such as ``mongodb://…``.
         """
         if feedback_hook is not None and feedbackHook is not None:
             raise TypeError("feedback_hook and feedbackHook are the same: give one of them")
@@ -64,8 +67,8 @@ class MongoDBSessionManager:
         Its keys are "rating" ("up", "down" or None) and "comment", and, beyond that package,
         "message_id", "agent_id", "request_id", "author" ({"source", "id"}), "tags", "attributes".
         Keys that begin with "_", as hooks add them, are stored as attributes: strings as they are,
-        other values as JSON. Any other key, and any other rating, raises INVALID_ARGUMENT, which is
-        also a ValueError.
+        other values as JSON. Any other key, and any other rating, of whatever type, is
+        INVALID_ARGUMENT.
 
         Returns what the hook returns; without one the `AddedFeedback`.
         """
