@@ -8,6 +8,7 @@ import pytest
 from conftest import eventually
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from feedbackd import InvalidArgumentError
 from feedbackd.fastapi import feedback_router
 
 URL = "/api/sessions/s/feedback"
@@ -132,13 +133,91 @@ def test_a_key_without_a_meaning_has_a_value_of_json_too(http):
     assert http.post(URL, json={"rating": "up", "other": 1.5}).status_code == 200
 
 
-@pytest.mark.parametrize("body", [b"\xff\xfe", b'{"comment": "\xff"}', b"{", b'"\\ud800"'])
-@pytest.mark.parametrize("kind", ["application/json", "text/plain"])
-def test_what_is_no_json_is_the_callers_fault(address, kind, body):
+DEEP = b"[" * 100_000
+#: What is wrong with bodies, as the answer says it.
+NO_JSON = {
+    b"{": "Expecting property name",
+    b"\xff\xfe": "Expecting value",
+    b'{"comment": "\xff"}': "the text is not UTF-8",
+    "é".encode("latin-1"): "the text is not UTF-8",
+    DEEP: "there are too many levels",
+    b'{"comment": %b}' % DEEP: "there are too many levels",
+    b'{"other": %b%b}' % (DEEP, b"]" * len(DEEP)): "there are too many levels",
+    b'{"a":' * 100_000: "there are too many levels",
+    b'{"rating": %b}' % (b"9" * 5000): "a number is too large",
+    b'{"other": -%b}' % (b"9" * 5000): "a number is too large",
+}
+
+
+@pytest.mark.parametrize("body", NO_JSON, ids=lambda body: ascii(body[:20]))
+def test_a_body_that_cannot_be_read_is_422_and_says_why(address, body):
     with TestClient(application(address), raise_server_exceptions=False) as http:
-        answer = http.post(URL, content=body, headers={"Content-Type": kind})
-        # FastAPI itself says 400 where the bytes are no UTF-8.
-        assert answer.status_code in (400, 422)
+        answer = http.post(URL, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 422
+        (fault,) = answer.json()["detail"]
+        assert fault["type"] == "json_invalid"
+        assert NO_JSON[body] in fault["ctx"]["error"]
+        assert http.get(URL).json()["total"] == 0
+
+
+@pytest.mark.parametrize("number", [b"9" * 4000, b"-1e400", b"[" * 500 + b"]" * 500])
+def test_a_value_of_another_type_is_422(address, number):
+    """Whatever its size or depth: the answer does not repeat it."""
+    with TestClient(application(address), raise_server_exceptions=False) as http:
+        body = b'{"comment": %b}' % number
+        answer = http.post(URL, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 422
+        assert answer.json()["detail"][0]["loc"] == ["body", "comment"]
+
+
+@pytest.mark.parametrize("body", [*NO_JSON, b'{"comment": NaN}'], ids=lambda body: ascii(body[:20]))
+@pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data", ""])
+def test_a_body_that_is_not_said_to_be_json_is_422(address, kind, body):
+    with TestClient(application(address), raise_server_exceptions=False) as http:
+        answer = http.post(URL, content=body, headers={"Content-Type": kind} if kind else {})
+        assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("text", ["comment", "rating"])
+def test_text_that_utf_8_cannot_express_is_400(http, text):
+    body = '{"%s": "\\ud800"}' % text
+    answer = http.post(URL, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert text in answer.json()["detail"]
+
+
+WRONG_OPTIONS = {
+    "connection_string": [5, b"unix:s", ["unix:s"]],
+    "feedback_hook": ["x", 0, []],
+    "prefix": [5, None, ["/api"], b"/api"],
+    "timeout": ["5", None, True, []],
+}
+
+
+@pytest.mark.parametrize("option", WRONG_OPTIONS)
+def test_a_wrong_option_is_a_type_error_that_names_it(option):
+    for value in WRONG_OPTIONS[option]:
+        with pytest.raises(TypeError, match=f"^{option} must be "):
+            feedback_router(**{option: value})
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("connection_string", "mongodb://h"),
+        ("prefix", "api"),
+        ("prefix", "/api/"),
+        ("timeout", 0),
+    ],
+)
+def test_an_option_that_breaks_a_rule_is_a_value_error_that_names_it(option, value):
+    with pytest.raises(InvalidArgumentError, match=f"^{option}: must "):
+        feedback_router(**{option: value})
+
+
+def test_the_routes_may_have_no_prefix(address):
+    with TestClient(application(address, prefix="")) as http:
+        assert http.get("/metrics/feedback").json()["total"] == 0
 
 
 def test_a_page_token_that_is_none_is_400(http):

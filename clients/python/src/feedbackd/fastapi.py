@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 
 from ._address import path_of
+from ._arguments import checked_text
 from .async_client import AsyncFeedbackClient
 from .client import FeedbackClient
 from .errors import (
@@ -23,6 +24,7 @@ from .errors import (
     InvalidArgumentError,
     ResourceExhaustedError,
     UnavailableError,
+    invalid_argument,
 )
 from .sessions import FeedbackHook, MongoDBSessionManager, checked_hook, to_dict
 
@@ -81,10 +83,25 @@ class FeedbackMetrics(BaseModel):
 
 
 class _JSONRequest(Request):
-    """A request with a body of strict JSON, without the NaN and Infinity that Python parses."""
+    """A request with a body of strict JSON, without the NaN and Infinity that Python parses.
+
+    FastAPI answers a JSONDecodeError with 422 and its message, and other errors with neither.
+    """
 
     async def json(self) -> Any:
-        return json.loads(await self.body(), parse_constant=_refuse_constant)
+        body = await self.body()
+        try:
+            return json.loads(body, parse_constant=_refuse_constant)
+        except json.JSONDecodeError:
+            raise
+        except UnicodeDecodeError:
+            fault = "the text is not UTF-8"
+        except RecursionError:
+            fault = "there are too many levels"
+        except ValueError:
+            # Python's limit of digits.
+            fault = "a number is too large"
+        raise json.JSONDecodeError(fault, "", 0)
 
 
 class _FeedbackRoute(APIRoute):
@@ -123,12 +140,17 @@ def feedback_router(
     the event loop; a hook, which is called as `MongoDBSessionManager` does, runs in a thread.
 
     Feedback that breaks a rule, or that the hook refuses with a ValueError, is answered with 400
-    and the message; a hook's PermissionError with 403; a body of another shape, or that is not
-    JSON, with 422. 503 means that the daemon, or its store, is away, 504 that it took longer than
-    ``timeout`` seconds. Other errors are 500, without any detail.
+    and the message; a hook's PermissionError with 403; a body of another shape, or that cannot be
+    read as JSON, with 422. 503 means that the daemon, or its store, is away, 504 that it took
+    longer than ``timeout`` seconds. Other errors are 500, without any detail.
+
+    Raises TypeError for an argument of a wrong type, and INVALID_ARGUMENT, which is also a
+    ValueError, for one that breaks a rule; both name the argument.
     """
     checked_hook("feedback_hook", feedback_hook)
     path = path_of(connection_string)
+    if checked_text("prefix", prefix) and (prefix[0] != "/" or prefix[-1] == "/"):
+        raise invalid_argument("prefix", "must be empty, or begin with / and not end with it")
     client = AsyncFeedbackClient(path, timeout=timeout)
     blocking = FeedbackClient(path, timeout=timeout)
 
