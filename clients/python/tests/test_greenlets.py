@@ -6,6 +6,7 @@ Each program runs in a process of its own, since patching cannot be undone.
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 
@@ -45,6 +46,23 @@ def silent(folder):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
+        yield path
+
+
+@pytest.fixture
+def full(folder):
+    """Returns the path of a socket that has no room for a further connection."""
+    path = str(folder / "full")
+    with socket.socket(socket.AF_UNIX) as listener, ExitStack() as waiting:
+        listener.bind(path)
+        listener.listen(0)
+        while True:
+            client = waiting.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)
+            try:
+                client.connect(path)
+            except BlockingIOError:
+                break
         yield path
 
 
@@ -106,8 +124,38 @@ def test_greenlets_share_a_connection(beginning, daemon):
     assert run(beginning, SHARING, daemon.socket) == ["400"]
 
 
+WAITING = """
+import socket, sys, threading
+from feedbackd import CallCancelledError, FeedbackClient
+
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+client = FeedbackClient(sys.argv[1], timeout=60)
+
+def call():
+    try:
+        client.health()
+    except CallCancelledError:
+        print("cancelled")
+
+thread = threading.Thread(target=call)
+thread.start()
+# The call's other end is this process too, which goes on while the call waits.
+peer, _ = listener.accept()
+if peer.recv(1):
+    print("received")
+client.close()
+thread.join()
+"""
+
+
+def test_others_run_while_a_call_waits(beginning, folder):
+    assert run(beginning, WAITING, str(folder / "own")) == ["received", "cancelled"]
+
+
 RETRYING = """
-import sys, threading, time
+import sys, threading
 from feedbackd import FeedbackClient, UnavailableError
 
 seen = []
@@ -115,8 +163,8 @@ seen = []
 def call():
     try:
         FeedbackClient(sys.argv[1], timeout=0.5).health()
-    except UnavailableError:
-        seen.append("unavailable")
+    except UnavailableError as error:
+        seen.append(str(error).rpartition(": ")[2])
 
 thread = threading.Thread(target=call)
 thread.start()
@@ -128,4 +176,11 @@ print(*seen)
 
 
 def test_others_run_between_attempts(beginning, folder):
-    assert run(beginning, RETRYING, str(folder / "nothing")) == ["other", "unavailable"]
+    seen = run(beginning, RETRYING, str(folder / "nothing"))
+    assert seen == ["other", *"No such file or directory".split()]
+
+
+def test_others_run_between_attempts_at_a_full_socket(beginning, full):
+    """A connect that waited for room would find the socket writable, and try without a pause."""
+    seen = run(beginning, RETRYING, full)
+    assert seen == ["other", *"Resource temporarily unavailable".split()]

@@ -65,21 +65,23 @@ def path_of(connection_string: str | None) -> str:
 
 def unavailable(path: str, error: OSError) -> FeedbackError:
     """Returns the error for a failed connect."""
-    reason = error.strerror or "it did not answer in time"
+    reason = error.strerror or "no reason known"
     message = f"cannot connect to feedbackd at {path}: {reason}"
     if isinstance(error, PermissionError):
         return PermissionDeniedError(message)
     return UnavailableError(message)
 
 
-def connect(path: str, timeout: float) -> socket.socket:
+def connect(path: str) -> socket.socket:
     """Returns a connected socket, in blocking mode.
 
-    Raises UNAVAILABLE, or PERMISSION_DENIED if the socket's mode keeps this process out.
+    Connecting to a Unix socket never waits: it fails if the listener's backlog is full. Raises
+    UNAVAILABLE, or PERMISSION_DENIED if the socket's mode keeps this process out.
     """
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        client.settimeout(timeout)
+        # gevent and eventlet would wait for room in the backlog, by asking without a pause.
+        client.settimeout(0)
         client.connect(path)
         client.settimeout(None)
     except OSError as error:

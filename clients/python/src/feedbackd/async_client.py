@@ -119,6 +119,5 @@ class AsyncFeedbackClient(BaseClient[AsyncConnection]):
         if connection is None or not connection.streams.is_usable:
             if self._is_closed:
                 raise client_closed()
-            # Connecting to a Unix socket never waits: it fails if the listener's backlog is full.
-            connection = self._connection = AsyncConnection(connect(self._path, 0))
+            connection = self._connection = AsyncConnection(connect(self._path))
         return connection

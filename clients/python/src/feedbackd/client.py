@@ -121,7 +121,7 @@ class FeedbackClient(BaseClient[Connection]):
             if self._is_closed:
                 raise client_closed()
             if self._connection is None or not self._connection.streams.is_usable:
-                self._connection = Connection(connect(self._path, timeout))
+                self._connection = Connection(connect(self._path))
             return self._connection
         finally:
             self._connect_lock.release()
