@@ -18,7 +18,7 @@ from dataset import scratch_folder
 from durable import new_file
 from footprint import allow_descriptors, memory_held
 from measure import CPU, P50, RATE, Metric, Sample, Settings, Spread, fresh, in_turn, ttrpc_load
-from programs import Failed, LeftOut, Running, Server, connect, feedbackd
+from programs import WORK, Failed, LeftOut, Running, Server, connect, feedbackd
 
 CONNECTIONS = 2_000
 REST_SECONDS = 2
@@ -33,6 +33,7 @@ def main() -> int:
         Settings.of(quick=True), rounds=arguments.rounds, seconds=arguments.seconds
     )
     allow_descriptors(CONNECTIONS + 100)
+    WORK.mkdir(parents=True, exist_ok=True)
     print("\n".join(f"{key}: {value}" for key, value in machine.describe().items()), end="\n\n")
     print("| what | former | now | now / former |", "|---|---|---|---|", sep="\n")
     with scratch_folder() as folder:
