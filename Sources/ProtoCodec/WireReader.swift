@@ -13,7 +13,8 @@ public struct WireReader {
     }
 
     private let message: UnsafeRawBufferPointer
-    private var position = 0
+    /// The number of bytes that have been read.
+    public private(set) var position = 0
 
     /// Makes a reader at the first field.
     public init(_ message: UnsafeRawBufferPointer) { self.message = message }

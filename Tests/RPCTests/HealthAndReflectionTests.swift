@@ -104,6 +104,30 @@ struct ReflectionTests {
         #expect(descriptors.file(declaring: symbol) == nil)
     }
 
+    @Test func a_method_that_is_not_served_is_neither_found_nor_described() throws {
+        let service = "feedback.v1.FeedbackService"
+        let served = descriptors.serving(["\(service)/AddFeedback", "\(service)/GetMetrics"])
+        #expect(served.file(declaring: service) != nil)
+        #expect(served.file(declaring: "\(service).AddFeedback") != nil)
+        #expect(descriptors.file(declaring: "\(service).ListFeedbacks") != nil)
+        #expect(served.file(declaring: "\(service).ListFeedbacks") == nil)
+
+        let file = try #require(served.file(declaring: service))
+        /// Returns the parts of the file: service is number 6, its methods number 2, names 1.
+        func parts(_ set: DescriptorSet) -> [(number: Int, content: Data)] {
+            Wire.fields(Data(set.descriptor(of: file)))
+        }
+        let described = parts(served).filter { $0.number == 6 }.map { part in
+            Wire.fields(part.content).filter { $0.number == 2 }.map {
+                String(decoding: Wire.fields($0.content)[0].content, as: UTF8.self)
+            }
+        }
+        #expect(described == [["AddFeedback", "GetMetrics"]])
+        #expect(descriptors.descriptor(of: file) == Array(file.bytes))
+        let rest = parts(served).filter { $0.number != 6 }.map(\.content)
+        #expect(rest == parts(descriptors).filter { $0.number != 6 }.map(\.content))
+    }
+
     @Test func nested_enums_and_their_values_are_found() {
         let file = "grpc/health/v1/health.proto"
         let type = "grpc.health.v1.HealthCheckResponse"

@@ -38,9 +38,19 @@ public struct DescriptorSet: Sendable {
 
     private nonisolated(unsafe) let bytes: UnsafeRawBufferPointer
     // Unsafe: the bytes are constant.
+    /// The methods that are described, as `package.Service.Method`; nil for all.
+    private var served: Set<String>?
 
     /// Makes a set of the bytes, which must stay valid and unchanged as long as the set is used.
     public init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+    /// Returns the set without the methods that are declared and not among these, which are named
+    /// as `package.Service/Method`.
+    func serving(_ methods: [String]) -> DescriptorSet {
+        var set = self
+        set.served = Set(methods.map { $0.replacing("/", with: ".") })
+        return set
+    }
 
     // MARK: - Questions
 
@@ -58,6 +68,18 @@ public struct DescriptorSet: Sendable {
             next += 1
         }
         return found
+    }
+
+    /// Returns the descriptor of the file, with the methods that are served.
+    func descriptor(of file: File) -> [UInt8] {
+        Self.fields(file.bytes).flatMap { field in
+            guard field.number == Field.fileService else { return Array(field.encoded) }
+            let service = "\(file.package).\(Self.name(field.bytes))"
+            let members = Self.fields(field.bytes).filter {
+                $0.number != Field.serviceMethod || isServed("\(service).\(Self.name($0.bytes))")
+            }
+            return Self.encoded(field.number, members.flatMap { Array($0.encoded) })
+        }
     }
 
     /// Returns the file that declares a symbol: a service, a method, a message, an enum or one of
@@ -110,12 +132,16 @@ public struct DescriptorSet: Sendable {
             switch field.number {
             case Field.fileMessage: messageDeclares(name, field.bytes)
             case Field.fileEnum: enumDeclares(name, field.bytes)
-            case Field.fileService: declares(name, field.bytes, members: [Field.serviceMethod])
+            case Field.fileService:
+                declares(name, field.bytes, members: [Field.serviceMethod])
+                    && (!name.contains(".") || isServed("\(file.package).\(name)"))
             case Field.fileExtension: Self.name(field.bytes) == name
             default: false
             }
         }
     }
+
+    private func isServed(_ method: String) -> Bool { served?.contains(method) ?? true }
 
     private func messageDeclares(_ name: Substring, _ message: UnsafeRawBufferPointer) -> Bool {
         let members = [Field.messageField, Field.messageExtension, Field.messageOneof]
@@ -193,6 +219,8 @@ public struct DescriptorSet: Sendable {
         var value: UInt64 = 0
         /// The content of a text or message; empty for other fields.
         var bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+        /// The whole field with its tag.
+        var encoded = UnsafeRawBufferPointer(start: nil, count: 0)
 
         var text: String { String(decoding: bytes, as: UTF8.self) }
     }
@@ -205,8 +233,11 @@ public struct DescriptorSet: Sendable {
     private static func fields(_ message: UnsafeRawBufferPointer) -> [FieldValue] {
         var reader = WireReader(message)
         var fields: [FieldValue] = []
-        while !reader.isAtEnd, let (number, value) = try? reader.field() {
+        while !reader.isAtEnd {
+            let start = reader.position
+            guard let (number, value) = try? reader.field() else { break }
             var field = FieldValue(number: number)
+            field.encoded = UnsafeRawBufferPointer(rebasing: message[start..<reader.position])
             switch value {
             case .varint(let value): field.value = value
             case .bytes(let bytes): field.bytes = bytes
@@ -215,5 +246,19 @@ public struct DescriptorSet: Sendable {
             fields.append(field)
         }
         return fields
+    }
+
+    /// Encodes a field with a message in it.
+    private static func encoded(_ number: UInt32, _ message: [UInt8]) -> [UInt8] {
+        var head: [UInt8] = []
+        for value in [Int(number) << 3 | 2, message.count] {
+            var rest = value
+            while rest >= 0x80 {
+                head.append(UInt8(rest & 0x7F) | 0x80)
+                rest >>= 7
+            }
+            head.append(UInt8(rest))
+        }
+        return head + message
     }
 }

@@ -29,7 +29,7 @@ public enum ReflectionService {
     }
 
     private enum Answer {
-        case files([DescriptorSet.File])
+        case files([[UInt8]])
         case extensionNumbers(type: String, [Int])
         case services([String])
         case failure(CallError)
@@ -66,13 +66,16 @@ public enum ReflectionService {
         grpc__reflection__v1__server_reflection_response__init
     )
 
-    /// Adds the methods, which describe the services that the router has at this time.
+    /// Adds the methods, which describe the services and methods that the router has at this time.
     ///
     /// - Parameters:
     ///   - router: the router that gets the methods.
     ///   - descriptors: the descriptions of all these services.
     public static func register(on router: inout Router, descriptors: DescriptorSet) {
         let services = router.services.union(names).sorted()
+        let descriptors = descriptors.serving(
+            router.methodNames + names.map { "\($0)/ServerReflectionInfo" }
+        )
         for name in names {
             router.streaming(name, "ServerReflectionInfo", decode: decode, encode: encode) {
                 requests,
@@ -106,7 +109,7 @@ public enum ReflectionService {
         case .none: return .failure(CallError(.invalidArgument, "the request asks nothing"))
         }
         guard let file else { return .failure(CallError(.notFound, "there is no such thing")) }
-        return .files(descriptors.closure(of: file))
+        return .files(descriptors.closure(of: file).map(descriptors.descriptor))
     }
 
     // MARK: - Messages
@@ -181,7 +184,7 @@ public enum ReflectionService {
     }
 
     private static func encode(
-        _ files: [DescriptorSet.File],
+        _ files: [[UInt8]],
         _ arena: ProtoArena
     ) throws -> UnsafeMutablePointer<Grpc__Reflection__V1__FileDescriptorResponse> {
         let message = try arena.make(
@@ -189,12 +192,9 @@ public enum ReflectionService {
         )
         let entries = try arena.allocate(of: ProtobufCBinaryData.self, count: files.count)
         for (index, file) in files.enumerated() {
-            let start = file.bytes.assumingMemoryBound(to: UInt8.self).baseAddress
-            // protobuf-c only reads the bytes.
-            entries[index] = ProtobufCBinaryData(
-                len: file.bytes.count,
-                data: UnsafeMutablePointer(mutating: start)
-            )
+            let copy = try arena.allocate(of: UInt8.self, count: file.count)
+            copy.initialize(from: file, count: file.count)
+            entries[index] = ProtobufCBinaryData(len: file.count, data: copy)
         }
         message.pointee.file_descriptor_proto = entries
         message.pointee.n_file_descriptor_proto = files.count
