@@ -13,10 +13,13 @@ public struct MethodCodec<Request: Sendable, Response: Sendable>: Sendable {
     private let readResponse: @Sendable (UnsafeRawBufferPointer, ProtoArena) throws -> Response
 
     /// Makes a codec of the conversions between values and generated messages.
+    ///
+    /// A server refuses requests with ``UnservedFields``.
     init<RequestMessage, ResponseMessage>(
         _ service: String,
         _ name: String,
         request: ProtoType<RequestMessage>,
+        unserved: ProtoFieldNumbers = [],
         response: ProtoType<ResponseMessage>,
         buildRequest:
             @escaping @Sendable (Request, inout RequestMessage, ProtoArena) throws -> Void,
@@ -33,7 +36,7 @@ public struct MethodCodec<Request: Sendable, Response: Sendable>: Sendable {
             return ProtoMessage(message, builtIn: arena)
         }
         self.readRequest = { bytes, arena in
-            try readRequest(try arena.unpack(bytes, as: request).pointee)
+            try readRequest(try arena.unpack(bytes, as: request, refusing: unserved).pointee)
         }
         self.buildResponse = { value, arena in
             let message = try arena.make(response)
@@ -62,8 +65,9 @@ public struct MethodCodec<Request: Sendable, Response: Sendable>: Sendable {
     /// Reads a request that was received.
     ///
     /// - Throws: INVALID_ARGUMENT that names a field whose text is not UTF-8 or contains NUL, or
-    ///   which has an unknown enum value or is nested too deep; RESOURCE_EXHAUSTED if decoding
-    ///   needs more memory than allowed; INTERNAL if the bytes cannot be decoded as the message.
+    ///   which has an unknown enum value or is nested too deep; UNIMPLEMENTED that names a field
+    ///   which is not served yet; RESOURCE_EXHAUSTED if decoding needs more memory than allowed;
+    ///   INTERNAL if the bytes cannot be decoded as the message.
     public func decodeRequest(
         _ bytes: UnsafeRawBufferPointer,
         _ arena: ProtoArena
@@ -114,6 +118,7 @@ extension CallError {
                 "the \(message) needs too much memory to decode: it has too "
                     + "many fields"
             )
+        case .refusedField: self.init(.unimplemented, "\(field) is not served yet")
         case .tooDeep: self = .invalid(field, "messages are nested too deep")
         case .invalidUTF8: self = .invalid(field, "must be valid UTF-8")
         case .containsNUL: self = .invalid(field, "must not have the NUL character")

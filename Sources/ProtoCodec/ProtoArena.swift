@@ -123,13 +123,16 @@ public final class ProtoArena {
 
     /// Checks the bytes of a message (see ``WireCheck``) and decodes them into the arena.
     ///
+    /// The refused fields are some of the type's own, not of the messages inside of it.
+    ///
     /// - Throws: a ``ProtoError`` if the message is malformed, is refused by the check, or needs
     ///   more memory than the arena may give.
     public func unpack<Message>(
         _ bytes: UnsafeRawBufferPointer,
-        as type: ProtoType<Message>
+        as type: ProtoType<Message>,
+        refusing refused: ProtoFieldNumbers = []
     ) throws(ProtoError) -> UnsafeMutablePointer<Message> {
-        try WireCheck.check(bytes, against: type.descriptor)
+        try WireCheck.check(bytes, against: type.descriptor, refusing: refused)
         let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
         guard
             let message = protobuf_c_message_unpack(type.descriptor, allocator, bytes.count, start)

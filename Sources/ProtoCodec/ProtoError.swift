@@ -12,6 +12,8 @@ public struct ProtoError: Error, Hashable {
         case containsNUL
         /// An enum field has a value that its type does not define.
         case unknownEnumValue
+        /// A field occurs that the caller of ``ProtoArena/unpack(_:as:refusing:)`` does not accept.
+        case refusedField
         /// The message needs more memory than its arena may give.
         case tooLarge
     }

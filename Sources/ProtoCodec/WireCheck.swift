@@ -14,6 +14,7 @@ enum WireCheck {
     static func check(
         _ bytes: UnsafeRawBufferPointer,
         against type: UnsafePointer<ProtobufCMessageDescriptor>,
+        refusing refused: ProtoFieldNumbers = [],
         depth: Int = 1
     ) throws(ProtoError) {
         guard depth <= depthMax else { throw ProtoError(.tooDeep) }
@@ -22,6 +23,9 @@ enum WireCheck {
             let (number, value) = try reader.field()
             guard let field = protobuf_c_message_descriptor_get_field(type, number) else {
                 continue
+            }
+            if refused.contains(number) {
+                throw ProtoError(.refusedField, field: String(cString: field.pointee.name))
             }
             switch value {
             case .varint(let value): try checkEnum(value, field)

@@ -202,6 +202,30 @@ struct WireCheckTests {
         #expect(fault(of: cut, as: Samples.list)?.kind == .malformed)
     }
 
+    // MARK: - Fields that the caller does not accept
+
+    @Test func a_refused_field_is_named_at_the_top_alone() throws {
+        let arena = ProtoArena(bytesMax: 1 << 20)
+        func fault(_ bytes: Data, _ refused: ProtoFieldNumbers) -> ProtoError? {
+            bytes.withUnsafeBytes { buffer in
+                do throws(ProtoError) {
+                    _ = try arena.unpack(buffer, as: Samples.request, refusing: refused)
+                    return nil
+                } catch {
+                    return error
+                }
+            }
+        }
+        let whole = Samples.requestParts.reduce(Data(), +)
+        #expect(fault(whole, []) == nil)
+        #expect(fault(whole, [4...4]) == ProtoError(.refusedField, field: "timeout_nano"))
+        #expect(fault(whole, [5...63]) == ProtoError(.refusedField, field: "metadata"))
+        // Metadata has fields 1 and 2, which are not the request's.
+        #expect(fault(Samples.requestParts[4], [1...4]) == nil)
+        // A field that the type does not have is unknown and nothing else.
+        #expect(fault(Wire.field(63, "") + Wire.field(64, "") + Wire.field(65, 1), [6...63]) == nil)
+    }
+
     // MARK: - Memory
 
     @Test func a_flood_of_unknown_fields_is_too_large_and_the_arena_lives() {
