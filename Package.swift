@@ -83,7 +83,7 @@ let package = Package(
         // gRPC's message compression.
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CLinux"),
-        .target(name: "CFeedbackProto", dependencies: ["CProtobufC"]),
+        .target(name: "CFeedbackProto", dependencies: ["CProtobufC", "CRPCProto"]),
         .target(name: "CRPCProto", dependencies: ["CProtobufC"]),
         // The descriptors of all served .proto files, for gRPC's server reflection.
         .target(name: "CFeedbackDescriptors"),

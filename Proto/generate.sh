@@ -10,10 +10,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The well-known types and who uses them: each C symbol may exist in one module only.
+# The well-known types and who uses them: each C symbol may exist in one module only. The messages of
+# feedback.v1 with a google.rpc.Status take it from CRPCProto.
 feedback_protos=(
-    feedback/v1/feedback.proto feedback/v1/session.proto feedback/v1/alert.proto
-    google/protobuf/timestamp.proto google/protobuf/struct.proto
+    feedback/v1/{admin,alert,delivery,feedback,hook,session,value}.proto
+    google/protobuf/{field_mask,struct,timestamp}.proto
 )
 rpc_protos=(
     ttrpc/ttrpc.proto google/rpc/status.proto google/rpc/error_details.proto

@@ -619,7 +619,7 @@ def invalid_messages():
     invalid(
         "invalid metrics request: an unknown grouping",
         "feedback.v1.GetMetricsRequest",
-        field(4, 5),
+        field(4, 99),
         "INVALID_ARGUMENT",
         "group_by",
     )

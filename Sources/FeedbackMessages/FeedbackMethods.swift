@@ -12,6 +12,7 @@ public enum FeedbackMethods {
         service,
         "AddFeedback",
         request: ProtoType(feedback__v1__add_feedback_request__init),
+        unserved: UnservedFields.addFeedback,
         response: ProtoType(feedback__v1__add_feedback_response__init),
         buildRequest: { change, message, arena in
             guard case .add(let draft) = change else {
@@ -38,6 +39,7 @@ public enum FeedbackMethods {
         service,
         "ListFeedbacks",
         request: ProtoType(feedback__v1__list_feedbacks_request__init),
+        unserved: UnservedFields.listFeedbacks,
         response: ProtoType(feedback__v1__list_feedbacks_response__init),
         buildRequest: { query, message, arena in try message.set(query, arena) },
         readRequest: { try FeedbackQuery($0) },
@@ -70,6 +72,7 @@ public enum FeedbackMethods {
         service,
         "GetMetrics",
         request: ProtoType(feedback__v1__get_metrics_request__init),
+        unserved: UnservedFields.getMetrics,
         response: ProtoType(feedback__v1__get_metrics_response__init),
         buildRequest: { query, message, arena in try message.set(query, arena) },
         readRequest: { try MetricsQuery($0) },

@@ -62,16 +62,17 @@ extension MetricsQuery {
     /// Reads a query from a request.
     ///
     /// - Throws: INVALID_ARGUMENT if a bound is not a valid moment, or a metadata_key is given with
-    ///   another grouping.
+    ///   another grouping; UNIMPLEMENTED if the grouping is not served yet.
     init(_ message: Feedback__V1__GetMetricsRequest) throws(CallError) {
         let key = String(proto: message.metadata_key)
         let grouping: MetricsGrouping
         switch message.group_by {
+        case FEEDBACK__V1__GROUP_BY__GROUP_BY_UNSPECIFIED: grouping = .none
         case FEEDBACK__V1__GROUP_BY__GROUP_BY_SESSION: grouping = .session
         case FEEDBACK__V1__GROUP_BY__GROUP_BY_METADATA: grouping = .metadata(key: key)
         case FEEDBACK__V1__GROUP_BY__GROUP_BY_HOUR: grouping = .hour
         case FEEDBACK__V1__GROUP_BY__GROUP_BY_DAY: grouping = .day
-        default: grouping = .none
+        default: throw CallError(.unimplemented, "this value of group_by is not served yet")
         }
         if !key.isEmpty, message.group_by != FEEDBACK__V1__GROUP_BY__GROUP_BY_METADATA {
             throw .invalid("metadata_key", "goes with GROUP_BY_METADATA only")

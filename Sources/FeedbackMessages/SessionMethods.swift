@@ -12,6 +12,7 @@ public enum SessionMethods {
         service,
         "UpdateMetadata",
         request: ProtoType(feedback__v1__update_metadata_request__init),
+        unserved: UnservedFields.updateMetadata,
         response: ProtoType(feedback__v1__update_metadata_response__init),
         buildRequest: { change, message, arena in
             guard case .changeMetadata(let sessionID, .merge(let metadata)) = change else {
@@ -37,6 +38,7 @@ public enum SessionMethods {
         service,
         "GetMetadata",
         request: ProtoType(feedback__v1__get_metadata_request__init),
+        unserved: UnservedFields.getMetadata,
         response: ProtoType(feedback__v1__get_metadata_response__init),
         buildRequest: { sessionID, message, arena in
             message.session_id = try arena.string(sessionID, field: "session_id")
@@ -53,6 +55,7 @@ public enum SessionMethods {
         service,
         "DeleteMetadata",
         request: ProtoType(feedback__v1__delete_metadata_request__init),
+        unserved: UnservedFields.deleteMetadata,
         response: ProtoType(feedback__v1__delete_metadata_response__init),
         buildRequest: { change, message, arena in
             guard case .changeMetadata(let sessionID, .remove(let keys)) = change else {

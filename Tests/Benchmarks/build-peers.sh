@@ -56,14 +56,25 @@ build_echo_dispatch() {
 }
 
 build_ttrpc_go() {
-    local target=$output/ttrpc-go gopath=$output/generated/go
+    local target=$output/ttrpc-go gopath=$output/generated/go files
     is_current "$target" "$peers/ttrpc-go/main.go" "$protos"/feedback/v1/*.proto && return
     echo "building ttrpc-go"
+    rm -rf "$gopath"
     mkdir -p "$gopath/src"
-    # The well-known types come with the gogo library; protoc's own are in yet another package.
-    protoc -I"$protos" -I"$libraries/src/github.com/gogo/protobuf/protobuf" \
-        --gogottrpc_out="plugins=ttrpc,Mgoogle/protobuf/timestamp.proto=github.com/gogo/protobuf/types:$gopath/src" \
-        feedback/v1/feedback.proto
+    # google.rpc.Status is generated too, as a package that its file does not name.
+    local mapping=Mgoogle/rpc/status.proto=feedbackd/google/rpc type
+    for type in any field_mask struct timestamp; do
+        mapping+=,Mgoogle/protobuf/$type.proto=github.com/gogo/protobuf/types
+    done
+    # One Go package a time, the plugin refuses more. The well-known types come with the gogo library;
+    # protoc's own are in yet another package.
+    for files in "feedback/v1/feedback.proto feedback/v1/value.proto" google/rpc/status.proto; do
+        # Unquoted: two words are two files.
+        protoc -I"$protos" -I"$libraries/src/github.com/gogo/protobuf/protobuf" \
+            --gogottrpc_out="plugins=ttrpc,$mapping:$gopath/src" $files
+    done
+    mkdir -p "$gopath/src/feedbackd/google"
+    mv "$gopath/src/google/rpc" "$gopath/src/feedbackd/google/rpc"
     # Without modules Go asks no network; without cgo it needs no C compiler.
     (cd "$peers/ttrpc-go" &&
         GO111MODULE=off GOFLAGS='' GOPATH="$gopath:$libraries" CGO_ENABLED=0 \
@@ -73,14 +84,19 @@ build_ttrpc_go() {
 # build_grpc PEER: with the messages' generated code, which both peers share.
 build_grpc() {
     local peer=$1 generated=$output/generated/cpp name
+    local messages=(feedback/v1/feedback feedback/v1/value google/rpc/status) files
+    files=("${messages[@]/#/$protos/}")
+    files=("${files[@]/%/.proto}")
     local flags=(-std=c++20 -O2 -DNDEBUG -I"$generated")
-    if ! is_current "$generated/feedback.grpc.pb.o" "$protos/feedback/v1/feedback.proto"; then
+    if ! is_current "$generated/feedback.grpc.pb.o" "${files[@]}"; then
         echo "building the gRPC messages"
         mkdir -p "$generated"
-        protoc -I"$protos" --cpp_out="$generated" --grpc_out="$generated" \
+        protoc -I"$protos" --cpp_out="$generated" "${messages[@]/%/.proto}"
+        protoc -I"$protos" --grpc_out="$generated" \
             --plugin=protoc-gen-grpc="$(command -v grpc_cpp_plugin)" feedback/v1/feedback.proto
-        for name in feedback.pb feedback.grpc.pb; do
-            g++ "${flags[@]}" -c "$generated/feedback/v1/$name.cc" -o "$generated/$name.o"
+        # The stubs come last: they tell that all are there.
+        for name in "${messages[@]/%/.pb}" feedback/v1/feedback.grpc.pb; do
+            g++ "${flags[@]}" -c "$generated/$name.cc" -o "$generated/$(basename "$name").o"
         done
     fi
     is_current "$output/$peer" "$peers/$peer/main.cpp" "$peers"/*.h "$generated"/*.o && return

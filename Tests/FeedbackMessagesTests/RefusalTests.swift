@@ -42,7 +42,7 @@ struct RefusalTests {
         expectInvalid(try SessionMethods.getMetadata.refusal(of: Wire.field(1, text)), "session_id")
     }
 
-    @Test(arguments: [5, 127, 1 << 32, UInt64(bitPattern: -1)] as [UInt64])
+    @Test(arguments: [12, 127, 1 << 32, UInt64(bitPattern: -1)] as [UInt64])
     func an_unknown_enum_value_is_named(_ value: UInt64) throws {
         expectInvalid(try add.refusal(of: Wire.field(2, value)), "rating")
         expectInvalid(try add.refusal(of: Wire.field(7, Wire.field(1, value))), "author.source")
@@ -85,16 +85,67 @@ struct RefusalTests {
     }
 
     @Test func a_flood_of_unknown_fields_exhausts_the_memory_it_may_have() throws {
-        var flood = Data(count: 512 << 10)
-        flood.withUnsafeMutableBytes { bytes in
-            for index in stride(from: 0, to: bytes.count, by: 2) { bytes[index] = 15 << 3 }
-        }
+        let unknown = Wire.field(31, 0)
+        let flood = Data((0..<256 << 10).flatMap { _ in unknown })
         for refusal in [
             try add.refusal(of: flood, memoryBytesMax: 4 << 20),
             try metrics.refusal(of: flood, memoryBytesMax: 4 << 20),
             try update.refusal(of: flood, memoryBytesMax: 4 << 20),
         ] {
             #expect(refusal?.code == .resourceExhausted)
+        }
+    }
+
+    // MARK: - What is declared and not served
+
+    private func expectUnserved<Request, Response>(
+        _ method: MethodCodec<Request, Response>,
+        _ fields: [(Int, String)],
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+        for (number, name) in fields {
+            for content in [Wire.field(number, ""), Wire.field(number, 1)] {
+                let error = try method.refusal(of: Wire.field(1, "s") + content)
+                #expect(error?.code == .unimplemented, "\(name)", sourceLocation: sourceLocation)
+                #expect(
+                    error?.message == "\(name) is not served yet",
+                    sourceLocation: sourceLocation
+                )
+            }
+        }
+    }
+
+    @Test func a_field_that_is_not_served_is_named_and_never_dropped() throws {
+        try expectUnserved(
+            add,
+            [
+                (10, "key"), (11, "score"), (12, "label"), (13, "reasons"), (14, "correction"),
+                (15, "trace_id"), (16, "span_id"), (17, "response_id"), (18, "extra"),
+            ]
+        )
+        let filters = [
+            (10, "agent_id"), (11, "author_id"), (12, "author_source"), (13, "keys"), (14, "tags"),
+            (15, "attributes"), (16, "text"), (17, "reasons"), (18, "trace_id"),
+        ]
+        try expectUnserved(list, filters)
+        try expectUnserved(metrics, filters + [(7, "page_size"), (8, "page_token")])
+        try expectUnserved(update, [(3, "document"), (4, "typed"), (5, "dotted")])
+        try expectUnserved(SessionMethods.getMetadata, [(4, "typed")])
+        try expectUnserved(SessionMethods.deleteMetadata, [(4, "typed"), (5, "dotted")])
+    }
+
+    /// The score is a number of 64 bits, which the other samples are not.
+    @Test func a_score_is_named_too_even_if_it_is_0() throws {
+        let score = Data([11 << 3 | 1]) + Data(count: 8)
+        #expect(try add.refusal(of: score)?.message == "score is not served yet")
+    }
+
+    @Test(arguments: 5...11 as ClosedRange<UInt64>)
+    func a_grouping_that_is_not_served_is_refused(_ value: UInt64) throws {
+        for key in [Data(), Wire.field(5, "team")] {
+            let error = try metrics.refusal(of: Wire.field(4, value) + key)
+            #expect(error?.code == .unimplemented)
+            #expect(error?.message == "this value of group_by is not served yet")
         }
     }
 

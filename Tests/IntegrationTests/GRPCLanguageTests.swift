@@ -44,6 +44,7 @@ struct GRPCLanguageTests {
                 "--grpc_out=\(folder.path)",
                 "--plugin=protoc-gen-grpc=/usr/bin/grpc_ruby_plugin",
                 "feedback/v1/feedback.proto", "feedback/v1/session.proto",
+                "feedback/v1/value.proto",
             ]
         )
         try await check("/usr/bin/ruby", ["-I", folder.path, Programs.source("ruby/client.rb")])

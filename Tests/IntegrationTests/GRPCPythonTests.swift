@@ -20,6 +20,34 @@ struct GRPCPythonTests {
         #expect(daemon.terminate() == 0)
     }
 
+    /// The Python client tries all of it over gRPC, and names the methods for ttrpc.
+    @Test func what_is_declared_and_not_served_is_unimplemented_over_both_protocols() async throws {
+        let daemon = try await Daemon(in: folder)
+        let outcome = try await PythonClient.run(daemon.socket, ["unserved"])
+        #expect(outcome.code == 0, "\(outcome.output)\(outcome.errors)")
+        let methods = outcome.output.split(separator: "\n").dropFirst().map {
+            $0.split(separator: " ").map(String.init)
+        }
+        #expect(!methods.isEmpty)
+        func call(_ service: String, _ method: String, _ payload: Data) throws -> (Int, String) {
+            let connection = try RawConnection(daemon.socket)
+            let request = Wire.request(service, method, payload)
+            connection.send(Wire.frame(stream: 1, flags: 1, request))
+            let frame = try #require(try connection.receiveFrame())
+            let response = Wire.response(frame.data)
+            return (response.code, response.message)
+        }
+        for method in methods {
+            #expect(try call(method[0], method[1], Data()).0 == 12, "\(method)")
+        }
+        let key = Wire.field(1, "s") + Wire.field(10, "helpfulness")
+        let refusal = try call("feedback.v1.FeedbackService", "AddFeedback", key)
+        #expect(refusal == (12, "key is not served yet"))
+        // It is the one that the Python client adds without such a field.
+        #expect(try daemon.sqlite("SELECT count(*) FROM feedback") == "1")
+        #expect(daemon.terminate() == 0)
+    }
+
     @Test func a_ping_every_second_is_answered_and_no_abuse() async throws {
         let daemon = try await Daemon(in: folder)
         let outcome = try await PythonClient.run(daemon.socket, ["keepalive"])

@@ -9,13 +9,14 @@ enum PythonClient {
 
     private static func generateStubs() throws -> TemporaryFolder {
         let folder = try TemporaryFolder()
+        let protos = Programs.source("../../Proto")
+        let files = try FileManager.default.contentsOfDirectory(atPath: "\(protos)/feedback/v1")
         let outcome = try Programs.run(
             tool("python"),
             [
-                "-m", "grpc_tools.protoc", "-I\(Programs.source("../../Proto"))",
-                "--python_out=\(folder.path)", "--grpc_python_out=\(folder.path)",
-                "feedback/v1/feedback.proto", "feedback/v1/session.proto",
-            ]
+                "-m", "grpc_tools.protoc", "-I\(protos)", "--python_out=\(folder.path)",
+                "--grpc_python_out=\(folder.path)",
+            ] + files.map { "feedback/v1/\($0)" }
         )
         guard outcome.code == 0 else {
             throw Failure("no Python modules are generated: \(outcome.output)\(outcome.errors)")

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the messages and ttrpc stubs in feedback/v1 and grpc/health/v1 from the .proto files.
+# Makes the messages and ttrpc stubs in feedback/v1, google/rpc and grpc/health/v1 from the .proto
+# files.
 #
 #   generate.sh           writes them in place
 #   generate.sh --check   writes nothing; fails if the committed files differ
@@ -19,16 +20,22 @@ done
 output=$(mktemp -d)
 trap 'rm -rf "$output"' EXIT
 types=github.com/gogo/protobuf/types
-mapping=Mgoogle/protobuf/timestamp.proto=$types,Mgoogle/protobuf/struct.proto=$types
+mapping=Mgoogle/rpc/status.proto=feedbackd/google/rpc
+for type in any field_mask struct timestamp; do mapping+=,Mgoogle/protobuf/$type.proto=$types; done
+feedback=$(cd ../../Proto && echo feedback/v1/*.proto)
 # One Go package a time, the plugin refuses more. The well-known types come with the gogo library;
 # protoc's own are in yet another package.
-for protos in "feedback/v1/alert.proto feedback/v1/feedback.proto feedback/v1/session.proto" grpc/health/v1/health.proto; do
+for protos in "$feedback" google/rpc/status.proto grpc/health/v1/health.proto; do
     # Unquoted: two words are two files.
     protoc -I../../Proto -I/usr/share/gocode/src/github.com/gogo/protobuf/protobuf \
         --gogottrpc_out="plugins=ttrpc,$mapping:$output" $protos
 done
 
-for folder in feedback/v1 grpc/health/v1; do
+# The file of google.rpc.Status names no package of Go's.
+mkdir -p "$output/feedbackd/google"
+mv "$output/google/rpc" "$output/feedbackd/google/rpc"
+
+for folder in feedback/v1 google/rpc grpc/health/v1; do
     if [ "${1:-}" = --check ]; then
         diff -r "$folder" "$output/feedbackd/$folder" || {
             echo "clients/go/$folder differs from what the .proto files give:" \

@@ -15,9 +15,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 protos=(
-    ../../Proto/feedback/v1/{alert,feedback,session}.proto ../../Proto/ttrpc/ttrpc.proto
-    ../../Proto/google/rpc/{status,error_details}.proto ../../Proto/grpc/health/v1/health.proto
-    replies.proto
+    ../../Proto/feedback/v1/*.proto ../../Proto/google/rpc/{status,error_details}.proto
+    ../../Proto/grpc/health/v1/health.proto ../../Proto/ttrpc/ttrpc.proto replies.proto
 )
 package=feedbackd/_proto
 
@@ -28,7 +27,7 @@ for proto in "${protos[@]}"; do
     sed -E \
         -e 's|^package (.*);|package feedbackd.private.\1;|' \
         -e 's|^import "(.*/)?([a-z_]+)\.proto";|import "'"$package"'/\2.proto";|' \
-        -e 's|"'"$package"'/(any\|duration\|struct\|timestamp)\.proto"|"google/protobuf/\1.proto"|' \
+        -e 's|"'"$package"'/(any\|duration\|field_mask\|struct\|timestamp)\.proto"|"google/protobuf/\1.proto"|' \
         -e '/^import/!s|\bgoogle\.protobuf\.|.google.protobuf.|' \
         "$proto" >"$work/in/$package/$(basename "$proto")"
 done

@@ -9,4 +9,4 @@ set -euo pipefail
 mkdir -p "$1"
 protoc -I"$(dirname "${BASH_SOURCE[0]}")/../../Proto" --ruby_out="$1" --grpc_out="$1" \
     --plugin=protoc-gen-grpc="$(command -v grpc_ruby_plugin)" \
-    feedback/v1/feedback.proto feedback/v1/session.proto
+    feedback/v1/{feedback,session,value}.proto

@@ -7,8 +7,10 @@ fn main() {
     let inputs = [
         "feedback/v1/feedback.proto",
         "feedback/v1/session.proto",
+        "feedback/v1/value.proto",
         "grpc/health/v1/health.proto",
         "google/rpc/error_details.proto",
+        "google/rpc/status.proto",
     ]
     .map(|name| protos.join(name));
     for input in &inputs {

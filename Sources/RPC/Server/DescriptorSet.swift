@@ -36,8 +36,8 @@ public struct DescriptorSet: Sendable {
         static let extensionNumber: UInt32 = 3
     }
 
-    private nonisolated(unsafe) let bytes: UnsafeRawBufferPointer
     // Unsafe: the bytes are constant.
+    private nonisolated(unsafe) let bytes: UnsafeRawBufferPointer
     /// The methods that are described, as `package.Service.Method`; nil for all.
     private var served: Set<String>?
 

@@ -28,14 +28,16 @@ pkg-config --exists grpc++ protobuf ||
 
 mkdir -p "$1"
 output=$(cd "$1" && pwd)
-names=(feedback/v1/feedback feedback/v1/session)
-protoc -I"$protos" --cpp_out="$output" --grpc_out="$output" \
-    --plugin=protoc-gen-grpc="$(command -v grpc_cpp_plugin)" "${names[@]/%/.proto}"
+services=(feedback/v1/feedback feedback/v1/session)
+names=("${services[@]}" feedback/v1/value google/rpc/status)
+protoc -I"$protos" --cpp_out="$output" "${names[@]/%/.proto}"
+protoc -I"$protos" --grpc_out="$output" \
+    --plugin=protoc-gen-grpc="$(command -v grpc_cpp_plugin)" "${services[@]/%/.proto}"
 
 # The stubs and the client are one translation unit, since the library's headers take far longer to
 # compile than the code that uses them.
 {
-    for name in "${names[@]}"; do echo "#include \"$name.grpc.pb.cc\""; done
+    for name in "${services[@]}"; do echo "#include \"$name.grpc.pb.cc\""; done
     echo "#include \"$here/client.cc\""
 } >"$output/client.cc"
 read -ra flags <<<"-std=c++17 -O0 -I$output $(pkg-config --cflags grpc++ protobuf)"

@@ -34,10 +34,13 @@ gopath=$output/gopath
 mkdir -p "$gopath/src"
 # The well-known types of Debian's library are not where protoc's own files say.
 types=github.com/golang/protobuf/ptypes
+genproto=google.golang.org/genproto
 mapping=Mgoogle/protobuf/timestamp.proto=$types/timestamp
 mapping+=,Mgoogle/protobuf/struct.proto=$types/struct
+mapping+=,Mgoogle/protobuf/field_mask.proto=$genproto/protobuf/field_mask
+mapping+=,Mgoogle/rpc/status.proto=$genproto/googleapis/rpc/status
 protoc -I"$protos" --go_out="plugins=grpc,$mapping:$gopath/src" \
-    feedback/v1/feedback.proto feedback/v1/session.proto
+    feedback/v1/{feedback,session,value}.proto
 
 # Without modules Go asks no network; without cgo it needs no C compiler.
 cd "$here"

@@ -48,15 +48,21 @@ mkdir -p "$gopath/src"
 
 # generate PROTO...: one Go package a time, the plugin refuses more.
 generate() {
-    local types=github.com/gogo/protobuf/types
-    local mapping="Mgoogle/protobuf/timestamp.proto=$types,Mgoogle/protobuf/struct.proto=$types"
+    local mapping=Mgoogle/rpc/status.proto=feedbackd/google/rpc type
+    for type in any field_mask struct timestamp; do
+        mapping+=,Mgoogle/protobuf/$type.proto=github.com/gogo/protobuf/types
+    done
     # The well-known types come with the gogo library; protoc's own are in yet another package.
     protoc -I"$protos" -I"$libraries/src/github.com/gogo/protobuf/protobuf" \
         --gogottrpc_out="plugins=ttrpc,$mapping:$gopath/src" "$@"
 }
 
-generate feedback/v1/feedback.proto feedback/v1/session.proto
+generate feedback/v1/{feedback,session,value}.proto
 generate grpc/health/v1/health.proto
+generate google/rpc/status.proto
+# The file of google.rpc.Status names no package of Go's.
+mkdir -p "$gopath/src/feedbackd/google"
+mv "$gopath/src/google/rpc" "$gopath/src/feedbackd/google/rpc"
 
 # Without modules Go asks no network; without cgo it needs no C compiler.
 cd "$here"

@@ -130,7 +130,7 @@ func invalidMetrics() []invalidCall {
 	}
 	byMetadata := feedbackv1.GroupBy_GROUP_BY_METADATA
 	return []invalidCall{
-		metrics("unknown grouping", "group_by", func(r *request) { r.GroupBy = 5 }),
+		metrics("unknown grouping", "group_by", func(r *request) { r.GroupBy = 99 }),
 		metrics("no metadata key", "metadata_key", func(r *request) { r.GroupBy = byMetadata }),
 		metrics("bad metadata key", "metadata_key",
 			func(r *request) { r.GroupBy, r.MetadataKey = byMetadata, "$a" }),

@@ -19,6 +19,8 @@ USAGE = """usage: main.py SOCKET SUBCOMMAND
   health                  Check and Watch of every service
   watch                   print what Watch says, until the server ends it
   reflection              list the services and call one, without the .proto files
+  unserved                call and set what the .proto files declare and the daemon does not serve,
+                          and print its methods as "SERVICE METHOD"
   load SESSION N          add on each of N connections until the server ends; print the
                           acknowledged as "ack REQUEST_ID FEEDBACK_ID"
   interop CASE            one of gRPC's interoperability cases
@@ -35,6 +37,7 @@ SUBCOMMANDS = {
     "health": ("health", 0),
     "watch": ("watch", 0),
     "reflection": ("reflection", 0),
+    "unserved": ("unserved", 0),
     "load": ("load", 2),
     "interop": ("interop", 1),
 }

@@ -29,6 +29,8 @@ import (
 )
 
 type service struct {
+	// The other methods are not called.
+	feedbackv1.FeedbackServiceService
 	mutex    sync.Mutex
 	sessions map[string][]*feedbackv1.Feedback
 	// random reads the system's randomness 4 KiB at a time.

@@ -13,9 +13,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 # The well-known types of Debian's library are not where protoc's own files say.
 types=github.com/golang/protobuf/ptypes
+genproto=google.golang.org/genproto
 mapping=Mgoogle/protobuf/timestamp.proto=$types/timestamp
 mapping+=,Mgoogle/protobuf/struct.proto=$types/struct
+mapping+=,Mgoogle/protobuf/field_mask.proto=$genproto/protobuf/field_mask
+mapping+=,Mgoogle/rpc/status.proto=$genproto/googleapis/rpc/status
 protoc -I../../../../Proto --go_out="plugins=grpc,$mapping:$output/gopath/src" \
-    feedback/v1/feedback.proto feedback/v1/session.proto
+    feedback/v1/{feedback,session,value}.proto
 GO111MODULE=off GOFLAGS='' GOPATH="$output/gopath:/usr/share/gocode" CGO_ENABLED=0 \
     go build -o "$output/grpc" .

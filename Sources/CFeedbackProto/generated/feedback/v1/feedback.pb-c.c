@@ -52,6 +52,51 @@ void   feedback__v1__author__free_unpacked
   assert(message->base.descriptor == &feedback__v1__author__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   feedback__v1__recorder__init
+                     (Feedback__V1__Recorder         *message)
+{
+  static const Feedback__V1__Recorder init_value = FEEDBACK__V1__RECORDER__INIT;
+  *message = init_value;
+}
+size_t feedback__v1__recorder__get_packed_size
+                     (const Feedback__V1__Recorder *message)
+{
+  assert(message->base.descriptor == &feedback__v1__recorder__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t feedback__v1__recorder__pack
+                     (const Feedback__V1__Recorder *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &feedback__v1__recorder__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t feedback__v1__recorder__pack_to_buffer
+                     (const Feedback__V1__Recorder *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &feedback__v1__recorder__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Feedback__V1__Recorder *
+       feedback__v1__recorder__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Feedback__V1__Recorder *)
+     protobuf_c_message_unpack (&feedback__v1__recorder__descriptor,
+                                allocator, len, data);
+}
+void   feedback__v1__recorder__free_unpacked
+                     (Feedback__V1__Recorder *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &feedback__v1__recorder__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   feedback__v1__feedback__attributes_entry__init
                      (Feedback__V1__Feedback__AttributesEntry         *message)
 {
@@ -199,6 +244,468 @@ void   feedback__v1__add_feedback_response__free_unpacked
   assert(message->base.descriptor == &feedback__v1__add_feedback_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   feedback__v1__get_feedback_request__init
+                     (Feedback__V1__GetFeedbackRequest         *message)
+{
+  static const Feedback__V1__GetFeedbackRequest init_value = FEEDBACK__V1__GET_FEEDBACK_REQUEST__INIT;
+  *message = init_value;
+}
+size_t feedback__v1__get_feedback_request__get_packed_size
+                     (const Feedback__V1__GetFeedbackRequest *message)
+{
+  assert(message->base.descriptor == &feedback__v1__get_feedback_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t feedback__v1__get_feedback_request__pack
+                     (const Feedback__V1__GetFeedbackRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &feedback__v1__get_feedback_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t feedback__v1__get_feedback_request__pack_to_buffer
+                     (const Feedback__V1__GetFeedbackRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &feedback__v1__get_feedback_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Feedback__V1__GetFeedbackRequest *
+       feedback__v1__get_feedback_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Feedback__V1__GetFeedbackRequest *)
+     protobuf_c_message_unpack (&feedback__v1__get_feedback_request__descriptor,
+                                allocator, len, data);
+}
+void   feedback__v1__get_feedback_request__free_unpacked
+                     (Feedback__V1__GetFeedbackRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &feedback__v1__get_feedback_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   feedback__v1__get_feedback_response__init
+                     (Feedback__V1__GetFeedbackResponse         *message)
+{
+  static const Feedback__V1__GetFeedbackResponse init_value = FEEDBACK__V1__GET_FEEDBACK_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t feedback__v1__get_feedback_response__get_packed_size
+                     (const Feedback__V1__GetFeedbackResponse *message)
+{
+  assert(message->base.descriptor == &feedback__v1__get_feedback_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t feedback__v1__get_feedback_response__pack
+                     (const Feedback__V1__GetFeedbackResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &feedback__v1__get_feedback_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t feedback__v1__get_feedback_response__pack_to_buffer
+                     (const Feedback__V1__GetFeedbackResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &feedback__v1__get_feedback_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Feedback__V1__GetFeedbackResponse *
+       feedback__v1__get_feedback_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Feedback__V1__GetFeedbackResponse *)
+     protobuf_c_message_unpack (&feedback__v1__get_feedback_response__descriptor,
+                                allocator, len, data);
+}
+void   feedback__v1__get_feedback_response__free_unpacked
+                     (Feedback__V1__GetFeedbackResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &feedback__v1__get_feedback_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   feedback__v1__update_feedback_request__init
+                     (Feedback__V1__UpdateFeedbackRequest         *message)
+{
+  static const Feedback__V1__UpdateFeedbackRequest init_value = FEEDBACK__V1__UPDATE_FEEDBACK_REQUEST__INIT;
+  *message = init_value;
+}
+size_t feedback__v1__update_feedback_request__get_packed_size
+                     (const Feedback__V1__UpdateFeedbackRequest *message)
+{
+  assert(message->base.descriptor == &feedback__v1__update_feedback_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t feedback__v1__update_feedback_request__pack
+                     (const Feedback__V1__UpdateFeedbackRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &feedback__v1__update_feedback_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t feedback__v1__update_feedback_request__pack_to_buffer
+                     (const Feedback__V1__UpdateFeedbackRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &feedback__v1__update_feedback_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Feedback__V1__UpdateFeedbackRequest *
+       feedback__v1__update_feedback_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Feedback__V1__UpdateFeedbackRequest *)
+     protobuf_c_message_unpack (&feedback__v1__update_feedback_request__descriptor,
+                                allocator, len, data);
+}
+void   feedback__v1__update_feedback_request__free_unpacked
+                     (Feedback__V1__UpdateFeedbackRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &feedback__v1__update_feedback_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   feedback__v1__update_feedback_response__init
+                     (Feedback__V1__UpdateFeedbackResponse         *message)
+{
+  static const Feedback__V1__UpdateFeedbackResponse init_value = FEEDBACK__V1__UPDATE_FEEDBACK_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t feedback__v1__update_feedback_response__get_packed_size
+                     (const Feedback__V1__UpdateFeedbackResponse *message)
+{
+  assert(message->base.descriptor == &feedback__v1__update_feedback_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t feedback__v1__update_feedback_response__pack
+                     (const Feedback__V1__UpdateFeedbackResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &feedback__v1__update_feedback_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t feedback__v1__update_feedback_response__pack_to_buffer
+                     (const Feedback__V1__UpdateFeedbackResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &feedback__v1__update_feedback_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Feedback__V1__UpdateFeedbackResponse *
+       feedback__v1__update_feedback_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Feedback__V1__UpdateFeedbackResponse *)
+     protobuf_c_message_unpack (&feedback__v1__update_feedback_response__descriptor,
+                                allocator, len, data);
+}
+void   feedback__v1__update_feedback_response__free_unpacked
+                     (Feedback__V1__UpdateFeedbackResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &feedback__v1__update_feedback_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   feedback__v1__delete_feedback_request__init
+                     (Feedback__V1__DeleteFeedbackRequest         *message)
+{
+  static const Feedback__V1__DeleteFeedbackRequest init_value = FEEDBACK__V1__DELETE_FEEDBACK_REQUEST__INIT;
+  *message = init_value;
+}
+size_t feedback__v1__delete_feedback_request__get_packed_size
+                     (const Feedback__V1__DeleteFeedbackRequest *message)
+{
+  assert(message->base.descriptor == &feedback__v1__delete_feedback_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t feedback__v1__delete_feedback_request__pack
+                     (const Feedback__V1__DeleteFeedbackRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &feedback__v1__delete_feedback_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t feedback__v1__delete_feedback_request__pack_to_buffer
+                     (const Feedback__V1__DeleteFeedbackRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &feedback__v1__delete_feedback_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Feedback__V1__DeleteFeedbackRequest *
+       feedback__v1__delete_feedback_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Feedback__V1__DeleteFeedbackRequest *)
+     protobuf_c_message_unpack (&feedback__v1__delete_feedback_request__descriptor,
+                                allocator, len, data);
+}
+void   feedback__v1__delete_feedback_request__free_unpacked
+                     (Feedback__V1__DeleteFeedbackRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &feedback__v1__delete_feedback_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   feedback__v1__delete_feedback_response__init
+                     (Feedback__V1__DeleteFeedbackResponse         *message)
+{
+  static const Feedback__V1__DeleteFeedbackResponse init_value = FEEDBACK__V1__DELETE_FEEDBACK_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t feedback__v1__delete_feedback_response__get_packed_size
+                     (const Feedback__V1__DeleteFeedbackResponse *message)
+{
+  assert(message->base.descriptor == &feedback__v1__delete_feedback_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t feedback__v1__delete_feedback_response__pack
+                     (const Feedback__V1__DeleteFeedbackResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &feedback__v1__delete_feedback_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t feedback__v1__delete_feedback_response__pack_to_buffer
+                     (const Feedback__V1__DeleteFeedbackResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &feedback__v1__delete_feedback_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Feedback__V1__DeleteFeedbackResponse *
+       feedback__v1__delete_feedback_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Feedback__V1__DeleteFeedbackResponse *)
+     protobuf_c_message_unpack (&feedback__v1__delete_feedback_response__descriptor,
+                                allocator, len, data);
+}
+void   feedback__v1__delete_feedback_response__free_unpacked
+                     (Feedback__V1__DeleteFeedbackResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &feedback__v1__delete_feedback_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   feedback__v1__set_feedback_request__init
+                     (Feedback__V1__SetFeedbackRequest         *message)
+{
+  static const Feedback__V1__SetFeedbackRequest init_value = FEEDBACK__V1__SET_FEEDBACK_REQUEST__INIT;
+  *message = init_value;
+}
+size_t feedback__v1__set_feedback_request__get_packed_size
+                     (const Feedback__V1__SetFeedbackRequest *message)
+{
+  assert(message->base.descriptor == &feedback__v1__set_feedback_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t feedback__v1__set_feedback_request__pack
+                     (const Feedback__V1__SetFeedbackRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &feedback__v1__set_feedback_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t feedback__v1__set_feedback_request__pack_to_buffer
+                     (const Feedback__V1__SetFeedbackRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &feedback__v1__set_feedback_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Feedback__V1__SetFeedbackRequest *
+       feedback__v1__set_feedback_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Feedback__V1__SetFeedbackRequest *)
+     protobuf_c_message_unpack (&feedback__v1__set_feedback_request__descriptor,
+                                allocator, len, data);
+}
+void   feedback__v1__set_feedback_request__free_unpacked
+                     (Feedback__V1__SetFeedbackRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &feedback__v1__set_feedback_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   feedback__v1__set_feedback_response__init
+                     (Feedback__V1__SetFeedbackResponse         *message)
+{
+  static const Feedback__V1__SetFeedbackResponse init_value = FEEDBACK__V1__SET_FEEDBACK_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t feedback__v1__set_feedback_response__get_packed_size
+                     (const Feedback__V1__SetFeedbackResponse *message)
+{
+  assert(message->base.descriptor == &feedback__v1__set_feedback_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t feedback__v1__set_feedback_response__pack
+                     (const Feedback__V1__SetFeedbackResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &feedback__v1__set_feedback_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t feedback__v1__set_feedback_response__pack_to_buffer
+                     (const Feedback__V1__SetFeedbackResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &feedback__v1__set_feedback_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Feedback__V1__SetFeedbackResponse *
+       feedback__v1__set_feedback_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Feedback__V1__SetFeedbackResponse *)
+     protobuf_c_message_unpack (&feedback__v1__set_feedback_response__descriptor,
+                                allocator, len, data);
+}
+void   feedback__v1__set_feedback_response__free_unpacked
+                     (Feedback__V1__SetFeedbackResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &feedback__v1__set_feedback_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   feedback__v1__batch_add_feedbacks_request__init
+                     (Feedback__V1__BatchAddFeedbacksRequest         *message)
+{
+  static const Feedback__V1__BatchAddFeedbacksRequest init_value = FEEDBACK__V1__BATCH_ADD_FEEDBACKS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t feedback__v1__batch_add_feedbacks_request__get_packed_size
+                     (const Feedback__V1__BatchAddFeedbacksRequest *message)
+{
+  assert(message->base.descriptor == &feedback__v1__batch_add_feedbacks_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t feedback__v1__batch_add_feedbacks_request__pack
+                     (const Feedback__V1__BatchAddFeedbacksRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &feedback__v1__batch_add_feedbacks_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t feedback__v1__batch_add_feedbacks_request__pack_to_buffer
+                     (const Feedback__V1__BatchAddFeedbacksRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &feedback__v1__batch_add_feedbacks_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Feedback__V1__BatchAddFeedbacksRequest *
+       feedback__v1__batch_add_feedbacks_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Feedback__V1__BatchAddFeedbacksRequest *)
+     protobuf_c_message_unpack (&feedback__v1__batch_add_feedbacks_request__descriptor,
+                                allocator, len, data);
+}
+void   feedback__v1__batch_add_feedbacks_request__free_unpacked
+                     (Feedback__V1__BatchAddFeedbacksRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &feedback__v1__batch_add_feedbacks_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   feedback__v1__batch_add_feedbacks_response__result__init
+                     (Feedback__V1__BatchAddFeedbacksResponse__Result         *message)
+{
+  static const Feedback__V1__BatchAddFeedbacksResponse__Result init_value = FEEDBACK__V1__BATCH_ADD_FEEDBACKS_RESPONSE__RESULT__INIT;
+  *message = init_value;
+}
+void   feedback__v1__batch_add_feedbacks_response__init
+                     (Feedback__V1__BatchAddFeedbacksResponse         *message)
+{
+  static const Feedback__V1__BatchAddFeedbacksResponse init_value = FEEDBACK__V1__BATCH_ADD_FEEDBACKS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t feedback__v1__batch_add_feedbacks_response__get_packed_size
+                     (const Feedback__V1__BatchAddFeedbacksResponse *message)
+{
+  assert(message->base.descriptor == &feedback__v1__batch_add_feedbacks_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t feedback__v1__batch_add_feedbacks_response__pack
+                     (const Feedback__V1__BatchAddFeedbacksResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &feedback__v1__batch_add_feedbacks_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t feedback__v1__batch_add_feedbacks_response__pack_to_buffer
+                     (const Feedback__V1__BatchAddFeedbacksResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &feedback__v1__batch_add_feedbacks_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Feedback__V1__BatchAddFeedbacksResponse *
+       feedback__v1__batch_add_feedbacks_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Feedback__V1__BatchAddFeedbacksResponse *)
+     protobuf_c_message_unpack (&feedback__v1__batch_add_feedbacks_response__descriptor,
+                                allocator, len, data);
+}
+void   feedback__v1__batch_add_feedbacks_response__free_unpacked
+                     (Feedback__V1__BatchAddFeedbacksResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &feedback__v1__batch_add_feedbacks_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   feedback__v1__list_feedbacks_request__attributes_entry__init
+                     (Feedback__V1__ListFeedbacksRequest__AttributesEntry         *message)
+{
+  static const Feedback__V1__ListFeedbacksRequest__AttributesEntry init_value = FEEDBACK__V1__LIST_FEEDBACKS_REQUEST__ATTRIBUTES_ENTRY__INIT;
+  *message = init_value;
+}
 void   feedback__v1__list_feedbacks_request__init
                      (Feedback__V1__ListFeedbacksRequest         *message)
 {
@@ -288,6 +795,12 @@ void   feedback__v1__list_feedbacks_response__free_unpacked
     return;
   assert(message->base.descriptor == &feedback__v1__list_feedbacks_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   feedback__v1__get_metrics_request__attributes_entry__init
+                     (Feedback__V1__GetMetricsRequest__AttributesEntry         *message)
+{
+  static const Feedback__V1__GetMetricsRequest__AttributesEntry init_value = FEEDBACK__V1__GET_METRICS_REQUEST__ATTRIBUTES_ENTRY__INIT;
+  *message = init_value;
 }
 void   feedback__v1__get_metrics_request__init
                      (Feedback__V1__GetMetricsRequest         *message)
@@ -469,6 +982,192 @@ void   feedback__v1__get_metrics_response__free_unpacked
   assert(message->base.descriptor == &feedback__v1__get_metrics_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   feedback__v1__feedback_filter__attributes_entry__init
+                     (Feedback__V1__FeedbackFilter__AttributesEntry         *message)
+{
+  static const Feedback__V1__FeedbackFilter__AttributesEntry init_value = FEEDBACK__V1__FEEDBACK_FILTER__ATTRIBUTES_ENTRY__INIT;
+  *message = init_value;
+}
+void   feedback__v1__feedback_filter__init
+                     (Feedback__V1__FeedbackFilter         *message)
+{
+  static const Feedback__V1__FeedbackFilter init_value = FEEDBACK__V1__FEEDBACK_FILTER__INIT;
+  *message = init_value;
+}
+size_t feedback__v1__feedback_filter__get_packed_size
+                     (const Feedback__V1__FeedbackFilter *message)
+{
+  assert(message->base.descriptor == &feedback__v1__feedback_filter__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t feedback__v1__feedback_filter__pack
+                     (const Feedback__V1__FeedbackFilter *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &feedback__v1__feedback_filter__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t feedback__v1__feedback_filter__pack_to_buffer
+                     (const Feedback__V1__FeedbackFilter *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &feedback__v1__feedback_filter__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Feedback__V1__FeedbackFilter *
+       feedback__v1__feedback_filter__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Feedback__V1__FeedbackFilter *)
+     protobuf_c_message_unpack (&feedback__v1__feedback_filter__descriptor,
+                                allocator, len, data);
+}
+void   feedback__v1__feedback_filter__free_unpacked
+                     (Feedback__V1__FeedbackFilter *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &feedback__v1__feedback_filter__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   feedback__v1__watch_feedbacks_request__init
+                     (Feedback__V1__WatchFeedbacksRequest         *message)
+{
+  static const Feedback__V1__WatchFeedbacksRequest init_value = FEEDBACK__V1__WATCH_FEEDBACKS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t feedback__v1__watch_feedbacks_request__get_packed_size
+                     (const Feedback__V1__WatchFeedbacksRequest *message)
+{
+  assert(message->base.descriptor == &feedback__v1__watch_feedbacks_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t feedback__v1__watch_feedbacks_request__pack
+                     (const Feedback__V1__WatchFeedbacksRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &feedback__v1__watch_feedbacks_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t feedback__v1__watch_feedbacks_request__pack_to_buffer
+                     (const Feedback__V1__WatchFeedbacksRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &feedback__v1__watch_feedbacks_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Feedback__V1__WatchFeedbacksRequest *
+       feedback__v1__watch_feedbacks_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Feedback__V1__WatchFeedbacksRequest *)
+     protobuf_c_message_unpack (&feedback__v1__watch_feedbacks_request__descriptor,
+                                allocator, len, data);
+}
+void   feedback__v1__watch_feedbacks_request__free_unpacked
+                     (Feedback__V1__WatchFeedbacksRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &feedback__v1__watch_feedbacks_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   feedback__v1__change__init
+                     (Feedback__V1__Change         *message)
+{
+  static const Feedback__V1__Change init_value = FEEDBACK__V1__CHANGE__INIT;
+  *message = init_value;
+}
+size_t feedback__v1__change__get_packed_size
+                     (const Feedback__V1__Change *message)
+{
+  assert(message->base.descriptor == &feedback__v1__change__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t feedback__v1__change__pack
+                     (const Feedback__V1__Change *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &feedback__v1__change__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t feedback__v1__change__pack_to_buffer
+                     (const Feedback__V1__Change *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &feedback__v1__change__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Feedback__V1__Change *
+       feedback__v1__change__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Feedback__V1__Change *)
+     protobuf_c_message_unpack (&feedback__v1__change__descriptor,
+                                allocator, len, data);
+}
+void   feedback__v1__change__free_unpacked
+                     (Feedback__V1__Change *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &feedback__v1__change__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   feedback__v1__watch_feedbacks_response__init
+                     (Feedback__V1__WatchFeedbacksResponse         *message)
+{
+  static const Feedback__V1__WatchFeedbacksResponse init_value = FEEDBACK__V1__WATCH_FEEDBACKS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t feedback__v1__watch_feedbacks_response__get_packed_size
+                     (const Feedback__V1__WatchFeedbacksResponse *message)
+{
+  assert(message->base.descriptor == &feedback__v1__watch_feedbacks_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t feedback__v1__watch_feedbacks_response__pack
+                     (const Feedback__V1__WatchFeedbacksResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &feedback__v1__watch_feedbacks_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t feedback__v1__watch_feedbacks_response__pack_to_buffer
+                     (const Feedback__V1__WatchFeedbacksResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &feedback__v1__watch_feedbacks_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Feedback__V1__WatchFeedbacksResponse *
+       feedback__v1__watch_feedbacks_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Feedback__V1__WatchFeedbacksResponse *)
+     protobuf_c_message_unpack (&feedback__v1__watch_feedbacks_response__descriptor,
+                                allocator, len, data);
+}
+void   feedback__v1__watch_feedbacks_response__free_unpacked
+                     (Feedback__V1__WatchFeedbacksResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &feedback__v1__watch_feedbacks_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor feedback__v1__author__field_descriptors[2] =
 {
   {
@@ -518,6 +1217,70 @@ const ProtobufCMessageDescriptor feedback__v1__author__descriptor =
   feedback__v1__author__field_indices_by_name,
   1,  feedback__v1__author__number_ranges,
   (ProtobufCMessageInit) feedback__v1__author__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor feedback__v1__recorder__field_descriptors[3] =
+{
+  {
+    "host",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Recorder, host),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "uid",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Recorder, uid),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "pid",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Recorder, pid),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__recorder__field_indices_by_name[] = {
+  0,   /* field[0] = host */
+  2,   /* field[2] = pid */
+  1,   /* field[1] = uid */
+};
+static const ProtobufCIntRange feedback__v1__recorder__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor feedback__v1__recorder__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.Recorder",
+  "Recorder",
+  "Feedback__V1__Recorder",
+  "feedback.v1",
+  sizeof(Feedback__V1__Recorder),
+  3,
+  feedback__v1__recorder__field_descriptors,
+  feedback__v1__recorder__field_indices_by_name,
+  1,  feedback__v1__recorder__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__recorder__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor feedback__v1__feedback__attributes_entry__field_descriptors[2] =
@@ -571,7 +1334,7 @@ const ProtobufCMessageDescriptor feedback__v1__feedback__attributes_entry__descr
   (ProtobufCMessageInit) feedback__v1__feedback__attributes_entry__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor feedback__v1__feedback__field_descriptors[11] =
+static const ProtobufCFieldDescriptor feedback__v1__feedback__field_descriptors[22] =
 {
   {
     "feedback_id",
@@ -705,24 +1468,167 @@ static const ProtobufCFieldDescriptor feedback__v1__feedback__field_descriptors[
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "key",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Feedback, key),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "score",
+    13,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    offsetof(Feedback__V1__Feedback, optional_score_case),
+    offsetof(Feedback__V1__Feedback, score),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "label",
+    14,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Feedback, label),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reasons",
+    15,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Feedback__V1__Feedback, n_reasons),
+    offsetof(Feedback__V1__Feedback, reasons),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "correction",
+    16,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Feedback, correction),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "trace_id",
+    17,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Feedback, trace_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "span_id",
+    18,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Feedback, span_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "response_id",
+    19,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Feedback, response_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "recorder",
+    20,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Feedback, recorder),
+    &feedback__v1__recorder__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "revision",
+    21,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Feedback, revision),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "extra",
+    22,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Feedback, extra),
+    &feedback__v1__document__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned feedback__v1__feedback__field_indices_by_name[] = {
   7,   /* field[7] = agent_id */
   10,   /* field[10] = attributes */
   8,   /* field[8] = author */
   3,   /* field[3] = comment */
+  15,   /* field[15] = correction */
   4,   /* field[4] = created_at */
+  21,   /* field[21] = extra */
   0,   /* field[0] = feedback_id */
+  11,   /* field[11] = key */
+  13,   /* field[13] = label */
   6,   /* field[6] = message_id */
   2,   /* field[2] = rating */
+  14,   /* field[14] = reasons */
+  19,   /* field[19] = recorder */
+  18,   /* field[18] = response_id */
+  20,   /* field[20] = revision */
+  12,   /* field[12] = score */
   1,   /* field[1] = session_id */
+  17,   /* field[17] = span_id */
   9,   /* field[9] = tags */
+  16,   /* field[16] = trace_id */
   5,   /* field[5] = updated_at */
 };
 static const ProtobufCIntRange feedback__v1__feedback__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 11 }
+  { 0, 22 }
 };
 const ProtobufCMessageDescriptor feedback__v1__feedback__descriptor =
 {
@@ -732,7 +1638,7 @@ const ProtobufCMessageDescriptor feedback__v1__feedback__descriptor =
   "Feedback__V1__Feedback",
   "feedback.v1",
   sizeof(Feedback__V1__Feedback),
-  11,
+  22,
   feedback__v1__feedback__field_descriptors,
   feedback__v1__feedback__field_indices_by_name,
   1,  feedback__v1__feedback__number_ranges,
@@ -790,7 +1696,7 @@ const ProtobufCMessageDescriptor feedback__v1__add_feedback_request__attributes_
   (ProtobufCMessageInit) feedback__v1__add_feedback_request__attributes_entry__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor feedback__v1__add_feedback_request__field_descriptors[9] =
+static const ProtobufCFieldDescriptor feedback__v1__add_feedback_request__field_descriptors[18] =
 {
   {
     "session_id",
@@ -900,22 +1806,139 @@ static const ProtobufCFieldDescriptor feedback__v1__add_feedback_request__field_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "key",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__AddFeedbackRequest, key),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "score",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    offsetof(Feedback__V1__AddFeedbackRequest, optional_score_case),
+    offsetof(Feedback__V1__AddFeedbackRequest, score),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "label",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__AddFeedbackRequest, label),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reasons",
+    13,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Feedback__V1__AddFeedbackRequest, n_reasons),
+    offsetof(Feedback__V1__AddFeedbackRequest, reasons),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "correction",
+    14,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__AddFeedbackRequest, correction),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "trace_id",
+    15,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__AddFeedbackRequest, trace_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "span_id",
+    16,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__AddFeedbackRequest, span_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "response_id",
+    17,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__AddFeedbackRequest, response_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "extra",
+    18,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__AddFeedbackRequest, extra),
+    &feedback__v1__document__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned feedback__v1__add_feedback_request__field_indices_by_name[] = {
   5,   /* field[5] = agent_id */
   8,   /* field[8] = attributes */
   6,   /* field[6] = author */
   2,   /* field[2] = comment */
+  13,   /* field[13] = correction */
+  17,   /* field[17] = extra */
+  9,   /* field[9] = key */
+  11,   /* field[11] = label */
   4,   /* field[4] = message_id */
   1,   /* field[1] = rating */
+  12,   /* field[12] = reasons */
   3,   /* field[3] = request_id */
+  16,   /* field[16] = response_id */
+  10,   /* field[10] = score */
   0,   /* field[0] = session_id */
+  15,   /* field[15] = span_id */
   7,   /* field[7] = tags */
+  14,   /* field[14] = trace_id */
 };
 static const ProtobufCIntRange feedback__v1__add_feedback_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 9 }
+  { 0, 18 }
 };
 const ProtobufCMessageDescriptor feedback__v1__add_feedback_request__descriptor =
 {
@@ -925,7 +1948,7 @@ const ProtobufCMessageDescriptor feedback__v1__add_feedback_request__descriptor 
   "Feedback__V1__AddFeedbackRequest",
   "feedback.v1",
   sizeof(Feedback__V1__AddFeedbackRequest),
-  9,
+  18,
   feedback__v1__add_feedback_request__field_descriptors,
   feedback__v1__add_feedback_request__field_indices_by_name,
   1,  feedback__v1__add_feedback_request__number_ranges,
@@ -983,7 +2006,718 @@ const ProtobufCMessageDescriptor feedback__v1__add_feedback_response__descriptor
   (ProtobufCMessageInit) feedback__v1__add_feedback_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor feedback__v1__list_feedbacks_request__field_descriptors[9] =
+static const ProtobufCFieldDescriptor feedback__v1__get_feedback_request__field_descriptors[2] =
+{
+  {
+    "feedback_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__GetFeedbackRequest, feedback_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "with_revisions",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__GetFeedbackRequest, with_revisions),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__get_feedback_request__field_indices_by_name[] = {
+  0,   /* field[0] = feedback_id */
+  1,   /* field[1] = with_revisions */
+};
+static const ProtobufCIntRange feedback__v1__get_feedback_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor feedback__v1__get_feedback_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.GetFeedbackRequest",
+  "GetFeedbackRequest",
+  "Feedback__V1__GetFeedbackRequest",
+  "feedback.v1",
+  sizeof(Feedback__V1__GetFeedbackRequest),
+  2,
+  feedback__v1__get_feedback_request__field_descriptors,
+  feedback__v1__get_feedback_request__field_indices_by_name,
+  1,  feedback__v1__get_feedback_request__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__get_feedback_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor feedback__v1__get_feedback_response__field_descriptors[3] =
+{
+  {
+    "feedback",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__GetFeedbackResponse, feedback),
+    &feedback__v1__feedback__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "revisions",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Feedback__V1__GetFeedbackResponse, n_revisions),
+    offsetof(Feedback__V1__GetFeedbackResponse, revisions),
+    &feedback__v1__feedback__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "revisions_truncated",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__GetFeedbackResponse, revisions_truncated),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__get_feedback_response__field_indices_by_name[] = {
+  0,   /* field[0] = feedback */
+  1,   /* field[1] = revisions */
+  2,   /* field[2] = revisions_truncated */
+};
+static const ProtobufCIntRange feedback__v1__get_feedback_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor feedback__v1__get_feedback_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.GetFeedbackResponse",
+  "GetFeedbackResponse",
+  "Feedback__V1__GetFeedbackResponse",
+  "feedback.v1",
+  sizeof(Feedback__V1__GetFeedbackResponse),
+  3,
+  feedback__v1__get_feedback_response__field_descriptors,
+  feedback__v1__get_feedback_response__field_indices_by_name,
+  1,  feedback__v1__get_feedback_response__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__get_feedback_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor feedback__v1__update_feedback_request__field_descriptors[4] =
+{
+  {
+    "feedback",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__UpdateFeedbackRequest, feedback),
+    &feedback__v1__feedback__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "update_mask",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__UpdateFeedbackRequest, update_mask),
+    &google__protobuf__field_mask__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "expected_revision",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__UpdateFeedbackRequest, expected_revision),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__UpdateFeedbackRequest, request_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__update_feedback_request__field_indices_by_name[] = {
+  2,   /* field[2] = expected_revision */
+  0,   /* field[0] = feedback */
+  3,   /* field[3] = request_id */
+  1,   /* field[1] = update_mask */
+};
+static const ProtobufCIntRange feedback__v1__update_feedback_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor feedback__v1__update_feedback_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.UpdateFeedbackRequest",
+  "UpdateFeedbackRequest",
+  "Feedback__V1__UpdateFeedbackRequest",
+  "feedback.v1",
+  sizeof(Feedback__V1__UpdateFeedbackRequest),
+  4,
+  feedback__v1__update_feedback_request__field_descriptors,
+  feedback__v1__update_feedback_request__field_indices_by_name,
+  1,  feedback__v1__update_feedback_request__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__update_feedback_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor feedback__v1__update_feedback_response__field_descriptors[2] =
+{
+  {
+    "feedback",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__UpdateFeedbackResponse, feedback),
+    &feedback__v1__feedback__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "replayed",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__UpdateFeedbackResponse, replayed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__update_feedback_response__field_indices_by_name[] = {
+  0,   /* field[0] = feedback */
+  1,   /* field[1] = replayed */
+};
+static const ProtobufCIntRange feedback__v1__update_feedback_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor feedback__v1__update_feedback_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.UpdateFeedbackResponse",
+  "UpdateFeedbackResponse",
+  "Feedback__V1__UpdateFeedbackResponse",
+  "feedback.v1",
+  sizeof(Feedback__V1__UpdateFeedbackResponse),
+  2,
+  feedback__v1__update_feedback_response__field_descriptors,
+  feedback__v1__update_feedback_response__field_indices_by_name,
+  1,  feedback__v1__update_feedback_response__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__update_feedback_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor feedback__v1__delete_feedback_request__field_descriptors[3] =
+{
+  {
+    "feedback_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__DeleteFeedbackRequest, feedback_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "expected_revision",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__DeleteFeedbackRequest, expected_revision),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "request_id",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__DeleteFeedbackRequest, request_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__delete_feedback_request__field_indices_by_name[] = {
+  1,   /* field[1] = expected_revision */
+  0,   /* field[0] = feedback_id */
+  2,   /* field[2] = request_id */
+};
+static const ProtobufCIntRange feedback__v1__delete_feedback_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor feedback__v1__delete_feedback_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.DeleteFeedbackRequest",
+  "DeleteFeedbackRequest",
+  "Feedback__V1__DeleteFeedbackRequest",
+  "feedback.v1",
+  sizeof(Feedback__V1__DeleteFeedbackRequest),
+  3,
+  feedback__v1__delete_feedback_request__field_descriptors,
+  feedback__v1__delete_feedback_request__field_indices_by_name,
+  1,  feedback__v1__delete_feedback_request__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__delete_feedback_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor feedback__v1__delete_feedback_response__field_descriptors[1] =
+{
+  {
+    "replayed",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__DeleteFeedbackResponse, replayed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__delete_feedback_response__field_indices_by_name[] = {
+  0,   /* field[0] = replayed */
+};
+static const ProtobufCIntRange feedback__v1__delete_feedback_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor feedback__v1__delete_feedback_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.DeleteFeedbackResponse",
+  "DeleteFeedbackResponse",
+  "Feedback__V1__DeleteFeedbackResponse",
+  "feedback.v1",
+  sizeof(Feedback__V1__DeleteFeedbackResponse),
+  1,
+  feedback__v1__delete_feedback_response__field_descriptors,
+  feedback__v1__delete_feedback_response__field_indices_by_name,
+  1,  feedback__v1__delete_feedback_response__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__delete_feedback_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor feedback__v1__set_feedback_request__field_descriptors[2] =
+{
+  {
+    "feedback",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__SetFeedbackRequest, feedback),
+    &feedback__v1__add_feedback_request__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "retract",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__SetFeedbackRequest, retract),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__set_feedback_request__field_indices_by_name[] = {
+  0,   /* field[0] = feedback */
+  1,   /* field[1] = retract */
+};
+static const ProtobufCIntRange feedback__v1__set_feedback_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor feedback__v1__set_feedback_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.SetFeedbackRequest",
+  "SetFeedbackRequest",
+  "Feedback__V1__SetFeedbackRequest",
+  "feedback.v1",
+  sizeof(Feedback__V1__SetFeedbackRequest),
+  2,
+  feedback__v1__set_feedback_request__field_descriptors,
+  feedback__v1__set_feedback_request__field_indices_by_name,
+  1,  feedback__v1__set_feedback_request__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__set_feedback_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue feedback__v1__set_feedback_response__outcome__enum_values_by_number[5] =
+{
+  { "OUTCOME_UNSPECIFIED", "FEEDBACK__V1__SET_FEEDBACK_RESPONSE__OUTCOME__OUTCOME_UNSPECIFIED", 0 },
+  { "OUTCOME_ADDED", "FEEDBACK__V1__SET_FEEDBACK_RESPONSE__OUTCOME__OUTCOME_ADDED", 1 },
+  { "OUTCOME_REPLACED", "FEEDBACK__V1__SET_FEEDBACK_RESPONSE__OUTCOME__OUTCOME_REPLACED", 2 },
+  { "OUTCOME_UNCHANGED", "FEEDBACK__V1__SET_FEEDBACK_RESPONSE__OUTCOME__OUTCOME_UNCHANGED", 3 },
+  { "OUTCOME_RETRACTED", "FEEDBACK__V1__SET_FEEDBACK_RESPONSE__OUTCOME__OUTCOME_RETRACTED", 4 },
+};
+static const ProtobufCIntRange feedback__v1__set_feedback_response__outcome__value_ranges[] = {
+{0, 0},{0, 5}
+};
+static const ProtobufCEnumValueIndex feedback__v1__set_feedback_response__outcome__enum_values_by_name[5] =
+{
+  { "OUTCOME_ADDED", 1 },
+  { "OUTCOME_REPLACED", 2 },
+  { "OUTCOME_RETRACTED", 4 },
+  { "OUTCOME_UNCHANGED", 3 },
+  { "OUTCOME_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor feedback__v1__set_feedback_response__outcome__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "feedback.v1.SetFeedbackResponse.Outcome",
+  "Outcome",
+  "Feedback__V1__SetFeedbackResponse__Outcome",
+  "feedback.v1",
+  5,
+  feedback__v1__set_feedback_response__outcome__enum_values_by_number,
+  5,
+  feedback__v1__set_feedback_response__outcome__enum_values_by_name,
+  1,
+  feedback__v1__set_feedback_response__outcome__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor feedback__v1__set_feedback_response__field_descriptors[3] =
+{
+  {
+    "feedback",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__SetFeedbackResponse, feedback),
+    &feedback__v1__feedback__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "outcome",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__SetFeedbackResponse, outcome),
+    &feedback__v1__set_feedback_response__outcome__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "replayed",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__SetFeedbackResponse, replayed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__set_feedback_response__field_indices_by_name[] = {
+  0,   /* field[0] = feedback */
+  1,   /* field[1] = outcome */
+  2,   /* field[2] = replayed */
+};
+static const ProtobufCIntRange feedback__v1__set_feedback_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor feedback__v1__set_feedback_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.SetFeedbackResponse",
+  "SetFeedbackResponse",
+  "Feedback__V1__SetFeedbackResponse",
+  "feedback.v1",
+  sizeof(Feedback__V1__SetFeedbackResponse),
+  3,
+  feedback__v1__set_feedback_response__field_descriptors,
+  feedback__v1__set_feedback_response__field_indices_by_name,
+  1,  feedback__v1__set_feedback_response__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__set_feedback_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor feedback__v1__batch_add_feedbacks_request__field_descriptors[1] =
+{
+  {
+    "requests",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Feedback__V1__BatchAddFeedbacksRequest, n_requests),
+    offsetof(Feedback__V1__BatchAddFeedbacksRequest, requests),
+    &feedback__v1__add_feedback_request__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__batch_add_feedbacks_request__field_indices_by_name[] = {
+  0,   /* field[0] = requests */
+};
+static const ProtobufCIntRange feedback__v1__batch_add_feedbacks_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor feedback__v1__batch_add_feedbacks_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.BatchAddFeedbacksRequest",
+  "BatchAddFeedbacksRequest",
+  "Feedback__V1__BatchAddFeedbacksRequest",
+  "feedback.v1",
+  sizeof(Feedback__V1__BatchAddFeedbacksRequest),
+  1,
+  feedback__v1__batch_add_feedbacks_request__field_descriptors,
+  feedback__v1__batch_add_feedbacks_request__field_indices_by_name,
+  1,  feedback__v1__batch_add_feedbacks_request__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__batch_add_feedbacks_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor feedback__v1__batch_add_feedbacks_response__result__field_descriptors[5] =
+{
+  {
+    "feedback_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__BatchAddFeedbacksResponse__Result, feedback_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "created_at",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__BatchAddFeedbacksResponse__Result, created_at),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "revision",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__BatchAddFeedbacksResponse__Result, revision),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "replayed",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__BatchAddFeedbacksResponse__Result, replayed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "status",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__BatchAddFeedbacksResponse__Result, status),
+    &google__rpc__status__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__batch_add_feedbacks_response__result__field_indices_by_name[] = {
+  1,   /* field[1] = created_at */
+  0,   /* field[0] = feedback_id */
+  3,   /* field[3] = replayed */
+  2,   /* field[2] = revision */
+  4,   /* field[4] = status */
+};
+static const ProtobufCIntRange feedback__v1__batch_add_feedbacks_response__result__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor feedback__v1__batch_add_feedbacks_response__result__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.BatchAddFeedbacksResponse.Result",
+  "Result",
+  "Feedback__V1__BatchAddFeedbacksResponse__Result",
+  "feedback.v1",
+  sizeof(Feedback__V1__BatchAddFeedbacksResponse__Result),
+  5,
+  feedback__v1__batch_add_feedbacks_response__result__field_descriptors,
+  feedback__v1__batch_add_feedbacks_response__result__field_indices_by_name,
+  1,  feedback__v1__batch_add_feedbacks_response__result__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__batch_add_feedbacks_response__result__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor feedback__v1__batch_add_feedbacks_response__field_descriptors[1] =
+{
+  {
+    "results",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Feedback__V1__BatchAddFeedbacksResponse, n_results),
+    offsetof(Feedback__V1__BatchAddFeedbacksResponse, results),
+    &feedback__v1__batch_add_feedbacks_response__result__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__batch_add_feedbacks_response__field_indices_by_name[] = {
+  0,   /* field[0] = results */
+};
+static const ProtobufCIntRange feedback__v1__batch_add_feedbacks_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor feedback__v1__batch_add_feedbacks_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.BatchAddFeedbacksResponse",
+  "BatchAddFeedbacksResponse",
+  "Feedback__V1__BatchAddFeedbacksResponse",
+  "feedback.v1",
+  sizeof(Feedback__V1__BatchAddFeedbacksResponse),
+  1,
+  feedback__v1__batch_add_feedbacks_response__field_descriptors,
+  feedback__v1__batch_add_feedbacks_response__field_indices_by_name,
+  1,  feedback__v1__batch_add_feedbacks_response__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__batch_add_feedbacks_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor feedback__v1__list_feedbacks_request__attributes_entry__field_descriptors[2] =
+{
+  {
+    "key",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__ListFeedbacksRequest__AttributesEntry, key),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "value",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__ListFeedbacksRequest__AttributesEntry, value),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__list_feedbacks_request__attributes_entry__field_indices_by_name[] = {
+  0,   /* field[0] = key */
+  1,   /* field[1] = value */
+};
+static const ProtobufCIntRange feedback__v1__list_feedbacks_request__attributes_entry__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor feedback__v1__list_feedbacks_request__attributes_entry__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.ListFeedbacksRequest.AttributesEntry",
+  "AttributesEntry",
+  "Feedback__V1__ListFeedbacksRequest__AttributesEntry",
+  "feedback.v1",
+  sizeof(Feedback__V1__ListFeedbacksRequest__AttributesEntry),
+  2,
+  feedback__v1__list_feedbacks_request__attributes_entry__field_descriptors,
+  feedback__v1__list_feedbacks_request__attributes_entry__field_indices_by_name,
+  1,  feedback__v1__list_feedbacks_request__attributes_entry__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__list_feedbacks_request__attributes_entry__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor feedback__v1__list_feedbacks_request__field_descriptors[18] =
 {
   {
     "session_id",
@@ -1093,22 +2827,139 @@ static const ProtobufCFieldDescriptor feedback__v1__list_feedbacks_request__fiel
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "agent_id",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__ListFeedbacksRequest, agent_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "author_id",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__ListFeedbacksRequest, author_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "author_source",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__ListFeedbacksRequest, author_source),
+    &feedback__v1__author_source__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "keys",
+    13,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Feedback__V1__ListFeedbacksRequest, n_keys),
+    offsetof(Feedback__V1__ListFeedbacksRequest, keys),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "tags",
+    14,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Feedback__V1__ListFeedbacksRequest, n_tags),
+    offsetof(Feedback__V1__ListFeedbacksRequest, tags),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "attributes",
+    15,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Feedback__V1__ListFeedbacksRequest, n_attributes),
+    offsetof(Feedback__V1__ListFeedbacksRequest, attributes),
+    &feedback__v1__list_feedbacks_request__attributes_entry__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "text",
+    16,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__ListFeedbacksRequest, text),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reasons",
+    17,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Feedback__V1__ListFeedbacksRequest, n_reasons),
+    offsetof(Feedback__V1__ListFeedbacksRequest, reasons),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "trace_id",
+    18,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__ListFeedbacksRequest, trace_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned feedback__v1__list_feedbacks_request__field_indices_by_name[] = {
+  9,   /* field[9] = agent_id */
+  14,   /* field[14] = attributes */
+  10,   /* field[10] = author_id */
+  11,   /* field[11] = author_source */
   2,   /* field[2] = created_at_or_after */
   3,   /* field[3] = created_before */
   5,   /* field[5] = has_comment */
+  12,   /* field[12] = keys */
   4,   /* field[4] = message_id */
   8,   /* field[8] = newest_first */
   6,   /* field[6] = page_size */
   7,   /* field[7] = page_token */
   1,   /* field[1] = ratings */
+  16,   /* field[16] = reasons */
   0,   /* field[0] = session_id */
+  13,   /* field[13] = tags */
+  15,   /* field[15] = text */
+  17,   /* field[17] = trace_id */
 };
 static const ProtobufCIntRange feedback__v1__list_feedbacks_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 9 }
+  { 0, 18 }
 };
 const ProtobufCMessageDescriptor feedback__v1__list_feedbacks_request__descriptor =
 {
@@ -1118,14 +2969,14 @@ const ProtobufCMessageDescriptor feedback__v1__list_feedbacks_request__descripto
   "Feedback__V1__ListFeedbacksRequest",
   "feedback.v1",
   sizeof(Feedback__V1__ListFeedbacksRequest),
-  9,
+  18,
   feedback__v1__list_feedbacks_request__field_descriptors,
   feedback__v1__list_feedbacks_request__field_indices_by_name,
   1,  feedback__v1__list_feedbacks_request__number_ranges,
   (ProtobufCMessageInit) feedback__v1__list_feedbacks_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor feedback__v1__list_feedbacks_response__field_descriptors[3] =
+static const ProtobufCFieldDescriptor feedback__v1__list_feedbacks_response__field_descriptors[4] =
 {
   {
     "feedbacks",
@@ -1163,16 +3014,29 @@ static const ProtobufCFieldDescriptor feedback__v1__list_feedbacks_response__fie
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "total_is_lower_bound",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__ListFeedbacksResponse, total_is_lower_bound),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned feedback__v1__list_feedbacks_response__field_indices_by_name[] = {
   0,   /* field[0] = feedbacks */
   1,   /* field[1] = next_page_token */
+  3,   /* field[3] = total_is_lower_bound */
   2,   /* field[2] = total_size */
 };
 static const ProtobufCIntRange feedback__v1__list_feedbacks_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor feedback__v1__list_feedbacks_response__descriptor =
 {
@@ -1182,14 +3046,65 @@ const ProtobufCMessageDescriptor feedback__v1__list_feedbacks_response__descript
   "Feedback__V1__ListFeedbacksResponse",
   "feedback.v1",
   sizeof(Feedback__V1__ListFeedbacksResponse),
-  3,
+  4,
   feedback__v1__list_feedbacks_response__field_descriptors,
   feedback__v1__list_feedbacks_response__field_indices_by_name,
   1,  feedback__v1__list_feedbacks_response__number_ranges,
   (ProtobufCMessageInit) feedback__v1__list_feedbacks_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor feedback__v1__get_metrics_request__field_descriptors[5] =
+static const ProtobufCFieldDescriptor feedback__v1__get_metrics_request__attributes_entry__field_descriptors[2] =
+{
+  {
+    "key",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__GetMetricsRequest__AttributesEntry, key),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "value",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__GetMetricsRequest__AttributesEntry, value),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__get_metrics_request__attributes_entry__field_indices_by_name[] = {
+  0,   /* field[0] = key */
+  1,   /* field[1] = value */
+};
+static const ProtobufCIntRange feedback__v1__get_metrics_request__attributes_entry__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor feedback__v1__get_metrics_request__attributes_entry__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.GetMetricsRequest.AttributesEntry",
+  "AttributesEntry",
+  "Feedback__V1__GetMetricsRequest__AttributesEntry",
+  "feedback.v1",
+  sizeof(Feedback__V1__GetMetricsRequest__AttributesEntry),
+  2,
+  feedback__v1__get_metrics_request__attributes_entry__field_descriptors,
+  feedback__v1__get_metrics_request__attributes_entry__field_indices_by_name,
+  1,  feedback__v1__get_metrics_request__attributes_entry__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__get_metrics_request__attributes_entry__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor feedback__v1__get_metrics_request__field_descriptors[16] =
 {
   {
     "session_id",
@@ -1251,18 +3166,163 @@ static const ProtobufCFieldDescriptor feedback__v1__get_metrics_request__field_d
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "page_size",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT32,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__GetMetricsRequest, page_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "page_token",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__GetMetricsRequest, page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "agent_id",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__GetMetricsRequest, agent_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "author_id",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__GetMetricsRequest, author_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "author_source",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__GetMetricsRequest, author_source),
+    &feedback__v1__author_source__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "keys",
+    13,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Feedback__V1__GetMetricsRequest, n_keys),
+    offsetof(Feedback__V1__GetMetricsRequest, keys),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "tags",
+    14,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Feedback__V1__GetMetricsRequest, n_tags),
+    offsetof(Feedback__V1__GetMetricsRequest, tags),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "attributes",
+    15,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Feedback__V1__GetMetricsRequest, n_attributes),
+    offsetof(Feedback__V1__GetMetricsRequest, attributes),
+    &feedback__v1__get_metrics_request__attributes_entry__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "text",
+    16,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__GetMetricsRequest, text),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reasons",
+    17,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Feedback__V1__GetMetricsRequest, n_reasons),
+    offsetof(Feedback__V1__GetMetricsRequest, reasons),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "trace_id",
+    18,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__GetMetricsRequest, trace_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned feedback__v1__get_metrics_request__field_indices_by_name[] = {
+  7,   /* field[7] = agent_id */
+  12,   /* field[12] = attributes */
+  8,   /* field[8] = author_id */
+  9,   /* field[9] = author_source */
   1,   /* field[1] = created_at_or_after */
   2,   /* field[2] = created_before */
   3,   /* field[3] = group_by */
+  10,   /* field[10] = keys */
   4,   /* field[4] = metadata_key */
+  5,   /* field[5] = page_size */
+  6,   /* field[6] = page_token */
+  14,   /* field[14] = reasons */
   0,   /* field[0] = session_id */
+  11,   /* field[11] = tags */
+  13,   /* field[13] = text */
+  15,   /* field[15] = trace_id */
 };
-static const ProtobufCIntRange feedback__v1__get_metrics_request__number_ranges[1 + 1] =
+static const ProtobufCIntRange feedback__v1__get_metrics_request__number_ranges[3 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 7, 5 },
+  { 10, 7 },
+  { 0, 16 }
 };
 const ProtobufCMessageDescriptor feedback__v1__get_metrics_request__descriptor =
 {
@@ -1272,14 +3332,14 @@ const ProtobufCMessageDescriptor feedback__v1__get_metrics_request__descriptor =
   "Feedback__V1__GetMetricsRequest",
   "feedback.v1",
   sizeof(Feedback__V1__GetMetricsRequest),
-  5,
+  16,
   feedback__v1__get_metrics_request__field_descriptors,
   feedback__v1__get_metrics_request__field_indices_by_name,
-  1,  feedback__v1__get_metrics_request__number_ranges,
+  3,  feedback__v1__get_metrics_request__number_ranges,
   (ProtobufCMessageInit) feedback__v1__get_metrics_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor feedback__v1__metrics__field_descriptors[7] =
+static const ProtobufCFieldDescriptor feedback__v1__metrics__field_descriptors[9] =
 {
   {
     "total",
@@ -1365,20 +3425,46 @@ static const ProtobufCFieldDescriptor feedback__v1__metrics__field_descriptors[7
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "score_count",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Metrics, score_count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "average_score",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Metrics, average_score),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned feedback__v1__metrics__field_indices_by_name[] = {
   6,   /* field[6] = approval_rate */
   4,   /* field[4] = average_comment_length */
+  8,   /* field[8] = average_score */
   2,   /* field[2] = negative */
   3,   /* field[3] = neutral */
   1,   /* field[1] = positive */
   5,   /* field[5] = satisfaction_rate */
+  7,   /* field[7] = score_count */
   0,   /* field[0] = total */
 };
 static const ProtobufCIntRange feedback__v1__metrics__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor feedback__v1__metrics__descriptor =
 {
@@ -1388,7 +3474,7 @@ const ProtobufCMessageDescriptor feedback__v1__metrics__descriptor =
   "Feedback__V1__Metrics",
   "feedback.v1",
   sizeof(Feedback__V1__Metrics),
-  7,
+  9,
   feedback__v1__metrics__field_descriptors,
   feedback__v1__metrics__field_indices_by_name,
   1,  feedback__v1__metrics__number_ranges,
@@ -1446,7 +3532,7 @@ const ProtobufCMessageDescriptor feedback__v1__metrics_group__descriptor =
   (ProtobufCMessageInit) feedback__v1__metrics_group__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor feedback__v1__get_metrics_response__field_descriptors[2] =
+static const ProtobufCFieldDescriptor feedback__v1__get_metrics_response__field_descriptors[3] =
 {
   {
     "metrics",
@@ -1472,15 +3558,28 @@ static const ProtobufCFieldDescriptor feedback__v1__get_metrics_response__field_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "next_page_token",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__GetMetricsResponse, next_page_token),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned feedback__v1__get_metrics_response__field_indices_by_name[] = {
   1,   /* field[1] = groups */
   0,   /* field[0] = metrics */
+  2,   /* field[2] = next_page_token */
 };
 static const ProtobufCIntRange feedback__v1__get_metrics_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor feedback__v1__get_metrics_response__descriptor =
 {
@@ -1490,11 +3589,509 @@ const ProtobufCMessageDescriptor feedback__v1__get_metrics_response__descriptor 
   "Feedback__V1__GetMetricsResponse",
   "feedback.v1",
   sizeof(Feedback__V1__GetMetricsResponse),
-  2,
+  3,
   feedback__v1__get_metrics_response__field_descriptors,
   feedback__v1__get_metrics_response__field_indices_by_name,
   1,  feedback__v1__get_metrics_response__number_ranges,
   (ProtobufCMessageInit) feedback__v1__get_metrics_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor feedback__v1__feedback_filter__attributes_entry__field_descriptors[2] =
+{
+  {
+    "key",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__FeedbackFilter__AttributesEntry, key),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "value",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__FeedbackFilter__AttributesEntry, value),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__feedback_filter__attributes_entry__field_indices_by_name[] = {
+  0,   /* field[0] = key */
+  1,   /* field[1] = value */
+};
+static const ProtobufCIntRange feedback__v1__feedback_filter__attributes_entry__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor feedback__v1__feedback_filter__attributes_entry__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.FeedbackFilter.AttributesEntry",
+  "AttributesEntry",
+  "Feedback__V1__FeedbackFilter__AttributesEntry",
+  "feedback.v1",
+  sizeof(Feedback__V1__FeedbackFilter__AttributesEntry),
+  2,
+  feedback__v1__feedback_filter__attributes_entry__field_descriptors,
+  feedback__v1__feedback_filter__attributes_entry__field_indices_by_name,
+  1,  feedback__v1__feedback_filter__attributes_entry__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__feedback_filter__attributes_entry__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor feedback__v1__feedback_filter__field_descriptors[15] =
+{
+  {
+    "session_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__FeedbackFilter, session_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "ratings",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_ENUM,
+    offsetof(Feedback__V1__FeedbackFilter, n_ratings),
+    offsetof(Feedback__V1__FeedbackFilter, ratings),
+    &feedback__v1__rating__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "created_at_or_after",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__FeedbackFilter, created_at_or_after),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "created_before",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__FeedbackFilter, created_before),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "message_id",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__FeedbackFilter, message_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "has_comment",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    offsetof(Feedback__V1__FeedbackFilter, comment_filter_case),
+    offsetof(Feedback__V1__FeedbackFilter, has_comment),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "agent_id",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__FeedbackFilter, agent_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "author_id",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__FeedbackFilter, author_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "author_source",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__FeedbackFilter, author_source),
+    &feedback__v1__author_source__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "keys",
+    13,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Feedback__V1__FeedbackFilter, n_keys),
+    offsetof(Feedback__V1__FeedbackFilter, keys),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "tags",
+    14,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Feedback__V1__FeedbackFilter, n_tags),
+    offsetof(Feedback__V1__FeedbackFilter, tags),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "attributes",
+    15,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Feedback__V1__FeedbackFilter, n_attributes),
+    offsetof(Feedback__V1__FeedbackFilter, attributes),
+    &feedback__v1__feedback_filter__attributes_entry__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "text",
+    16,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__FeedbackFilter, text),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reasons",
+    17,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Feedback__V1__FeedbackFilter, n_reasons),
+    offsetof(Feedback__V1__FeedbackFilter, reasons),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "trace_id",
+    18,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__FeedbackFilter, trace_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__feedback_filter__field_indices_by_name[] = {
+  6,   /* field[6] = agent_id */
+  11,   /* field[11] = attributes */
+  7,   /* field[7] = author_id */
+  8,   /* field[8] = author_source */
+  2,   /* field[2] = created_at_or_after */
+  3,   /* field[3] = created_before */
+  5,   /* field[5] = has_comment */
+  9,   /* field[9] = keys */
+  4,   /* field[4] = message_id */
+  1,   /* field[1] = ratings */
+  13,   /* field[13] = reasons */
+  0,   /* field[0] = session_id */
+  10,   /* field[10] = tags */
+  12,   /* field[12] = text */
+  14,   /* field[14] = trace_id */
+};
+static const ProtobufCIntRange feedback__v1__feedback_filter__number_ranges[2 + 1] =
+{
+  { 1, 0 },
+  { 10, 6 },
+  { 0, 15 }
+};
+const ProtobufCMessageDescriptor feedback__v1__feedback_filter__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.FeedbackFilter",
+  "FeedbackFilter",
+  "Feedback__V1__FeedbackFilter",
+  "feedback.v1",
+  sizeof(Feedback__V1__FeedbackFilter),
+  15,
+  feedback__v1__feedback_filter__field_descriptors,
+  feedback__v1__feedback_filter__field_indices_by_name,
+  2,  feedback__v1__feedback_filter__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__feedback_filter__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor feedback__v1__watch_feedbacks_request__field_descriptors[4] =
+{
+  {
+    "filter",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__WatchFeedbacksRequest, filter),
+    &feedback__v1__feedback_filter__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "start_position",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__WatchFeedbacksRequest, start_position),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "from_now",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__WatchFeedbacksRequest, from_now),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "follow",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__WatchFeedbacksRequest, follow),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__watch_feedbacks_request__field_indices_by_name[] = {
+  0,   /* field[0] = filter */
+  3,   /* field[3] = follow */
+  2,   /* field[2] = from_now */
+  1,   /* field[1] = start_position */
+};
+static const ProtobufCIntRange feedback__v1__watch_feedbacks_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor feedback__v1__watch_feedbacks_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.WatchFeedbacksRequest",
+  "WatchFeedbacksRequest",
+  "Feedback__V1__WatchFeedbacksRequest",
+  "feedback.v1",
+  sizeof(Feedback__V1__WatchFeedbacksRequest),
+  4,
+  feedback__v1__watch_feedbacks_request__field_descriptors,
+  feedback__v1__watch_feedbacks_request__field_indices_by_name,
+  1,  feedback__v1__watch_feedbacks_request__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__watch_feedbacks_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCEnumValue feedback__v1__change__kind__enum_values_by_number[5] =
+{
+  { "KIND_UNSPECIFIED", "FEEDBACK__V1__CHANGE__KIND__KIND_UNSPECIFIED", 0 },
+  { "KIND_ADDED", "FEEDBACK__V1__CHANGE__KIND__KIND_ADDED", 1 },
+  { "KIND_UPDATED", "FEEDBACK__V1__CHANGE__KIND__KIND_UPDATED", 2 },
+  { "KIND_DELETED", "FEEDBACK__V1__CHANGE__KIND__KIND_DELETED", 3 },
+  { "KIND_LEFT", "FEEDBACK__V1__CHANGE__KIND__KIND_LEFT", 4 },
+};
+static const ProtobufCIntRange feedback__v1__change__kind__value_ranges[] = {
+{0, 0},{0, 5}
+};
+static const ProtobufCEnumValueIndex feedback__v1__change__kind__enum_values_by_name[5] =
+{
+  { "KIND_ADDED", 1 },
+  { "KIND_DELETED", 3 },
+  { "KIND_LEFT", 4 },
+  { "KIND_UNSPECIFIED", 0 },
+  { "KIND_UPDATED", 2 },
+};
+const ProtobufCEnumDescriptor feedback__v1__change__kind__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "feedback.v1.Change.Kind",
+  "Kind",
+  "Feedback__V1__Change__Kind",
+  "feedback.v1",
+  5,
+  feedback__v1__change__kind__enum_values_by_number,
+  5,
+  feedback__v1__change__kind__enum_values_by_name,
+  1,
+  feedback__v1__change__kind__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCFieldDescriptor feedback__v1__change__field_descriptors[3] =
+{
+  {
+    "position",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Change, position),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "kind",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Change, kind),
+    &feedback__v1__change__kind__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "feedback",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Change, feedback),
+    &feedback__v1__feedback__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__change__field_indices_by_name[] = {
+  2,   /* field[2] = feedback */
+  1,   /* field[1] = kind */
+  0,   /* field[0] = position */
+};
+static const ProtobufCIntRange feedback__v1__change__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor feedback__v1__change__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.Change",
+  "Change",
+  "Feedback__V1__Change",
+  "feedback.v1",
+  sizeof(Feedback__V1__Change),
+  3,
+  feedback__v1__change__field_descriptors,
+  feedback__v1__change__field_indices_by_name,
+  1,  feedback__v1__change__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__change__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor feedback__v1__watch_feedbacks_response__field_descriptors[2] =
+{
+  {
+    "change",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Feedback__V1__WatchFeedbacksResponse, event_case),
+    offsetof(Feedback__V1__WatchFeedbacksResponse, change),
+    &feedback__v1__change__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "heartbeat_position",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Feedback__V1__WatchFeedbacksResponse, event_case),
+    offsetof(Feedback__V1__WatchFeedbacksResponse, heartbeat_position),
+    NULL,
+    &protobuf_c_empty_string,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__watch_feedbacks_response__field_indices_by_name[] = {
+  0,   /* field[0] = change */
+  1,   /* field[1] = heartbeat_position */
+};
+static const ProtobufCIntRange feedback__v1__watch_feedbacks_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor feedback__v1__watch_feedbacks_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.WatchFeedbacksResponse",
+  "WatchFeedbacksResponse",
+  "Feedback__V1__WatchFeedbacksResponse",
+  "feedback.v1",
+  sizeof(Feedback__V1__WatchFeedbacksResponse),
+  2,
+  feedback__v1__watch_feedbacks_response__field_descriptors,
+  feedback__v1__watch_feedbacks_response__field_indices_by_name,
+  1,  feedback__v1__watch_feedbacks_response__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__watch_feedbacks_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCEnumValue feedback__v1__rating__enum_values_by_number[3] =
@@ -1559,23 +4156,37 @@ const ProtobufCEnumDescriptor feedback__v1__author_source__descriptor =
   feedback__v1__author_source__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue feedback__v1__group_by__enum_values_by_number[5] =
+static const ProtobufCEnumValue feedback__v1__group_by__enum_values_by_number[12] =
 {
   { "GROUP_BY_UNSPECIFIED", "FEEDBACK__V1__GROUP_BY__GROUP_BY_UNSPECIFIED", 0 },
   { "GROUP_BY_SESSION", "FEEDBACK__V1__GROUP_BY__GROUP_BY_SESSION", 1 },
   { "GROUP_BY_METADATA", "FEEDBACK__V1__GROUP_BY__GROUP_BY_METADATA", 2 },
   { "GROUP_BY_HOUR", "FEEDBACK__V1__GROUP_BY__GROUP_BY_HOUR", 3 },
   { "GROUP_BY_DAY", "FEEDBACK__V1__GROUP_BY__GROUP_BY_DAY", 4 },
+  { "GROUP_BY_AGENT", "FEEDBACK__V1__GROUP_BY__GROUP_BY_AGENT", 5 },
+  { "GROUP_BY_AUTHOR", "FEEDBACK__V1__GROUP_BY__GROUP_BY_AUTHOR", 6 },
+  { "GROUP_BY_TAG", "FEEDBACK__V1__GROUP_BY__GROUP_BY_TAG", 7 },
+  { "GROUP_BY_KEY", "FEEDBACK__V1__GROUP_BY__GROUP_BY_KEY", 8 },
+  { "GROUP_BY_REASON", "FEEDBACK__V1__GROUP_BY__GROUP_BY_REASON", 9 },
+  { "GROUP_BY_LABEL", "FEEDBACK__V1__GROUP_BY__GROUP_BY_LABEL", 10 },
+  { "GROUP_BY_ATTRIBUTE", "FEEDBACK__V1__GROUP_BY__GROUP_BY_ATTRIBUTE", 11 },
 };
 static const ProtobufCIntRange feedback__v1__group_by__value_ranges[] = {
-{0, 0},{0, 5}
+{0, 0},{0, 12}
 };
-static const ProtobufCEnumValueIndex feedback__v1__group_by__enum_values_by_name[5] =
+static const ProtobufCEnumValueIndex feedback__v1__group_by__enum_values_by_name[12] =
 {
+  { "GROUP_BY_AGENT", 5 },
+  { "GROUP_BY_ATTRIBUTE", 11 },
+  { "GROUP_BY_AUTHOR", 6 },
   { "GROUP_BY_DAY", 4 },
   { "GROUP_BY_HOUR", 3 },
+  { "GROUP_BY_KEY", 8 },
+  { "GROUP_BY_LABEL", 10 },
   { "GROUP_BY_METADATA", 2 },
+  { "GROUP_BY_REASON", 9 },
   { "GROUP_BY_SESSION", 1 },
+  { "GROUP_BY_TAG", 7 },
   { "GROUP_BY_UNSPECIFIED", 0 },
 };
 const ProtobufCEnumDescriptor feedback__v1__group_by__descriptor =
@@ -1585,24 +4196,36 @@ const ProtobufCEnumDescriptor feedback__v1__group_by__descriptor =
   "GroupBy",
   "Feedback__V1__GroupBy",
   "feedback.v1",
-  5,
+  12,
   feedback__v1__group_by__enum_values_by_number,
-  5,
+  12,
   feedback__v1__group_by__enum_values_by_name,
   1,
   feedback__v1__group_by__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCMethodDescriptor feedback__v1__feedback_service__method_descriptors[3] =
+static const ProtobufCMethodDescriptor feedback__v1__feedback_service__method_descriptors[9] =
 {
   { "AddFeedback", &feedback__v1__add_feedback_request__descriptor, &feedback__v1__add_feedback_response__descriptor },
   { "ListFeedbacks", &feedback__v1__list_feedbacks_request__descriptor, &feedback__v1__list_feedbacks_response__descriptor },
   { "GetMetrics", &feedback__v1__get_metrics_request__descriptor, &feedback__v1__get_metrics_response__descriptor },
+  { "GetFeedback", &feedback__v1__get_feedback_request__descriptor, &feedback__v1__get_feedback_response__descriptor },
+  { "UpdateFeedback", &feedback__v1__update_feedback_request__descriptor, &feedback__v1__update_feedback_response__descriptor },
+  { "DeleteFeedback", &feedback__v1__delete_feedback_request__descriptor, &feedback__v1__delete_feedback_response__descriptor },
+  { "SetFeedback", &feedback__v1__set_feedback_request__descriptor, &feedback__v1__set_feedback_response__descriptor },
+  { "BatchAddFeedbacks", &feedback__v1__batch_add_feedbacks_request__descriptor, &feedback__v1__batch_add_feedbacks_response__descriptor },
+  { "WatchFeedbacks", &feedback__v1__watch_feedbacks_request__descriptor, &feedback__v1__watch_feedbacks_response__descriptor },
 };
 const unsigned feedback__v1__feedback_service__method_indices_by_name[] = {
   0,        /* AddFeedback */
+  7,        /* BatchAddFeedbacks */
+  5,        /* DeleteFeedback */
+  3,        /* GetFeedback */
   2,        /* GetMetrics */
-  1         /* ListFeedbacks */
+  1,        /* ListFeedbacks */
+  6,        /* SetFeedback */
+  4,        /* UpdateFeedback */
+  8         /* WatchFeedbacks */
 };
 const ProtobufCServiceDescriptor feedback__v1__feedback_service__descriptor =
 {
@@ -1611,7 +4234,7 @@ const ProtobufCServiceDescriptor feedback__v1__feedback_service__descriptor =
   "FeedbackService",
   "Feedback__V1__FeedbackService",
   "feedback.v1",
-  3,
+  9,
   feedback__v1__feedback_service__method_descriptors,
   feedback__v1__feedback_service__method_indices_by_name
 };
@@ -1638,6 +4261,54 @@ void feedback__v1__feedback_service__get_metrics(ProtobufCService *service,
 {
   assert(service->descriptor == &feedback__v1__feedback_service__descriptor);
   service->invoke(service, 2, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void feedback__v1__feedback_service__get_feedback(ProtobufCService *service,
+                                                  const Feedback__V1__GetFeedbackRequest *input,
+                                                  Feedback__V1__GetFeedbackResponse_Closure closure,
+                                                  void *closure_data)
+{
+  assert(service->descriptor == &feedback__v1__feedback_service__descriptor);
+  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void feedback__v1__feedback_service__update_feedback(ProtobufCService *service,
+                                                     const Feedback__V1__UpdateFeedbackRequest *input,
+                                                     Feedback__V1__UpdateFeedbackResponse_Closure closure,
+                                                     void *closure_data)
+{
+  assert(service->descriptor == &feedback__v1__feedback_service__descriptor);
+  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void feedback__v1__feedback_service__delete_feedback(ProtobufCService *service,
+                                                     const Feedback__V1__DeleteFeedbackRequest *input,
+                                                     Feedback__V1__DeleteFeedbackResponse_Closure closure,
+                                                     void *closure_data)
+{
+  assert(service->descriptor == &feedback__v1__feedback_service__descriptor);
+  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void feedback__v1__feedback_service__set_feedback(ProtobufCService *service,
+                                                  const Feedback__V1__SetFeedbackRequest *input,
+                                                  Feedback__V1__SetFeedbackResponse_Closure closure,
+                                                  void *closure_data)
+{
+  assert(service->descriptor == &feedback__v1__feedback_service__descriptor);
+  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void feedback__v1__feedback_service__batch_add_feedbacks(ProtobufCService *service,
+                                                         const Feedback__V1__BatchAddFeedbacksRequest *input,
+                                                         Feedback__V1__BatchAddFeedbacksResponse_Closure closure,
+                                                         void *closure_data)
+{
+  assert(service->descriptor == &feedback__v1__feedback_service__descriptor);
+  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void feedback__v1__feedback_service__watch_feedbacks(ProtobufCService *service,
+                                                     const Feedback__V1__WatchFeedbacksRequest *input,
+                                                     Feedback__V1__WatchFeedbacksResponse_Closure closure,
+                                                     void *closure_data)
+{
+  assert(service->descriptor == &feedback__v1__feedback_service__descriptor);
+  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void feedback__v1__feedback_service__init (Feedback__V1__FeedbackService_Service *service,
                                            Feedback__V1__FeedbackService_ServiceDestroy destroy)

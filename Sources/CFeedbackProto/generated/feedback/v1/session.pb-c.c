@@ -277,7 +277,142 @@ void   feedback__v1__delete_metadata_response__free_unpacked
   assert(message->base.descriptor == &feedback__v1__delete_metadata_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor feedback__v1__update_metadata_request__field_descriptors[2] =
+void   feedback__v1__session__init
+                     (Feedback__V1__Session         *message)
+{
+  static const Feedback__V1__Session init_value = FEEDBACK__V1__SESSION__INIT;
+  *message = init_value;
+}
+size_t feedback__v1__session__get_packed_size
+                     (const Feedback__V1__Session *message)
+{
+  assert(message->base.descriptor == &feedback__v1__session__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t feedback__v1__session__pack
+                     (const Feedback__V1__Session *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &feedback__v1__session__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t feedback__v1__session__pack_to_buffer
+                     (const Feedback__V1__Session *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &feedback__v1__session__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Feedback__V1__Session *
+       feedback__v1__session__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Feedback__V1__Session *)
+     protobuf_c_message_unpack (&feedback__v1__session__descriptor,
+                                allocator, len, data);
+}
+void   feedback__v1__session__free_unpacked
+                     (Feedback__V1__Session *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &feedback__v1__session__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   feedback__v1__create_session_request__init
+                     (Feedback__V1__CreateSessionRequest         *message)
+{
+  static const Feedback__V1__CreateSessionRequest init_value = FEEDBACK__V1__CREATE_SESSION_REQUEST__INIT;
+  *message = init_value;
+}
+size_t feedback__v1__create_session_request__get_packed_size
+                     (const Feedback__V1__CreateSessionRequest *message)
+{
+  assert(message->base.descriptor == &feedback__v1__create_session_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t feedback__v1__create_session_request__pack
+                     (const Feedback__V1__CreateSessionRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &feedback__v1__create_session_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t feedback__v1__create_session_request__pack_to_buffer
+                     (const Feedback__V1__CreateSessionRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &feedback__v1__create_session_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Feedback__V1__CreateSessionRequest *
+       feedback__v1__create_session_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Feedback__V1__CreateSessionRequest *)
+     protobuf_c_message_unpack (&feedback__v1__create_session_request__descriptor,
+                                allocator, len, data);
+}
+void   feedback__v1__create_session_request__free_unpacked
+                     (Feedback__V1__CreateSessionRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &feedback__v1__create_session_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   feedback__v1__get_session_request__init
+                     (Feedback__V1__GetSessionRequest         *message)
+{
+  static const Feedback__V1__GetSessionRequest init_value = FEEDBACK__V1__GET_SESSION_REQUEST__INIT;
+  *message = init_value;
+}
+size_t feedback__v1__get_session_request__get_packed_size
+                     (const Feedback__V1__GetSessionRequest *message)
+{
+  assert(message->base.descriptor == &feedback__v1__get_session_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t feedback__v1__get_session_request__pack
+                     (const Feedback__V1__GetSessionRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &feedback__v1__get_session_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t feedback__v1__get_session_request__pack_to_buffer
+                     (const Feedback__V1__GetSessionRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &feedback__v1__get_session_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Feedback__V1__GetSessionRequest *
+       feedback__v1__get_session_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Feedback__V1__GetSessionRequest *)
+     protobuf_c_message_unpack (&feedback__v1__get_session_request__descriptor,
+                                allocator, len, data);
+}
+void   feedback__v1__get_session_request__free_unpacked
+                     (Feedback__V1__GetSessionRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &feedback__v1__get_session_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+static const ProtobufCFieldDescriptor feedback__v1__update_metadata_request__field_descriptors[5] =
 {
   {
     "session_id",
@@ -303,15 +438,54 @@ static const ProtobufCFieldDescriptor feedback__v1__update_metadata_request__fie
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "document",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__UpdateMetadataRequest, document),
+    &feedback__v1__document__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "typed",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__UpdateMetadataRequest, typed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "dotted",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__UpdateMetadataRequest, dotted),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned feedback__v1__update_metadata_request__field_indices_by_name[] = {
+  2,   /* field[2] = document */
+  4,   /* field[4] = dotted */
   1,   /* field[1] = metadata */
   0,   /* field[0] = session_id */
+  3,   /* field[3] = typed */
 };
 static const ProtobufCIntRange feedback__v1__update_metadata_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor feedback__v1__update_metadata_request__descriptor =
 {
@@ -321,14 +495,14 @@ const ProtobufCMessageDescriptor feedback__v1__update_metadata_request__descript
   "Feedback__V1__UpdateMetadataRequest",
   "feedback.v1",
   sizeof(Feedback__V1__UpdateMetadataRequest),
-  2,
+  5,
   feedback__v1__update_metadata_request__field_descriptors,
   feedback__v1__update_metadata_request__field_indices_by_name,
   1,  feedback__v1__update_metadata_request__number_ranges,
   (ProtobufCMessageInit) feedback__v1__update_metadata_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor feedback__v1__update_metadata_response__field_descriptors[1] =
+static const ProtobufCFieldDescriptor feedback__v1__update_metadata_response__field_descriptors[2] =
 {
   {
     "metadata",
@@ -342,14 +516,27 @@ static const ProtobufCFieldDescriptor feedback__v1__update_metadata_response__fi
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "document",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__UpdateMetadataResponse, document),
+    &feedback__v1__document__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned feedback__v1__update_metadata_response__field_indices_by_name[] = {
+  1,   /* field[1] = document */
   0,   /* field[0] = metadata */
 };
 static const ProtobufCIntRange feedback__v1__update_metadata_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor feedback__v1__update_metadata_response__descriptor =
 {
@@ -359,14 +546,14 @@ const ProtobufCMessageDescriptor feedback__v1__update_metadata_response__descrip
   "Feedback__V1__UpdateMetadataResponse",
   "feedback.v1",
   sizeof(Feedback__V1__UpdateMetadataResponse),
-  1,
+  2,
   feedback__v1__update_metadata_response__field_descriptors,
   feedback__v1__update_metadata_response__field_indices_by_name,
   1,  feedback__v1__update_metadata_response__number_ranges,
   (ProtobufCMessageInit) feedback__v1__update_metadata_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor feedback__v1__get_metadata_request__field_descriptors[1] =
+static const ProtobufCFieldDescriptor feedback__v1__get_metadata_request__field_descriptors[2] =
 {
   {
     "session_id",
@@ -380,14 +567,28 @@ static const ProtobufCFieldDescriptor feedback__v1__get_metadata_request__field_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "typed",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__GetMetadataRequest, typed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned feedback__v1__get_metadata_request__field_indices_by_name[] = {
   0,   /* field[0] = session_id */
+  1,   /* field[1] = typed */
 };
-static const ProtobufCIntRange feedback__v1__get_metadata_request__number_ranges[1 + 1] =
+static const ProtobufCIntRange feedback__v1__get_metadata_request__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 4, 1 },
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor feedback__v1__get_metadata_request__descriptor =
 {
@@ -397,14 +598,14 @@ const ProtobufCMessageDescriptor feedback__v1__get_metadata_request__descriptor 
   "Feedback__V1__GetMetadataRequest",
   "feedback.v1",
   sizeof(Feedback__V1__GetMetadataRequest),
-  1,
+  2,
   feedback__v1__get_metadata_request__field_descriptors,
   feedback__v1__get_metadata_request__field_indices_by_name,
-  1,  feedback__v1__get_metadata_request__number_ranges,
+  2,  feedback__v1__get_metadata_request__number_ranges,
   (ProtobufCMessageInit) feedback__v1__get_metadata_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor feedback__v1__get_metadata_response__field_descriptors[1] =
+static const ProtobufCFieldDescriptor feedback__v1__get_metadata_response__field_descriptors[2] =
 {
   {
     "metadata",
@@ -418,14 +619,27 @@ static const ProtobufCFieldDescriptor feedback__v1__get_metadata_response__field
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "document",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__GetMetadataResponse, document),
+    &feedback__v1__document__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned feedback__v1__get_metadata_response__field_indices_by_name[] = {
+  1,   /* field[1] = document */
   0,   /* field[0] = metadata */
 };
 static const ProtobufCIntRange feedback__v1__get_metadata_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor feedback__v1__get_metadata_response__descriptor =
 {
@@ -435,14 +649,14 @@ const ProtobufCMessageDescriptor feedback__v1__get_metadata_response__descriptor
   "Feedback__V1__GetMetadataResponse",
   "feedback.v1",
   sizeof(Feedback__V1__GetMetadataResponse),
-  1,
+  2,
   feedback__v1__get_metadata_response__field_descriptors,
   feedback__v1__get_metadata_response__field_indices_by_name,
   1,  feedback__v1__get_metadata_response__number_ranges,
   (ProtobufCMessageInit) feedback__v1__get_metadata_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor feedback__v1__delete_metadata_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor feedback__v1__delete_metadata_request__field_descriptors[4] =
 {
   {
     "session_id",
@@ -468,15 +682,42 @@ static const ProtobufCFieldDescriptor feedback__v1__delete_metadata_request__fie
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "typed",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__DeleteMetadataRequest, typed),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "dotted",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__DeleteMetadataRequest, dotted),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned feedback__v1__delete_metadata_request__field_indices_by_name[] = {
+  3,   /* field[3] = dotted */
   1,   /* field[1] = keys */
   0,   /* field[0] = session_id */
+  2,   /* field[2] = typed */
 };
-static const ProtobufCIntRange feedback__v1__delete_metadata_request__number_ranges[1 + 1] =
+static const ProtobufCIntRange feedback__v1__delete_metadata_request__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 4, 2 },
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor feedback__v1__delete_metadata_request__descriptor =
 {
@@ -486,14 +727,14 @@ const ProtobufCMessageDescriptor feedback__v1__delete_metadata_request__descript
   "Feedback__V1__DeleteMetadataRequest",
   "feedback.v1",
   sizeof(Feedback__V1__DeleteMetadataRequest),
-  2,
+  4,
   feedback__v1__delete_metadata_request__field_descriptors,
   feedback__v1__delete_metadata_request__field_indices_by_name,
-  1,  feedback__v1__delete_metadata_request__number_ranges,
+  2,  feedback__v1__delete_metadata_request__number_ranges,
   (ProtobufCMessageInit) feedback__v1__delete_metadata_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor feedback__v1__delete_metadata_response__field_descriptors[1] =
+static const ProtobufCFieldDescriptor feedback__v1__delete_metadata_response__field_descriptors[2] =
 {
   {
     "metadata",
@@ -507,14 +748,27 @@ static const ProtobufCFieldDescriptor feedback__v1__delete_metadata_response__fi
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "document",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__DeleteMetadataResponse, document),
+    &feedback__v1__document__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned feedback__v1__delete_metadata_response__field_indices_by_name[] = {
+  1,   /* field[1] = document */
   0,   /* field[0] = metadata */
 };
 static const ProtobufCIntRange feedback__v1__delete_metadata_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor feedback__v1__delete_metadata_response__descriptor =
 {
@@ -524,22 +778,231 @@ const ProtobufCMessageDescriptor feedback__v1__delete_metadata_response__descrip
   "Feedback__V1__DeleteMetadataResponse",
   "feedback.v1",
   sizeof(Feedback__V1__DeleteMetadataResponse),
-  1,
+  2,
   feedback__v1__delete_metadata_response__field_descriptors,
   feedback__v1__delete_metadata_response__field_indices_by_name,
   1,  feedback__v1__delete_metadata_response__number_ranges,
   (ProtobufCMessageInit) feedback__v1__delete_metadata_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCMethodDescriptor feedback__v1__session_service__method_descriptors[3] =
+static const ProtobufCFieldDescriptor feedback__v1__session__field_descriptors[5] =
+{
+  {
+    "session_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Session, session_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "application_name",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Session, application_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "created_at",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Session, created_at),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "updated_at",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Session, updated_at),
+    &google__protobuf__timestamp__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "viewer_password",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__Session, viewer_password),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__session__field_indices_by_name[] = {
+  1,   /* field[1] = application_name */
+  2,   /* field[2] = created_at */
+  0,   /* field[0] = session_id */
+  3,   /* field[3] = updated_at */
+  4,   /* field[4] = viewer_password */
+};
+static const ProtobufCIntRange feedback__v1__session__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor feedback__v1__session__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.Session",
+  "Session",
+  "Feedback__V1__Session",
+  "feedback.v1",
+  sizeof(Feedback__V1__Session),
+  5,
+  feedback__v1__session__field_descriptors,
+  feedback__v1__session__field_indices_by_name,
+  1,  feedback__v1__session__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__session__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor feedback__v1__create_session_request__field_descriptors[3] =
+{
+  {
+    "session_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__CreateSessionRequest, session_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "application_name",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__CreateSessionRequest, application_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "document",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__CreateSessionRequest, document),
+    &feedback__v1__document__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__create_session_request__field_indices_by_name[] = {
+  1,   /* field[1] = application_name */
+  2,   /* field[2] = document */
+  0,   /* field[0] = session_id */
+};
+static const ProtobufCIntRange feedback__v1__create_session_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor feedback__v1__create_session_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.CreateSessionRequest",
+  "CreateSessionRequest",
+  "Feedback__V1__CreateSessionRequest",
+  "feedback.v1",
+  sizeof(Feedback__V1__CreateSessionRequest),
+  3,
+  feedback__v1__create_session_request__field_descriptors,
+  feedback__v1__create_session_request__field_indices_by_name,
+  1,  feedback__v1__create_session_request__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__create_session_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor feedback__v1__get_session_request__field_descriptors[2] =
+{
+  {
+    "session_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__GetSessionRequest, session_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "with_password",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Feedback__V1__GetSessionRequest, with_password),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned feedback__v1__get_session_request__field_indices_by_name[] = {
+  0,   /* field[0] = session_id */
+  1,   /* field[1] = with_password */
+};
+static const ProtobufCIntRange feedback__v1__get_session_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor feedback__v1__get_session_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "feedback.v1.GetSessionRequest",
+  "GetSessionRequest",
+  "Feedback__V1__GetSessionRequest",
+  "feedback.v1",
+  sizeof(Feedback__V1__GetSessionRequest),
+  2,
+  feedback__v1__get_session_request__field_descriptors,
+  feedback__v1__get_session_request__field_indices_by_name,
+  1,  feedback__v1__get_session_request__number_ranges,
+  (ProtobufCMessageInit) feedback__v1__get_session_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCMethodDescriptor feedback__v1__session_service__method_descriptors[5] =
 {
   { "UpdateMetadata", &feedback__v1__update_metadata_request__descriptor, &feedback__v1__update_metadata_response__descriptor },
   { "GetMetadata", &feedback__v1__get_metadata_request__descriptor, &feedback__v1__get_metadata_response__descriptor },
   { "DeleteMetadata", &feedback__v1__delete_metadata_request__descriptor, &feedback__v1__delete_metadata_response__descriptor },
+  { "CreateSession", &feedback__v1__create_session_request__descriptor, &feedback__v1__session__descriptor },
+  { "GetSession", &feedback__v1__get_session_request__descriptor, &feedback__v1__session__descriptor },
 };
 const unsigned feedback__v1__session_service__method_indices_by_name[] = {
+  3,        /* CreateSession */
   2,        /* DeleteMetadata */
   1,        /* GetMetadata */
+  4,        /* GetSession */
   0         /* UpdateMetadata */
 };
 const ProtobufCServiceDescriptor feedback__v1__session_service__descriptor =
@@ -549,7 +1012,7 @@ const ProtobufCServiceDescriptor feedback__v1__session_service__descriptor =
   "SessionService",
   "Feedback__V1__SessionService",
   "feedback.v1",
-  3,
+  5,
   feedback__v1__session_service__method_descriptors,
   feedback__v1__session_service__method_indices_by_name
 };
@@ -576,6 +1039,22 @@ void feedback__v1__session_service__delete_metadata(ProtobufCService *service,
 {
   assert(service->descriptor == &feedback__v1__session_service__descriptor);
   service->invoke(service, 2, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void feedback__v1__session_service__create_session(ProtobufCService *service,
+                                                   const Feedback__V1__CreateSessionRequest *input,
+                                                   Feedback__V1__Session_Closure closure,
+                                                   void *closure_data)
+{
+  assert(service->descriptor == &feedback__v1__session_service__descriptor);
+  service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void feedback__v1__session_service__get_session(ProtobufCService *service,
+                                                const Feedback__V1__GetSessionRequest *input,
+                                                Feedback__V1__Session_Closure closure,
+                                                void *closure_data)
+{
+  assert(service->descriptor == &feedback__v1__session_service__descriptor);
+  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void feedback__v1__session_service__init (Feedback__V1__SessionService_Service *service,
                                           Feedback__V1__SessionService_ServiceDestroy destroy)

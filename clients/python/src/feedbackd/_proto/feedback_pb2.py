@@ -11,10 +11,13 @@ from google.protobuf import symbol_database as _symbol_database
 _sym_db = _symbol_database.Default()
 
 
+from feedbackd._proto import value_pb2 as feedbackd_dot___proto_dot_value__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from feedbackd._proto import status_pb2 as feedbackd_dot___proto_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x65\x65\x64\x62\x61\x63kd/_proto/feedback.proto\x12\x1d\x66\x65\x65\x64\x62\x61\x63kd.private.feedback.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"Q\n\x06\x41uthor\x12;\n\x06source\x18\x01 \x01(\x0e\x32+.feedbackd.private.feedback.v1.AuthorSource\x12\n\n\x02id\x18\x02 \x01(\t\"\xc6\x03\n\x08\x46\x65\x65\x64\x62\x61\x63k\x12\x13\n\x0b\x66\x65\x65\x64\x62\x61\x63k_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x35\n\x06rating\x18\x03 \x01(\x0e\x32%.feedbackd.private.feedback.v1.Rating\x12\x0f\n\x07\x63omment\x18\x04 \x01(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nmessage_id\x18\x07 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x08 \x01(\t\x12\x35\n\x06\x61uthor\x18\t \x01(\x0b\x32%.feedbackd.private.feedback.v1.Author\x12\x0c\n\x04tags\x18\n \x03(\t\x12K\n\nattributes\x18\x0b \x03(\x0b\x32\x37.feedbackd.private.feedback.v1.Feedback.AttributesEntry\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf9\x02\n\x12\x41\x64\x64\x46\x65\x65\x64\x62\x61\x63kRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x35\n\x06rating\x18\x02 \x01(\x0e\x32%.feedbackd.private.feedback.v1.Rating\x12\x0f\n\x07\x63omment\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x12\n\nmessage_id\x18\x05 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x06 \x01(\t\x12\x35\n\x06\x61uthor\x18\x07 \x01(\x0b\x32%.feedbackd.private.feedback.v1.Author\x12\x0c\n\x04tags\x18\x08 \x03(\t\x12U\n\nattributes\x18\t \x03(\x0b\x32\x41.feedbackd.private.feedback.v1.AddFeedbackRequest.AttributesEntry\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"b\n\x13\x41\x64\x64\x46\x65\x65\x64\x62\x61\x63kResponse\x12\x39\n\x08\x66\x65\x65\x64\x62\x61\x63k\x18\x01 \x01(\x0b\x32\'.feedbackd.private.feedback.v1.Feedback\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xc9\x02\n\x14ListFeedbacksRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x36\n\x07ratings\x18\x02 \x03(\x0e\x32%.feedbackd.private.feedback.v1.Rating\x12\x37\n\x13\x63reated_at_or_after\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nmessage_id\x18\x05 \x01(\t\x12\x15\n\x0bhas_comment\x18\x06 \x01(\x08H\x00\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\t\x12\x14\n\x0cnewest_first\x18\t \x01(\x08\x42\x10\n\x0e\x63omment_filter\"\x80\x01\n\x15ListFeedbacksResponse\x12:\n\tfeedbacks\x18\x01 \x03(\x0b\x32\'.feedbackd.private.feedback.v1.Feedback\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x03\"\xe4\x01\n\x11GetMetricsRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x37\n\x13\x63reated_at_or_after\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x08group_by\x18\x04 \x01(\x0e\x32&.feedbackd.private.feedback.v1.GroupBy\x12\x14\n\x0cmetadata_key\x18\x05 \x01(\t\"\x9f\x01\n\x07Metrics\x12\r\n\x05total\x18\x01 \x01(\x03\x12\x10\n\x08positive\x18\x02 \x01(\x03\x12\x10\n\x08negative\x18\x03 \x01(\x03\x12\x0f\n\x07neutral\x18\x04 \x01(\x03\x12\x1e\n\x16\x61verage_comment_length\x18\x05 \x01(\x01\x12\x19\n\x11satisfaction_rate\x18\x06 \x01(\x01\x12\x15\n\rapproval_rate\x18\x07 \x01(\x01\"T\n\x0cMetricsGroup\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x37\n\x07metrics\x18\x02 \x01(\x0b\x32&.feedbackd.private.feedback.v1.Metrics\"\x8a\x01\n\x12GetMetricsResponse\x12\x37\n\x07metrics\x18\x01 \x01(\x0b\x32&.feedbackd.private.feedback.v1.Metrics\x12;\n\x06groups\x18\x02 \x03(\x0b\x32+.feedbackd.private.feedback.v1.MetricsGroup*@\n\x06Rating\x12\x16\n\x12RATING_UNSPECIFIED\x10\x00\x12\r\n\tRATING_UP\x10\x01\x12\x0f\n\x0bRATING_DOWN\x10\x02*w\n\x0c\x41uthorSource\x12\x1d\n\x19\x41UTHOR_SOURCE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41UTHOR_SOURCE_HUMAN\x10\x01\x12\x17\n\x13\x41UTHOR_SOURCE_MODEL\x10\x02\x12\x16\n\x12\x41UTHOR_SOURCE_CODE\x10\x03*u\n\x07GroupBy\x12\x18\n\x14GROUP_BY_UNSPECIFIED\x10\x00\x12\x14\n\x10GROUP_BY_SESSION\x10\x01\x12\x15\n\x11GROUP_BY_METADATA\x10\x02\x12\x11\n\rGROUP_BY_HOUR\x10\x03\x12\x10\n\x0cGROUP_BY_DAY\x10\x04\x32\xf6\x02\n\x0f\x46\x65\x65\x64\x62\x61\x63kService\x12t\n\x0b\x41\x64\x64\x46\x65\x65\x64\x62\x61\x63k\x12\x31.feedbackd.private.feedback.v1.AddFeedbackRequest\x1a\x32.feedbackd.private.feedback.v1.AddFeedbackResponse\x12z\n\rListFeedbacks\x12\x33.feedbackd.private.feedback.v1.ListFeedbacksRequest\x1a\x34.feedbackd.private.feedback.v1.ListFeedbacksResponse\x12q\n\nGetMetrics\x12\x30.feedbackd.private.feedback.v1.GetMetricsRequest\x1a\x31.feedbackd.private.feedback.v1.GetMetricsResponseB;\n\x15\x66\x65\x65\x64\x62\x61\x63kd.feedback.v1P\x01Z feedbackd/feedback/v1;feedbackv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x65\x65\x64\x62\x61\x63kd/_proto/feedback.proto\x12\x1d\x66\x65\x65\x64\x62\x61\x63kd.private.feedback.v1\x1a\x1c\x66\x65\x65\x64\x62\x61\x63kd/_proto/value.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1d\x66\x65\x65\x64\x62\x61\x63kd/_proto/status.proto\"Q\n\x06\x41uthor\x12;\n\x06source\x18\x01 \x01(\x0e\x32+.feedbackd.private.feedback.v1.AuthorSource\x12\n\n\x02id\x18\x02 \x01(\t\"2\n\x08Recorder\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\r\x12\x0b\n\x03pid\x18\x03 \x01(\x05\"\xe7\x05\n\x08\x46\x65\x65\x64\x62\x61\x63k\x12\x13\n\x0b\x66\x65\x65\x64\x62\x61\x63k_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x35\n\x06rating\x18\x03 \x01(\x0e\x32%.feedbackd.private.feedback.v1.Rating\x12\x0f\n\x07\x63omment\x18\x04 \x01(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nmessage_id\x18\x07 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x08 \x01(\t\x12\x35\n\x06\x61uthor\x18\t \x01(\x0b\x32%.feedbackd.private.feedback.v1.Author\x12\x0c\n\x04tags\x18\n \x03(\t\x12K\n\nattributes\x18\x0b \x03(\x0b\x32\x37.feedbackd.private.feedback.v1.Feedback.AttributesEntry\x12\x0b\n\x03key\x18\x0c \x01(\t\x12\x0f\n\x05score\x18\r \x01(\x01H\x00\x12\r\n\x05label\x18\x0e \x01(\t\x12\x0f\n\x07reasons\x18\x0f \x03(\t\x12\x12\n\ncorrection\x18\x10 \x01(\t\x12\x10\n\x08trace_id\x18\x11 \x01(\t\x12\x0f\n\x07span_id\x18\x12 \x01(\t\x12\x13\n\x0bresponse_id\x18\x13 \x01(\t\x12\x39\n\x08recorder\x18\x14 \x01(\x0b\x32\'.feedbackd.private.feedback.v1.Recorder\x12\x10\n\x08revision\x18\x15 \x01(\x05\x12\x36\n\x05\x65xtra\x18\x16 \x01(\x0b\x32\'.feedbackd.private.feedback.v1.Document\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x10\n\x0eoptional_score\"\xcd\x04\n\x12\x41\x64\x64\x46\x65\x65\x64\x62\x61\x63kRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x35\n\x06rating\x18\x02 \x01(\x0e\x32%.feedbackd.private.feedback.v1.Rating\x12\x0f\n\x07\x63omment\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x12\n\nmessage_id\x18\x05 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x06 \x01(\t\x12\x35\n\x06\x61uthor\x18\x07 \x01(\x0b\x32%.feedbackd.private.feedback.v1.Author\x12\x0c\n\x04tags\x18\x08 \x03(\t\x12U\n\nattributes\x18\t \x03(\x0b\x32\x41.feedbackd.private.feedback.v1.AddFeedbackRequest.AttributesEntry\x12\x0b\n\x03key\x18\n \x01(\t\x12\x0f\n\x05score\x18\x0b \x01(\x01H\x00\x12\r\n\x05label\x18\x0c \x01(\t\x12\x0f\n\x07reasons\x18\r \x03(\t\x12\x12\n\ncorrection\x18\x0e \x01(\t\x12\x10\n\x08trace_id\x18\x0f \x01(\t\x12\x0f\n\x07span_id\x18\x10 \x01(\t\x12\x13\n\x0bresponse_id\x18\x11 \x01(\t\x12\x36\n\x05\x65xtra\x18\x12 \x01(\x0b\x32\'.feedbackd.private.feedback.v1.Document\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x10\n\x0eoptional_score\"b\n\x13\x41\x64\x64\x46\x65\x65\x64\x62\x61\x63kResponse\x12\x39\n\x08\x66\x65\x65\x64\x62\x61\x63k\x18\x01 \x01(\x0b\x32\'.feedbackd.private.feedback.v1.Feedback\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"A\n\x12GetFeedbackRequest\x12\x13\n\x0b\x66\x65\x65\x64\x62\x61\x63k_id\x18\x01 \x01(\t\x12\x16\n\x0ewith_revisions\x18\x02 \x01(\x08\"\xa9\x01\n\x13GetFeedbackResponse\x12\x39\n\x08\x66\x65\x65\x64\x62\x61\x63k\x18\x01 \x01(\x0b\x32\'.feedbackd.private.feedback.v1.Feedback\x12:\n\trevisions\x18\x02 \x03(\x0b\x32\'.feedbackd.private.feedback.v1.Feedback\x12\x1b\n\x13revisions_truncated\x18\x03 \x01(\x08\"\xb2\x01\n\x15UpdateFeedbackRequest\x12\x39\n\x08\x66\x65\x65\x64\x62\x61\x63k\x18\x01 \x01(\x0b\x32\'.feedbackd.private.feedback.v1.Feedback\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x19\n\x11\x65xpected_revision\x18\x03 \x01(\x05\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"e\n\x16UpdateFeedbackResponse\x12\x39\n\x08\x66\x65\x65\x64\x62\x61\x63k\x18\x01 \x01(\x0b\x32\'.feedbackd.private.feedback.v1.Feedback\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"[\n\x15\x44\x65leteFeedbackRequest\x12\x13\n\x0b\x66\x65\x65\x64\x62\x61\x63k_id\x18\x01 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x02 \x01(\x05\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"*\n\x16\x44\x65leteFeedbackResponse\x12\x10\n\x08replayed\x18\x01 \x01(\x08\"j\n\x12SetFeedbackRequest\x12\x43\n\x08\x66\x65\x65\x64\x62\x61\x63k\x18\x01 \x01(\x0b\x32\x31.feedbackd.private.feedback.v1.AddFeedbackRequest\x12\x0f\n\x07retract\x18\x02 \x01(\x08\"\xaa\x02\n\x13SetFeedbackResponse\x12\x39\n\x08\x66\x65\x65\x64\x62\x61\x63k\x18\x01 \x01(\x0b\x32\'.feedbackd.private.feedback.v1.Feedback\x12K\n\x07outcome\x18\x02 \x01(\x0e\x32:.feedbackd.private.feedback.v1.SetFeedbackResponse.Outcome\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"y\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x11\n\rOUTCOME_ADDED\x10\x01\x12\x14\n\x10OUTCOME_REPLACED\x10\x02\x12\x15\n\x11OUTCOME_UNCHANGED\x10\x03\x12\x15\n\x11OUTCOME_RETRACTED\x10\x04\"_\n\x18\x42\x61tchAddFeedbacksRequest\x12\x43\n\x08requests\x18\x01 \x03(\x0b\x32\x31.feedbackd.private.feedback.v1.AddFeedbackRequest\"\x97\x02\n\x19\x42\x61tchAddFeedbacksResponse\x12P\n\x07results\x18\x01 \x03(\x0b\x32?.feedbackd.private.feedback.v1.BatchAddFeedbacksResponse.Result\x1a\xa7\x01\n\x06Result\x12\x13\n\x0b\x66\x65\x65\x64\x62\x61\x63k_id\x18\x01 \x01(\t\x12.\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x03 \x01(\x05\x12\x10\n\x08replayed\x18\x04 \x01(\x08\x12\x34\n\x06status\x18\x05 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\"\x8b\x05\n\x14ListFeedbacksRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x36\n\x07ratings\x18\x02 \x03(\x0e\x32%.feedbackd.private.feedback.v1.Rating\x12\x37\n\x13\x63reated_at_or_after\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nmessage_id\x18\x05 \x01(\t\x12\x15\n\x0bhas_comment\x18\x06 \x01(\x08H\x00\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\t\x12\x14\n\x0cnewest_first\x18\t \x01(\x08\x12\x10\n\x08\x61gent_id\x18\n \x01(\t\x12\x11\n\tauthor_id\x18\x0b \x01(\t\x12\x42\n\rauthor_source\x18\x0c \x01(\x0e\x32+.feedbackd.private.feedback.v1.AuthorSource\x12\x0c\n\x04keys\x18\r \x03(\t\x12\x0c\n\x04tags\x18\x0e \x03(\t\x12W\n\nattributes\x18\x0f \x03(\x0b\x32\x43.feedbackd.private.feedback.v1.ListFeedbacksRequest.AttributesEntry\x12\x0c\n\x04text\x18\x10 \x01(\t\x12\x0f\n\x07reasons\x18\x11 \x03(\t\x12\x10\n\x08trace_id\x18\x12 \x01(\t\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x10\n\x0e\x63omment_filter\"\x9e\x01\n\x15ListFeedbacksResponse\x12:\n\tfeedbacks\x18\x01 \x03(\x0b\x32\'.feedbackd.private.feedback.v1.Feedback\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x03\x12\x1c\n\x14total_is_lower_bound\x18\x04 \x01(\x08\"\xca\x04\n\x11GetMetricsRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x37\n\x13\x63reated_at_or_after\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x08group_by\x18\x04 \x01(\x0e\x32&.feedbackd.private.feedback.v1.GroupBy\x12\x14\n\x0cmetadata_key\x18\x05 \x01(\t\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\t\x12\x10\n\x08\x61gent_id\x18\n \x01(\t\x12\x11\n\tauthor_id\x18\x0b \x01(\t\x12\x42\n\rauthor_source\x18\x0c \x01(\x0e\x32+.feedbackd.private.feedback.v1.AuthorSource\x12\x0c\n\x04keys\x18\r \x03(\t\x12\x0c\n\x04tags\x18\x0e \x03(\t\x12T\n\nattributes\x18\x0f \x03(\x0b\x32@.feedbackd.private.feedback.v1.GetMetricsRequest.AttributesEntry\x12\x0c\n\x04text\x18\x10 \x01(\t\x12\x0f\n\x07reasons\x18\x11 \x03(\t\x12\x10\n\x08trace_id\x18\x12 \x01(\t\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xcb\x01\n\x07Metrics\x12\r\n\x05total\x18\x01 \x01(\x03\x12\x10\n\x08positive\x18\x02 \x01(\x03\x12\x10\n\x08negative\x18\x03 \x01(\x03\x12\x0f\n\x07neutral\x18\x04 \x01(\x03\x12\x1e\n\x16\x61verage_comment_length\x18\x05 \x01(\x01\x12\x19\n\x11satisfaction_rate\x18\x06 \x01(\x01\x12\x15\n\rapproval_rate\x18\x07 \x01(\x01\x12\x13\n\x0bscore_count\x18\x08 \x01(\x03\x12\x15\n\raverage_score\x18\t \x01(\x01\"T\n\x0cMetricsGroup\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x37\n\x07metrics\x18\x02 \x01(\x0b\x32&.feedbackd.private.feedback.v1.Metrics\"\xa3\x01\n\x12GetMetricsResponse\x12\x37\n\x07metrics\x18\x01 \x01(\x0b\x32&.feedbackd.private.feedback.v1.Metrics\x12;\n\x06groups\x18\x02 \x03(\x0b\x32+.feedbackd.private.feedback.v1.MetricsGroup\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\xc8\x04\n\x0e\x46\x65\x65\x64\x62\x61\x63kFilter\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x36\n\x07ratings\x18\x02 \x03(\x0e\x32%.feedbackd.private.feedback.v1.Rating\x12\x37\n\x13\x63reated_at_or_after\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nmessage_id\x18\x05 \x01(\t\x12\x15\n\x0bhas_comment\x18\x06 \x01(\x08H\x00\x12\x10\n\x08\x61gent_id\x18\n \x01(\t\x12\x11\n\tauthor_id\x18\x0b \x01(\t\x12\x42\n\rauthor_source\x18\x0c \x01(\x0e\x32+.feedbackd.private.feedback.v1.AuthorSource\x12\x0c\n\x04keys\x18\r \x03(\t\x12\x0c\n\x04tags\x18\x0e \x03(\t\x12Q\n\nattributes\x18\x0f \x03(\x0b\x32=.feedbackd.private.feedback.v1.FeedbackFilter.AttributesEntry\x12\x0c\n\x04text\x18\x10 \x01(\t\x12\x0f\n\x07reasons\x18\x11 \x03(\t\x12\x10\n\x08trace_id\x18\x12 \x01(\t\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x10\n\x0e\x63omment_filterJ\x04\x08\x07\x10\n\"\x90\x01\n\x15WatchFeedbacksRequest\x12=\n\x06\x66ilter\x18\x01 \x01(\x0b\x32-.feedbackd.private.feedback.v1.FeedbackFilter\x12\x16\n\x0estart_position\x18\x02 \x01(\t\x12\x10\n\x08\x66rom_now\x18\x03 \x01(\x08\x12\x0e\n\x06\x66ollow\x18\x04 \x01(\x08\"\xf0\x01\n\x06\x43hange\x12\x10\n\x08position\x18\x01 \x01(\t\x12\x38\n\x04kind\x18\x02 \x01(\x0e\x32*.feedbackd.private.feedback.v1.Change.Kind\x12\x39\n\x08\x66\x65\x65\x64\x62\x61\x63k\x18\x03 \x01(\x0b\x32\'.feedbackd.private.feedback.v1.Feedback\"_\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n\nKIND_ADDED\x10\x01\x12\x10\n\x0cKIND_UPDATED\x10\x02\x12\x10\n\x0cKIND_DELETED\x10\x03\x12\r\n\tKIND_LEFT\x10\x04\"x\n\x16WatchFeedbacksResponse\x12\x37\n\x06\x63hange\x18\x01 \x01(\x0b\x32%.feedbackd.private.feedback.v1.ChangeH\x00\x12\x1c\n\x12heartbeat_position\x18\x02 \x01(\tH\x00\x42\x07\n\x05\x65vent*@\n\x06Rating\x12\x16\n\x12RATING_UNSPECIFIED\x10\x00\x12\r\n\tRATING_UP\x10\x01\x12\x0f\n\x0bRATING_DOWN\x10\x02*w\n\x0c\x41uthorSource\x12\x1d\n\x19\x41UTHOR_SOURCE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41UTHOR_SOURCE_HUMAN\x10\x01\x12\x17\n\x13\x41UTHOR_SOURCE_MODEL\x10\x02\x12\x16\n\x12\x41UTHOR_SOURCE_CODE\x10\x03*\x83\x02\n\x07GroupBy\x12\x18\n\x14GROUP_BY_UNSPECIFIED\x10\x00\x12\x14\n\x10GROUP_BY_SESSION\x10\x01\x12\x15\n\x11GROUP_BY_METADATA\x10\x02\x12\x11\n\rGROUP_BY_HOUR\x10\x03\x12\x10\n\x0cGROUP_BY_DAY\x10\x04\x12\x12\n\x0eGROUP_BY_AGENT\x10\x05\x12\x13\n\x0fGROUP_BY_AUTHOR\x10\x06\x12\x10\n\x0cGROUP_BY_TAG\x10\x07\x12\x10\n\x0cGROUP_BY_KEY\x10\x08\x12\x13\n\x0fGROUP_BY_REASON\x10\t\x12\x12\n\x0eGROUP_BY_LABEL\x10\n\x12\x16\n\x12GROUP_BY_ATTRIBUTE\x10\x0b\x32\xea\x08\n\x0f\x46\x65\x65\x64\x62\x61\x63kService\x12t\n\x0b\x41\x64\x64\x46\x65\x65\x64\x62\x61\x63k\x12\x31.feedbackd.private.feedback.v1.AddFeedbackRequest\x1a\x32.feedbackd.private.feedback.v1.AddFeedbackResponse\x12z\n\rListFeedbacks\x12\x33.feedbackd.private.feedback.v1.ListFeedbacksRequest\x1a\x34.feedbackd.private.feedback.v1.ListFeedbacksResponse\x12q\n\nGetMetrics\x12\x30.feedbackd.private.feedback.v1.GetMetricsRequest\x1a\x31.feedbackd.private.feedback.v1.GetMetricsResponse\x12t\n\x0bGetFeedback\x12\x31.feedbackd.private.feedback.v1.GetFeedbackRequest\x1a\x32.feedbackd.private.feedback.v1.GetFeedbackResponse\x12}\n\x0eUpdateFeedback\x12\x34.feedbackd.private.feedback.v1.UpdateFeedbackRequest\x1a\x35.feedbackd.private.feedback.v1.UpdateFeedbackResponse\x12}\n\x0e\x44\x65leteFeedback\x12\x34.feedbackd.private.feedback.v1.DeleteFeedbackRequest\x1a\x35.feedbackd.private.feedback.v1.DeleteFeedbackResponse\x12t\n\x0bSetFeedback\x12\x31.feedbackd.private.feedback.v1.SetFeedbackRequest\x1a\x32.feedbackd.private.feedback.v1.SetFeedbackResponse\x12\x86\x01\n\x11\x42\x61tchAddFeedbacks\x12\x37.feedbackd.private.feedback.v1.BatchAddFeedbacksRequest\x1a\x38.feedbackd.private.feedback.v1.BatchAddFeedbacksResponse\x12\x7f\n\x0eWatchFeedbacks\x12\x34.feedbackd.private.feedback.v1.WatchFeedbacksRequest\x1a\x35.feedbackd.private.feedback.v1.WatchFeedbacksResponse0\x01\x42;\n\x15\x66\x65\x65\x64\x62\x61\x63kd.feedback.v1P\x01Z feedbackd/feedback/v1;feedbackv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'feedbackd._proto.feedback_pb2', globals())
@@ -26,36 +29,84 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _FEEDBACK_ATTRIBUTESENTRY._serialized_options = b'8\001'
   _ADDFEEDBACKREQUEST_ATTRIBUTESENTRY._options = None
   _ADDFEEDBACKREQUEST_ATTRIBUTESENTRY._serialized_options = b'8\001'
-  _RATING._serialized_start=2202
-  _RATING._serialized_end=2266
-  _AUTHORSOURCE._serialized_start=2268
-  _AUTHORSOURCE._serialized_end=2387
-  _GROUPBY._serialized_start=2389
-  _GROUPBY._serialized_end=2506
-  _AUTHOR._serialized_start=99
-  _AUTHOR._serialized_end=180
-  _FEEDBACK._serialized_start=183
-  _FEEDBACK._serialized_end=637
-  _FEEDBACK_ATTRIBUTESENTRY._serialized_start=588
-  _FEEDBACK_ATTRIBUTESENTRY._serialized_end=637
-  _ADDFEEDBACKREQUEST._serialized_start=640
-  _ADDFEEDBACKREQUEST._serialized_end=1017
-  _ADDFEEDBACKREQUEST_ATTRIBUTESENTRY._serialized_start=588
-  _ADDFEEDBACKREQUEST_ATTRIBUTESENTRY._serialized_end=637
-  _ADDFEEDBACKRESPONSE._serialized_start=1019
-  _ADDFEEDBACKRESPONSE._serialized_end=1117
-  _LISTFEEDBACKSREQUEST._serialized_start=1120
-  _LISTFEEDBACKSREQUEST._serialized_end=1449
-  _LISTFEEDBACKSRESPONSE._serialized_start=1452
-  _LISTFEEDBACKSRESPONSE._serialized_end=1580
-  _GETMETRICSREQUEST._serialized_start=1583
-  _GETMETRICSREQUEST._serialized_end=1811
-  _METRICS._serialized_start=1814
-  _METRICS._serialized_end=1973
-  _METRICSGROUP._serialized_start=1975
-  _METRICSGROUP._serialized_end=2059
-  _GETMETRICSRESPONSE._serialized_start=2062
-  _GETMETRICSRESPONSE._serialized_end=2200
-  _FEEDBACKSERVICE._serialized_start=2509
-  _FEEDBACKSERVICE._serialized_end=2883
+  _LISTFEEDBACKSREQUEST_ATTRIBUTESENTRY._options = None
+  _LISTFEEDBACKSREQUEST_ATTRIBUTESENTRY._serialized_options = b'8\001'
+  _GETMETRICSREQUEST_ATTRIBUTESENTRY._options = None
+  _GETMETRICSREQUEST_ATTRIBUTESENTRY._serialized_options = b'8\001'
+  _FEEDBACKFILTER_ATTRIBUTESENTRY._options = None
+  _FEEDBACKFILTER_ATTRIBUTESENTRY._serialized_options = b'8\001'
+  _RATING._serialized_start=6176
+  _RATING._serialized_end=6240
+  _AUTHORSOURCE._serialized_start=6242
+  _AUTHORSOURCE._serialized_end=6361
+  _GROUPBY._serialized_start=6364
+  _GROUPBY._serialized_end=6623
+  _AUTHOR._serialized_start=194
+  _AUTHOR._serialized_end=275
+  _RECORDER._serialized_start=277
+  _RECORDER._serialized_end=327
+  _FEEDBACK._serialized_start=330
+  _FEEDBACK._serialized_end=1073
+  _FEEDBACK_ATTRIBUTESENTRY._serialized_start=1006
+  _FEEDBACK_ATTRIBUTESENTRY._serialized_end=1055
+  _ADDFEEDBACKREQUEST._serialized_start=1076
+  _ADDFEEDBACKREQUEST._serialized_end=1665
+  _ADDFEEDBACKREQUEST_ATTRIBUTESENTRY._serialized_start=1006
+  _ADDFEEDBACKREQUEST_ATTRIBUTESENTRY._serialized_end=1055
+  _ADDFEEDBACKRESPONSE._serialized_start=1667
+  _ADDFEEDBACKRESPONSE._serialized_end=1765
+  _GETFEEDBACKREQUEST._serialized_start=1767
+  _GETFEEDBACKREQUEST._serialized_end=1832
+  _GETFEEDBACKRESPONSE._serialized_start=1835
+  _GETFEEDBACKRESPONSE._serialized_end=2004
+  _UPDATEFEEDBACKREQUEST._serialized_start=2007
+  _UPDATEFEEDBACKREQUEST._serialized_end=2185
+  _UPDATEFEEDBACKRESPONSE._serialized_start=2187
+  _UPDATEFEEDBACKRESPONSE._serialized_end=2288
+  _DELETEFEEDBACKREQUEST._serialized_start=2290
+  _DELETEFEEDBACKREQUEST._serialized_end=2381
+  _DELETEFEEDBACKRESPONSE._serialized_start=2383
+  _DELETEFEEDBACKRESPONSE._serialized_end=2425
+  _SETFEEDBACKREQUEST._serialized_start=2427
+  _SETFEEDBACKREQUEST._serialized_end=2533
+  _SETFEEDBACKRESPONSE._serialized_start=2536
+  _SETFEEDBACKRESPONSE._serialized_end=2834
+  _SETFEEDBACKRESPONSE_OUTCOME._serialized_start=2713
+  _SETFEEDBACKRESPONSE_OUTCOME._serialized_end=2834
+  _BATCHADDFEEDBACKSREQUEST._serialized_start=2836
+  _BATCHADDFEEDBACKSREQUEST._serialized_end=2931
+  _BATCHADDFEEDBACKSRESPONSE._serialized_start=2934
+  _BATCHADDFEEDBACKSRESPONSE._serialized_end=3213
+  _BATCHADDFEEDBACKSRESPONSE_RESULT._serialized_start=3046
+  _BATCHADDFEEDBACKSRESPONSE_RESULT._serialized_end=3213
+  _LISTFEEDBACKSREQUEST._serialized_start=3216
+  _LISTFEEDBACKSREQUEST._serialized_end=3867
+  _LISTFEEDBACKSREQUEST_ATTRIBUTESENTRY._serialized_start=1006
+  _LISTFEEDBACKSREQUEST_ATTRIBUTESENTRY._serialized_end=1055
+  _LISTFEEDBACKSRESPONSE._serialized_start=3870
+  _LISTFEEDBACKSRESPONSE._serialized_end=4028
+  _GETMETRICSREQUEST._serialized_start=4031
+  _GETMETRICSREQUEST._serialized_end=4617
+  _GETMETRICSREQUEST_ATTRIBUTESENTRY._serialized_start=1006
+  _GETMETRICSREQUEST_ATTRIBUTESENTRY._serialized_end=1055
+  _METRICS._serialized_start=4620
+  _METRICS._serialized_end=4823
+  _METRICSGROUP._serialized_start=4825
+  _METRICSGROUP._serialized_end=4909
+  _GETMETRICSRESPONSE._serialized_start=4912
+  _GETMETRICSRESPONSE._serialized_end=5075
+  _FEEDBACKFILTER._serialized_start=5078
+  _FEEDBACKFILTER._serialized_end=5662
+  _FEEDBACKFILTER_ATTRIBUTESENTRY._serialized_start=1006
+  _FEEDBACKFILTER_ATTRIBUTESENTRY._serialized_end=1055
+  _WATCHFEEDBACKSREQUEST._serialized_start=5665
+  _WATCHFEEDBACKSREQUEST._serialized_end=5809
+  _CHANGE._serialized_start=5812
+  _CHANGE._serialized_end=6052
+  _CHANGE_KIND._serialized_start=5957
+  _CHANGE_KIND._serialized_end=6052
+  _WATCHFEEDBACKSRESPONSE._serialized_start=6054
+  _WATCHFEEDBACKSRESPONSE._serialized_end=6174
+  _FEEDBACKSERVICE._serialized_start=6626
+  _FEEDBACKSERVICE._serialized_end=7756
 # @@protoc_insertion_point(module_scope)

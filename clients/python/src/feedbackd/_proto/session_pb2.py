@@ -11,10 +11,12 @@ from google.protobuf import symbol_database as _symbol_database
 _sym_db = _symbol_database.Default()
 
 
+from feedbackd._proto import value_pb2 as feedbackd_dot___proto_dot_value__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65\x65\x64\x62\x61\x63kd/_proto/session.proto\x12\x1d\x66\x65\x65\x64\x62\x61\x63kd.private.feedback.v1\x1a\x1cgoogle/protobuf/struct.proto\"V\n\x15UpdateMetadataRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12)\n\x08metadata\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"C\n\x16UpdateMetadataResponse\x12)\n\x08metadata\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\"(\n\x12GetMetadataRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"@\n\x13GetMetadataResponse\x12)\n\x08metadata\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\"9\n\x15\x44\x65leteMetadataRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x03(\t\"C\n\x16\x44\x65leteMetadataResponse\x12)\n\x08metadata\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct2\x84\x03\n\x0eSessionService\x12}\n\x0eUpdateMetadata\x12\x34.feedbackd.private.feedback.v1.UpdateMetadataRequest\x1a\x35.feedbackd.private.feedback.v1.UpdateMetadataResponse\x12t\n\x0bGetMetadata\x12\x31.feedbackd.private.feedback.v1.GetMetadataRequest\x1a\x32.feedbackd.private.feedback.v1.GetMetadataResponse\x12}\n\x0e\x44\x65leteMetadata\x12\x34.feedbackd.private.feedback.v1.DeleteMetadataRequest\x1a\x35.feedbackd.private.feedback.v1.DeleteMetadataResponseB;\n\x15\x66\x65\x65\x64\x62\x61\x63kd.feedback.v1P\x01Z feedbackd/feedback/v1;feedbackv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65\x65\x64\x62\x61\x63kd/_proto/session.proto\x12\x1d\x66\x65\x65\x64\x62\x61\x63kd.private.feedback.v1\x1a\x1c\x66\x65\x65\x64\x62\x61\x63kd/_proto/value.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\x01\n\x15UpdateMetadataRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12)\n\x08metadata\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x39\n\x08\x64ocument\x18\x03 \x01(\x0b\x32\'.feedbackd.private.feedback.v1.Document\x12\r\n\x05typed\x18\x04 \x01(\x08\x12\x0e\n\x06\x64otted\x18\x05 \x01(\x08\"~\n\x16UpdateMetadataResponse\x12)\n\x08metadata\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x39\n\x08\x64ocument\x18\x02 \x01(\x0b\x32\'.feedbackd.private.feedback.v1.Document\"7\n\x12GetMetadataRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\r\n\x05typed\x18\x04 \x01(\x08\"{\n\x13GetMetadataResponse\x12)\n\x08metadata\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x39\n\x08\x64ocument\x18\x02 \x01(\x0b\x32\'.feedbackd.private.feedback.v1.Document\"X\n\x15\x44\x65leteMetadataRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x03(\t\x12\r\n\x05typed\x18\x04 \x01(\x08\x12\x0e\n\x06\x64otted\x18\x05 \x01(\x08\"~\n\x16\x44\x65leteMetadataResponse\x12)\n\x08metadata\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x39\n\x08\x64ocument\x18\x02 \x01(\x0b\x32\'.feedbackd.private.feedback.v1.Document\"\xb0\x01\n\x07Session\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x18\n\x10\x61pplication_name\x18\x02 \x01(\t\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fviewer_password\x18\x05 \x01(\t\"\x7f\n\x14\x43reateSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x18\n\x10\x61pplication_name\x18\x02 \x01(\t\x12\x39\n\x08\x64ocument\x18\x03 \x01(\x0b\x32\'.feedbackd.private.feedback.v1.Document\">\n\x11GetSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x15\n\rwith_password\x18\x02 \x01(\x08\x32\xda\x04\n\x0eSessionService\x12}\n\x0eUpdateMetadata\x12\x34.feedbackd.private.feedback.v1.UpdateMetadataRequest\x1a\x35.feedbackd.private.feedback.v1.UpdateMetadataResponse\x12t\n\x0bGetMetadata\x12\x31.feedbackd.private.feedback.v1.GetMetadataRequest\x1a\x32.feedbackd.private.feedback.v1.GetMetadataResponse\x12}\n\x0e\x44\x65leteMetadata\x12\x34.feedbackd.private.feedback.v1.DeleteMetadataRequest\x1a\x35.feedbackd.private.feedback.v1.DeleteMetadataResponse\x12l\n\rCreateSession\x12\x33.feedbackd.private.feedback.v1.CreateSessionRequest\x1a&.feedbackd.private.feedback.v1.Session\x12\x66\n\nGetSession\x12\x30.feedbackd.private.feedback.v1.GetSessionRequest\x1a&.feedbackd.private.feedback.v1.SessionB;\n\x15\x66\x65\x65\x64\x62\x61\x63kd.feedback.v1P\x01Z feedbackd/feedback/v1;feedbackv1b\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'feedbackd._proto.session_pb2', globals())
@@ -22,18 +24,24 @@ if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
   DESCRIPTOR._serialized_options = b'\n\025feedbackd.feedback.v1P\001Z feedbackd/feedback/v1;feedbackv1'
-  _UPDATEMETADATAREQUEST._serialized_start=95
-  _UPDATEMETADATAREQUEST._serialized_end=181
-  _UPDATEMETADATARESPONSE._serialized_start=183
-  _UPDATEMETADATARESPONSE._serialized_end=250
-  _GETMETADATAREQUEST._serialized_start=252
-  _GETMETADATAREQUEST._serialized_end=292
-  _GETMETADATARESPONSE._serialized_start=294
-  _GETMETADATARESPONSE._serialized_end=358
-  _DELETEMETADATAREQUEST._serialized_start=360
-  _DELETEMETADATAREQUEST._serialized_end=417
-  _DELETEMETADATARESPONSE._serialized_start=419
-  _DELETEMETADATARESPONSE._serialized_end=486
-  _SESSIONSERVICE._serialized_start=489
-  _SESSIONSERVICE._serialized_end=877
+  _UPDATEMETADATAREQUEST._serialized_start=159
+  _UPDATEMETADATAREQUEST._serialized_end=335
+  _UPDATEMETADATARESPONSE._serialized_start=337
+  _UPDATEMETADATARESPONSE._serialized_end=463
+  _GETMETADATAREQUEST._serialized_start=465
+  _GETMETADATAREQUEST._serialized_end=520
+  _GETMETADATARESPONSE._serialized_start=522
+  _GETMETADATARESPONSE._serialized_end=645
+  _DELETEMETADATAREQUEST._serialized_start=647
+  _DELETEMETADATAREQUEST._serialized_end=735
+  _DELETEMETADATARESPONSE._serialized_start=737
+  _DELETEMETADATARESPONSE._serialized_end=863
+  _SESSION._serialized_start=866
+  _SESSION._serialized_end=1042
+  _CREATESESSIONREQUEST._serialized_start=1044
+  _CREATESESSIONREQUEST._serialized_end=1171
+  _GETSESSIONREQUEST._serialized_start=1173
+  _GETSESSIONREQUEST._serialized_end=1235
+  _SESSIONSERVICE._serialized_start=1238
+  _SESSIONSERVICE._serialized_end=1840
 # @@protoc_insertion_point(module_scope)
