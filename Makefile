@@ -56,6 +56,7 @@ ifdef FILTER
 	swift test --skip-build --no-parallel --filter '$(FILTER)'
 else
 	Proto/generate.sh --check
+	Proto/check-breaking.sh
 	$(MAKE) lint
 	$(MAKE) build
 	.build/venv-grpc/bin/python Proto/vectors/make.py --check
