@@ -11,7 +11,6 @@ internal import Synchronization
 public final class RPCClient: Sendable {
     /// The address of the server's socket.
     public let address: UnixSocketAddress
-    private let limits: RPCLimits
     private let loop: EventLoop
     private let connection = LoopBound<TTRPCClientSession?>(nil)
 
@@ -27,7 +26,6 @@ public final class RPCClient: Sendable {
         limits.outputStallTimeout = .seconds(Int32.max)
         limits.outputFullTimeout = .seconds(Int32.max)
         self.address = address
-        self.limits = limits
         loop = try EventLoop(label: "rpc.client", limits: limits)
     }
 
@@ -105,8 +103,8 @@ public final class RPCClient: Sendable {
         } catch {
             throw CallError(.unavailable, "\(error)")
         }
-        let channel = Channel(descriptor: descriptor, loop: loop, limits: limits)
-        let session = TTRPCClientSession(channel: channel, limits: limits)
+        let channel = Channel(descriptor: descriptor, loop: loop)
+        let session = TTRPCClientSession(channel: channel)
         channel.start(delegate: session)
         connection.value = session
         return session

@@ -6,7 +6,7 @@ internal import ProtoCodec
 /// It is used on its channel's loop only.
 final class TTRPCClientSession: ChannelDelegate {
     private let channel: Channel
-    private let limits: RPCLimits
+    private var limits: RPCLimits { channel.loop.limits }
     private var decoder: TTRPCFrameDecoder
     private var calls: [UInt32: ClientCall] = [:]
     /// The calls that found no room in the output, in order.
@@ -15,10 +15,9 @@ final class TTRPCClientSession: ChannelDelegate {
     /// True while calls can be started.
     private(set) var isOpen = true
 
-    init(channel: Channel, limits: RPCLimits) {
+    init(channel: Channel) {
         self.channel = channel
-        self.limits = limits
-        decoder = TTRPCFrameDecoder(frameBytesMax: limits.frameBytesMax)
+        decoder = TTRPCFrameDecoder(frameBytesMax: channel.loop.limits.frameBytesMax)
     }
 
     /// Sends the request, now or when the output has room for it; the answer completes the call.

@@ -12,12 +12,12 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     typealias Stream = GRPCStream<ServerCall>
 
     let channel: Channel
-    let limits: RPCLimits
+    var limits: RPCLimits { channel.loop.limits }
     private let peer: PeerCredentials
     let router: Router
     /// The instruments for gRPC; nil if no metrics system is installed.
     private let instruments: CallInstruments?
-    private(set) lazy var http2 = HTTP2Session(channel: channel, limits: limits, delegate: self)
+    private(set) lazy var http2 = HTTP2Session(channel: channel, delegate: self)
     private var connection: GRPCConnection
     private(set) var streams: [Int32: Stream] = [:]
     /// The stream whose header arrives; nil if none does.
@@ -35,16 +35,14 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         channel: Channel,
         peer: PeerCredentials,
         router: Router,
-        limits: RPCLimits,
         refusal: CallError?,
         instruments: CallInstruments? = nil
     ) {
         self.channel = channel
         self.peer = peer
         self.router = router
-        self.limits = limits
         self.instruments = instruments
-        connection = GRPCConnection(limits: limits, refusal: refusal)
+        connection = GRPCConnection(limits: channel.loop.limits, refusal: refusal)
     }
 
     var hasBegun: Bool { connection.hasBegun }

@@ -69,7 +69,7 @@ final class HTTP2Session: @unchecked Sendable {
     /// The owner of this session.
     unowned(unsafe) let delegate: any HTTP2SessionDelegate
     let session: OpaquePointer
-    private let limits: RPCLimits
+    private var limits: RPCLimits { channel.loop.limits }
     private var scanner = HTTP2FrameScanner()
     var floodGuard: HTTP2FloodGuard
     private var state = State.open
@@ -83,12 +83,11 @@ final class HTTP2Session: @unchecked Sendable {
         case ended
     }
 
-    init(channel: Channel, limits: RPCLimits, delegate: any HTTP2SessionDelegate) {
+    init(channel: Channel, delegate: any HTTP2SessionDelegate) {
         self.channel = channel
-        self.limits = limits
         self.delegate = delegate
-        floodGuard = HTTP2FloodGuard(limits)
-        session = HTTP2Callbacks.makeSession(limits)
+        floodGuard = HTTP2FloodGuard(channel.loop.limits)
+        session = HTTP2Callbacks.makeSession(channel.loop.limits)
         nghttp2_session_set_user_data(session, Unmanaged.passUnretained(self).toOpaque())
         submitSettings()
     }

@@ -40,7 +40,7 @@ final class Channel: @unchecked Sendable {
     let descriptor: Int32
     /// The number that identifies this channel in the loop's events; 0 before the start.
     private(set) var registrationID: UInt64 = 0
-    private let limits: RPCLimits
+    private var limits: RPCLimits { loop.limits }
     /// The receiver of events, which is retained until the channel is closed.
     private var delegate: (any ChannelDelegate)?
     private var state = State.open
@@ -68,10 +68,9 @@ final class Channel: @unchecked Sendable {
     /// Takes ownership of a connected descriptor.
     ///
     /// The next call must be ``start(delegate:)``, on the loop's queue.
-    init(descriptor: Int32, loop: EventLoop, limits: RPCLimits) {
+    init(descriptor: Int32, loop: EventLoop) {
         self.descriptor = descriptor
         self.loop = loop
-        self.limits = limits
     }
 
     deinit { assert(state == .closed, "a channel must be closed before it is released") }

@@ -92,6 +92,8 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     private var channels: [Int32: Channel] = [:]
     /// The number of channels that have been watched so far.
     private var registrationCount: UInt64 = 0
+    /// The limits of the loop's connections; kept here once, since there are many connections.
+    let limits: RPCLimits
     /// An eventfd: every write to it ends a wait on the epoll set.
     private let wakeup: Int32
 
@@ -104,6 +106,7 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     ///
     /// - Throws: a ``SystemError`` when the process has no descriptor left.
     init(label: String, limits: RPCLimits, instruments: RPCInstruments? = nil) throws {
+        self.limits = limits
         self.instruments = instruments
         epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
         wakeup = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))

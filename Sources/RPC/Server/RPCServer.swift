@@ -178,12 +178,11 @@ public final class RPCServer: Sendable {
                 metadata: ["pid": "\(peer.pid)", "uid": "\(peer.uid)"]
             )
         }
-        let channel = Channel(descriptor: descriptor, loop: loop, limits: limits)
+        let channel = Channel(descriptor: descriptor, loop: loop)
         let connection = ServerConnection(
             channel: channel,
             peer: peer,
             router: router,
-            limits: limits,
             refusal: refusal,
             logger: logger,
             instruments: instruments

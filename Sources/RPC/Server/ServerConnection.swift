@@ -11,7 +11,7 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
     private let channel: Channel
     private let peer: PeerCredentials
     private let router: Router
-    private let limits: RPCLimits
+    private var limits: RPCLimits { channel.loop.limits }
     private let refusal: CallError?
     private let logger: Logger
     private let instruments: RPCInstruments?
@@ -26,7 +26,6 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
         channel: Channel,
         peer: PeerCredentials,
         router: Router,
-        limits: RPCLimits,
         refusal: CallError?,
         logger: Logger,
         instruments: RPCInstruments? = nil,
@@ -35,7 +34,6 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
         self.channel = channel
         self.peer = peer
         self.router = router
-        self.limits = limits
         self.refusal = refusal
         self.logger = logger
         self.instruments = instruments
@@ -88,7 +86,6 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
                 channel: channel,
                 peer: peer,
                 router: router,
-                limits: limits,
                 refusal: refusal,
                 instruments: instruments?.ttrpc
             )
@@ -98,7 +95,6 @@ final class ServerConnection: ChannelDelegate, @unchecked Sendable {
                 channel: channel,
                 peer: peer,
                 router: router,
-                limits: limits,
                 refusal: refusal,
                 instruments: instruments?.grpc
             )

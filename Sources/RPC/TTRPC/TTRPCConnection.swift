@@ -63,7 +63,8 @@ struct TTRPCConnection<Call> {
         case refusing(CallError)
     }
 
-    private let limits: RPCLimits
+    private let callsInFlightMax: Int
+    private let frameBytesMax: Int
     private var decoder: TTRPCFrameDecoder
     private var phase = Phase.fresh
     private var admission: Admission
@@ -80,7 +81,8 @@ struct TTRPCConnection<Call> {
     ///   - refusal: the answer to the first call of a connection that is not served; nil if it is
     ///     served.
     init(limits: RPCLimits, refusal: CallError?) {
-        self.limits = limits
+        callsInFlightMax = limits.callsInFlightPerConnectionMax
+        frameBytesMax = limits.frameBytesMax
         decoder = TTRPCFrameDecoder(frameBytesMax: limits.frameBytesMax)
         admission = refusal.map { .refusing($0) } ?? .open
     }
@@ -141,7 +143,7 @@ struct TTRPCConnection<Call> {
     /// whose replies wait.
     private var callsInFlight: Int { calls.count + abandonedHandlers }
 
-    private var isAtCallLimit: Bool { callsInFlight >= limits.callsInFlightPerConnectionMax }
+    private var isAtCallLimit: Bool { callsInFlight >= callsInFlightMax }
 
     /// True if no frame may be handled until a call has ended.
     ///
@@ -201,7 +203,7 @@ struct TTRPCConnection<Call> {
                 header.streamID,
                 CallError(
                     .resourceExhausted,
-                    "the message has \(header.dataLength) bytes, at most \(limits.frameBytesMax) "
+                    "the message has \(header.dataLength) bytes, at most \(frameBytesMax) "
                         + "are accepted"
                 )
             )

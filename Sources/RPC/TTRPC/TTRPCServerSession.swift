@@ -11,7 +11,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
     let channel: Channel
     private let peer: PeerCredentials
     let router: Router
-    let limits: RPCLimits
+    var limits: RPCLimits { channel.loop.limits }
     /// The instruments for ttrpc; nil if no metrics system is installed.
     private let instruments: CallInstruments?
     var connection: TTRPCConnection<ServerCall>
@@ -35,16 +35,14 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
         channel: Channel,
         peer: PeerCredentials,
         router: Router,
-        limits: RPCLimits,
         refusal: CallError?,
         instruments: CallInstruments? = nil
     ) {
         self.channel = channel
         self.peer = peer
         self.router = router
-        self.limits = limits
         self.instruments = instruments
-        connection = TTRPCConnection(limits: limits, refusal: refusal)
+        connection = TTRPCConnection(limits: channel.loop.limits, refusal: refusal)
     }
 
     var hasBegun: Bool { connection.hasBegun }
