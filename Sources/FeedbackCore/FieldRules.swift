@@ -21,7 +21,7 @@ enum FieldRules {
     /// - Throws: INVALID_ARGUMENT that names all fields at fault.
     static func checked(_ query: FeedbackQuery) throws(CallError) -> FeedbackQuery {
         var faults = Faults()
-        faults.checkID(query.sessionID, "session_id")
+        if let sessionID = query.sessionID { faults.checkSessionID(sessionID) }
         faults.checkID(query.messageID, "message_id")
         faults.checkRange(query.created)
         faults.checkPageSize(query.pageSize)
@@ -36,7 +36,7 @@ enum FieldRules {
     /// - Throws: INVALID_ARGUMENT that names all fields at fault.
     static func check(_ query: MetricsQuery) throws(CallError) {
         var faults = Faults()
-        faults.checkID(query.sessionID, "session_id")
+        if let sessionID = query.sessionID { faults.checkSessionID(sessionID) }
         faults.checkRange(query.created)
         if case .metadata(let key) = query.grouping { faults.checkMetadataKey(key, "metadata_key") }
         try faults.throwIfAny()
@@ -121,7 +121,7 @@ private struct Faults {
 
     mutating func checkSessionID(_ id: String) {
         if id.isEmpty {
-            add("session_id", "must be 1 to \(FieldLimits.idBytesMax) bytes, is empty")
+            add("session_id", FieldLimits.emptySessionID)
         }
         checkID(id, "session_id")
     }

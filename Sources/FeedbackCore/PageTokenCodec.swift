@@ -71,8 +71,9 @@ public struct PageTokenCodec: Sendable {
         hmac.update(data: content)
         // A length precedes each text, so that no two queries have the same encoding.
         let ratings = query.ratings.map(\.rawValue).sorted()
+        let sessionID = query.sessionID ?? ""
         let filters =
-            "\(query.sessionID.utf8.count):\(query.sessionID) "
+            "\(sessionID.utf8.count):\(sessionID) "
             + "\(query.messageID.utf8.count):\(query.messageID) "
             + "\(ratings) \(bound(query.created.from)) \(bound(query.created.until)) "
             + "\(query.hasComment.map(String.init) ?? "any") \(query.newestFirst)"

@@ -17,6 +17,28 @@ extension TimeRange {
     }
 }
 
+extension String {
+    /// Reads the session_id of a query; nil for every session, which is empty on the wire.
+    fileprivate init?(filter sessionID: UnsafePointer<CChar>?) {
+        self.init(proto: sessionID)
+        if isEmpty { return nil }
+    }
+}
+
+extension ProtoArena {
+    /// Builds the session_id of a query; without one it is empty, which means every session.
+    ///
+    /// - Throws: INVALID_ARGUMENT for an empty one, which would mean every session, too.
+    fileprivate func string(
+        filter sessionID: String?
+    ) throws -> UnsafeMutablePointer<CChar> {
+        if sessionID?.isEmpty == true {
+            throw CallError.invalid("session_id", FieldLimits.emptySessionID)
+        }
+        return try string(sessionID ?? "", field: "session_id")
+    }
+}
+
 extension FeedbackQuery {
     /// Reads a query from a request.
     ///
@@ -26,7 +48,7 @@ extension FeedbackQuery {
             message.comment_filter_case
             == FEEDBACK__V1__LIST_FEEDBACKS_REQUEST__COMMENT_FILTER_HAS_COMMENT
         self.init(
-            sessionID: String(proto: message.session_id),
+            sessionID: String(filter: message.session_id),
             ratings: Set((0..<message.n_ratings).map { Rating(message.ratings[$0]) }),
             created: try TimeRange(message.created_at_or_after, message.created_before),
             messageID: String(proto: message.message_id),
@@ -39,8 +61,8 @@ extension FeedbackQuery {
 }
 
 extension Feedback__V1__ListFeedbacksRequest {
-    mutating func set(_ query: FeedbackQuery, _ arena: ProtoArena) throws(ProtoError) {
-        session_id = try arena.string(query.sessionID, field: "session_id")
+    mutating func set(_ query: FeedbackQuery, _ arena: ProtoArena) throws {
+        session_id = try arena.string(filter: query.sessionID)
         let ratings = try arena.allocate(of: Feedback__V1__Rating.self, count: query.ratings.count)
         for (index, rating) in query.ratings.enumerated() { ratings[index] = rating.message }
         self.ratings = ratings
@@ -78,7 +100,7 @@ extension MetricsQuery {
             throw .invalid("metadata_key", "goes with GROUP_BY_METADATA only")
         }
         self.init(
-            sessionID: String(proto: message.session_id),
+            sessionID: String(filter: message.session_id),
             created: try TimeRange(message.created_at_or_after, message.created_before),
             grouping: grouping
         )
@@ -86,8 +108,8 @@ extension MetricsQuery {
 }
 
 extension Feedback__V1__GetMetricsRequest {
-    mutating func set(_ query: MetricsQuery, _ arena: ProtoArena) throws(ProtoError) {
-        session_id = try arena.string(query.sessionID, field: "session_id")
+    mutating func set(_ query: MetricsQuery, _ arena: ProtoArena) throws {
+        session_id = try arena.string(filter: query.sessionID)
         if let from = query.created.from { created_at_or_after = try arena.message(of: from) }
         if let until = query.created.until { created_before = try arena.message(of: until) }
         switch query.grouping {

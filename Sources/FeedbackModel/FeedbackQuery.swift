@@ -27,8 +27,10 @@ public struct TimeRange: Sendable, Hashable {
 /// All pages of one list must be requested with the same values of every field but ``pageSize`` and
 /// ``pageToken``.
 public struct FeedbackQuery: Sendable, Hashable {
-    /// The session whose feedback is listed; empty for every session.
-    public var sessionID: String
+    /// The session whose feedback is listed; nil for every session.
+    ///
+    /// An empty one is refused with INVALID_ARGUMENT.
+    public var sessionID: String?
     /// The ratings that are listed; empty for any rating.
     public var ratings: Set<Rating>
     /// The range in which the creation time lies.
@@ -46,7 +48,7 @@ public struct FeedbackQuery: Sendable, Hashable {
 
     /// Makes a query; the default lists all feedback.
     public init(
-        sessionID: String = "",
+        sessionID: String? = nil,
         ratings: Set<Rating> = [],
         created: TimeRange = .always,
         messageID: String = "",
@@ -67,7 +69,7 @@ public struct FeedbackQuery: Sendable, Hashable {
 
     /// Returns true if the feedback meets all filters.
     public func matches(_ feedback: Feedback) -> Bool {
-        (sessionID.isEmpty || ExactText(feedback.sessionID) == ExactText(sessionID))
+        (sessionID.map { ExactText(feedback.sessionID) == ExactText($0) } ?? true)
             && (ratings.isEmpty || ratings.contains(feedback.rating))
             && created.contains(feedback.createdAt)
             && (messageID.isEmpty || ExactText(feedback.draft.messageID) == ExactText(messageID))

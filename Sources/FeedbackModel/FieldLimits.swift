@@ -4,6 +4,8 @@
 public enum FieldLimits {
     /// The maximum number of bytes of session_id, message_id, agent_id, author.id and request_id.
     public static let idBytesMax = 255
+    /// The description of the violation by a session_id that is empty.
+    package static let emptySessionID = "must be 1 to \(idBytesMax) bytes, is empty"
     /// The maximum number of code points of a comment.
     public static let commentCodePointsMax = 10_000
     /// The maximum number of tags of one feedback.

@@ -98,8 +98,10 @@ public enum MetricsGrouping: Sendable, Hashable {
 
 /// The filters and the grouping of metrics.
 public struct MetricsQuery: Sendable, Hashable {
-    /// The session whose feedback is counted; empty for every session.
-    public var sessionID: String
+    /// The session whose feedback is counted; nil for every session.
+    ///
+    /// An empty one is refused with INVALID_ARGUMENT.
+    public var sessionID: String?
     /// The range in which the creation time lies.
     public var created: TimeRange
     /// The way in which the metrics are grouped.
@@ -107,7 +109,7 @@ public struct MetricsQuery: Sendable, Hashable {
 
     /// Makes a query; the default counts all feedback without grouping.
     public init(
-        sessionID: String = "",
+        sessionID: String? = nil,
         created: TimeRange = .always,
         grouping: MetricsGrouping = .none
     ) {

@@ -7,7 +7,7 @@ extension MongoStore {
         _ query: FeedbackQuery,
         context: CallContext
     ) async throws -> FeedbackPage {
-        if query.sessionID.isEmpty {
+        guard let sessionID = query.sessionID else {
             let position = try query.pageToken.isEmpty ? nil : ListPosition(query, tokens)
             return try await read(context) { [tokens] sessions in
                 try EverySessionList(query, tokens).page(beyond: position, sessions)
@@ -15,7 +15,7 @@ extension MongoStore {
         }
         let position = query.pageToken.isEmpty ? nil : try tokens.position(in: query)
         return try await read(context) { [tokens] sessions in
-            try SessionList(query, tokens).page(beyond: position, sessions)
+            try SessionList(sessionID, query, tokens).page(beyond: position, sessions)
         }
     }
 }
@@ -48,10 +48,12 @@ private struct FillingPage<Position> {
 
 /// A list of one session, in the order of its array, whose positions are the array's indexes.
 private struct SessionList {
+    private let sessionID: String
     private let query: FeedbackQuery
     private let tokens: PageTokenCodec
 
-    init(_ query: FeedbackQuery, _ tokens: PageTokenCodec) {
+    init(_ sessionID: String, _ query: FeedbackQuery, _ tokens: PageTokenCodec) {
+        self.sessionID = sessionID
         self.query = query
         self.tokens = tokens
     }
@@ -66,7 +68,7 @@ private struct SessionList {
             }
             let feedback = FeedbackDocument.feedback(
                 place["f"]?.document ?? BSONDocument(),
-                sessionID: query.sessionID,
+                sessionID: sessionID,
                 createdAt: place["at"]
             )
             return page.add(feedback, at: index, bytes: bytes)
@@ -106,7 +108,7 @@ private struct SessionList {
         ])
         let rows: BSON = ["$map": ["input": indexes, "in": row]]
         return [
-            Pipeline.candidates(sessionID: query.sessionID, created: .always),
+            Pipeline.candidates(sessionID: sessionID, created: .always),
             ["$project": ["feedbacks": Pipeline.feedbacks]],
             ["$set": ["matching": matching]],
             ["$project": ["total": ["$size": "$matching"], "page": rows]],
@@ -174,7 +176,7 @@ private struct EverySessionList {
         self.query = query
         self.tokens = tokens
         candidates = Pipeline.candidates(
-            sessionID: "",
+            sessionID: nil,
             created: query.created,
             messageID: query.messageID
         )

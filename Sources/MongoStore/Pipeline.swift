@@ -69,13 +69,13 @@ enum Pipeline {
     /// Returns the stage that selects the documents which may contain matching feedback, through an
     /// index where there is one.
     static func candidates(
-        sessionID: String,
+        sessionID: String?,
         created: TimeRange,
         messageID: String = ""
     ) -> BSON {
         var filter = BSONDocument()
-        filter["_id"] = sessionID.isEmpty ? ["$type": "string"] : .string(sessionID)
-        if sessionID.isEmpty {
+        filter["_id"] = sessionID.map(BSON.string) ?? ["$type": "string"]
+        if sessionID == nil {
             if !messageID.isEmpty { filter["feedbacks.message_id"] = .string(messageID) }
             // Every program that adds feedback sets updated_at to the feedback's time or a later
             // one, perhaps by the clock of another host. A missing date counts as 1970.

@@ -99,9 +99,9 @@ struct FeedbackList {
         var last: Int64?
         while try row.step() {
             if feedbacks.count == query.pageSize { return (feedbacks, last) }
-            let sessionID =
-                session == SessionTable.everySession ? row.text(14) : query.sessionID
-            feedbacks.append(try FeedbackTable.feedback(row, sessionID: sessionID))
+            feedbacks.append(
+                try FeedbackTable.feedback(row, sessionID: query.sessionID ?? row.text(14))
+            )
             last = row.integer(0)
         }
         return (feedbacks, nil)

@@ -25,10 +25,11 @@ enum SessionTable {
         try PreparedStatement("SELECT id FROM session WHERE session_id = ?", db)
     }
 
-    /// Returns the number of a query's session in the counter tables, ``everySession`` for an empty
+    /// Returns the number of a query's session in the counter tables, ``everySession`` without
     /// one; nil if the session does not exist.
-    static func number(filter sessionID: String, _ db: Database) throws -> Int64? {
-        sessionID.isEmpty ? everySession : try number(sessionID, db)
+    static func number(filter sessionID: String?, _ db: Database) throws -> Int64? {
+        guard let sessionID else { return everySession }
+        return try number(sessionID, db)
     }
 
     static func insert(_ sessionID: String, metadata: String = "{}", _ db: Database) throws -> Int64

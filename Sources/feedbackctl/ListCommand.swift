@@ -66,7 +66,7 @@ struct ListCommand: AsyncParsableCommand {
 
     func run() async throws {
         var query = FeedbackQuery(
-            sessionID: session ?? "",
+            sessionID: session,
             ratings: Set(rating.map(\.rating)),
             created: time.range,
             messageID: messageId,

@@ -37,7 +37,7 @@ struct MetricsCommand: AsyncParsableCommand {
 
     func run() async throws {
         let query = MetricsQuery(
-            sessionID: session ?? "",
+            sessionID: session,
             created: time.range,
             grouping: groupBy?.grouping ?? .none
         )

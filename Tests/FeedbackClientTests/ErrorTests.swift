@@ -110,6 +110,12 @@ struct ErrorTests {
         BadCall("no metadata key", .invalidArgument, ["metadata_key"]) {
             _ = try await $0.getMetrics(MetricsQuery(grouping: .metadata(key: "")))
         },
+        BadCall("a list of an empty session", .invalidArgument, ["session_id"]) {
+            _ = try await $0.listFeedbacks(FeedbackQuery(sessionID: ""))
+        },
+        BadCall("the metrics of an empty session", .invalidArgument, ["session_id"]) {
+            _ = try await $0.getMetrics(MetricsQuery(sessionID: ""))
+        },
         BadCall("the metadata of an unknown session", .notFound) {
             _ = try await $0.metadata(sessionID: "unknown")
         },

@@ -245,6 +245,11 @@ struct EncodingTests {
         expectInvalid("metadata_key") {
             try FeedbackMethods.getMetrics.bytes(of: MetricsQuery(grouping: .metadata(key: "\0")))
         }
+        // On the wire, an empty one would mean every session.
+        expectInvalid("session_id") { try list.bytes(of: FeedbackQuery(sessionID: "")) }
+        expectInvalid("session_id") {
+            try FeedbackMethods.getMetrics.bytes(of: MetricsQuery(sessionID: ""))
+        }
         for metadata: Metadata in [["\0": .null], ["k": .list([.string("\0")])]] {
             expectInvalid("metadata") {
                 try SessionMethods.updateMetadata.bytes(

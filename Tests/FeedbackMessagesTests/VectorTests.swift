@@ -216,7 +216,7 @@ extension AddedFeedback {
 extension FeedbackQuery {
     fileprivate var json: JSON {
         .message([
-            "sessionId": .text(sessionID),
+            "sessionId": .text(sessionID ?? ""),
             "ratings": .repeated(ratings.sorted { $0.rawValue < $1.rawValue }.map(\.json)),
             "createdAtOrAfter": created.from?.json ?? .null,
             "createdBefore": created.until?.json ?? .null, "messageId": .text(messageID),
@@ -239,7 +239,8 @@ extension FeedbackPage {
 extension MetricsQuery {
     fileprivate var json: JSON {
         var members: [String: JSON] = [
-            "sessionId": .text(sessionID), "createdAtOrAfter": created.from?.json ?? .null,
+            "sessionId": .text(sessionID ?? ""),
+            "createdAtOrAfter": created.from?.json ?? .null,
             "createdBefore": created.until?.json ?? .null,
         ]
         switch grouping {

@@ -335,7 +335,7 @@ struct DocumentTests {
                 "last": .string("9999-12-31T23:59:59.999Z"),
             ]
         )
-        for sessionID in ["", "s"] {
+        for sessionID in [nil, "s"] {
             let listed = try await store.all(FeedbackQuery(sessionID: sessionID))
             #expect(
                 Set(listed.map(\.createdAt))

@@ -39,7 +39,7 @@ struct WireTests {
         }
         let store = try await TestStore.open(uri, database: database)
         let since = TimeRange(from: Timestamp(millisecondsSinceEpoch: 1_705_935_600_000))
-        for sessionID in ["a", ""] {
+        for sessionID in ["a", nil] {
             for query in [
                 FeedbackQuery(sessionID: sessionID),
                 FeedbackQuery(sessionID: sessionID, ratings: [.up]),
@@ -52,7 +52,7 @@ struct WireTests {
                 let query = MetricsQuery(sessionID: sessionID, grouping: grouping)
                 try await expectFewBytes {
                     let report = try await store.metrics(query)
-                    #expect(report.metrics.positive == (sessionID.isEmpty ? 4_000 : 2_000))
+                    #expect(report.metrics.positive == (sessionID == nil ? 4_000 : 2_000))
                 }
             }
         }

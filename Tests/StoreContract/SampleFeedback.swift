@@ -76,7 +76,7 @@ struct SampleFeedback {
 
     mutating func listQuery() -> FeedbackQuery {
         FeedbackQuery(
-            sessionID: Bool.random(using: &random) ? "" : pick(Self.sessions + ["unknown"]),
+            sessionID: Bool.random(using: &random) ? nil : pick(Self.sessions + ["unknown"]),
             ratings: Set(Rating.allCases.filter { _ in Bool.random(using: &random) }),
             created: timeRange(),
             messageID: Int.random(in: 0..<3, using: &random) == 0 ? pick(["m1", "m2", "m9"]) : "",
@@ -88,7 +88,7 @@ struct SampleFeedback {
 
     mutating func metricsQuery(_ grouping: MetricsGrouping) -> MetricsQuery {
         MetricsQuery(
-            sessionID: Bool.random(using: &random) ? "" : pick(Self.sessions + ["unknown"]),
+            sessionID: Bool.random(using: &random) ? nil : pick(Self.sessions + ["unknown"]),
             created: timeRange(),
             grouping: grouping
         )

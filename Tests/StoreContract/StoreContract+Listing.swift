@@ -53,8 +53,8 @@ extension StoreContract {
             try await store.add(FeedbackDraft(sessionID: "s\(index % 2)", comment: "\(index)"))
         }
         for (sessionID, expected) in [
-            ("", Array(0..<25)), ("s1", Array(stride(from: 1, to: 25, by: 2))),
-        ] {
+            (nil, Array(0..<25)), ("s1", Array(stride(from: 1, to: 25, by: 2))),
+        ] as [(String?, [Int])] {
             for newestFirst in [false, true] {
                 let query = FeedbackQuery(
                     sessionID: sessionID,
