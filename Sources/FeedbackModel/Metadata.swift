@@ -3,7 +3,8 @@ public typealias Metadata = [String: MetadataValue]
 
 /// A JSON value.
 ///
-/// Numbers are finite doubles, as in `google.protobuf.Value`.
+/// Numbers are finite doubles, as in `google.protobuf.Value`; whole ones are written as whole
+/// numbers.
 public enum MetadataValue: Sendable, Hashable {
     /// JSON's null.
     case null
@@ -35,6 +36,14 @@ public enum MetadataChange: Sendable, Hashable {
     }
 }
 
+extension Double {
+    /// The same number as an integer; nil if it is none, or -0, which an integer cannot represent.
+    package var wholeNumber: Int64? {
+        if self == 0, sign == .minus { return nil }
+        return Int64(exactly: self)
+    }
+}
+
 extension MetadataValue: Codable {
     /// Reads a JSON value.
     public init(from decoder: any Decoder) throws {
@@ -60,7 +69,12 @@ extension MetadataValue: Codable {
         switch self {
         case .null: try container.encodeNil()
         case .bool(let value): try container.encode(value)
-        case .number(let value): try container.encode(value)
+        case .number(let value):
+            if let whole = value.wholeNumber {
+                try container.encode(whole)
+            } else {
+                try container.encode(value)
+            }
         case .string(let value): try container.encode(value)
         case .list(let value): try container.encode(value)
         case .object(let value): try container.encode(value)

@@ -142,7 +142,8 @@ extension BSON {
         switch value {
         case .null: self = .null
         case .bool(let value): self = .bool(value)
-        case .number(let number): self = .double(number)
+        // Other programs read whole numbers as such, as if they had written them.
+        case .number(let number): self = number.wholeNumber.map(BSON.int64) ?? .double(number)
         case .string(let text): self = .string(text)
         case .list(let values): self = .array(values.map { BSON($0) })
         case .object(let pairs):

@@ -305,6 +305,30 @@ struct DocumentTests {
         await store.close()
     }
 
+    @Test func whole_numbers_of_metadata_are_stored_as_whole_numbers() async throws {
+        let store = try await TestStore.open(database: database)
+        let whole: [Int64] = [0, 4, -1, 1 << 53 + 2, 1 << 62, .min]
+        _ = try await store.changeMetadata(
+            ofSession: "s",
+            by: .merge([
+                "whole": .list(whole.map { .number(Double($0)) }),
+                "others": .list([0.5, -0.0, 1e300].map { .number($0) }),
+            ]),
+            missingSession: .create
+        )
+        let session = try await sessions().document("s")
+        let metadata = try #require(session?["metadata"]?.document)
+        let numbers = metadata["whole"]?.array?.compactMap { value -> Int64? in
+            if case .int64(let number) = value { number } else { nil }
+        }
+        #expect(numbers == whole)
+        let others = metadata["others"]?.array?.compactMap { value -> UInt64? in
+            if case .double(let number) = value { number.bitPattern } else { nil }
+        }
+        #expect(others == [0.5, -0.0, 1e300].map(\.bitPattern))
+        await store.close()
+    }
+
     @Test func a_change_of_metadata_of_a_full_session_is_refused_naming_it() async throws {
         let store = try await TestStore.open(database: database)
         let filling = String(repeating: "x", count: (16 << 20) - 1_000)

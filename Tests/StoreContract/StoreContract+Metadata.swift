@@ -5,6 +5,7 @@ import Testing
 extension StoreContract {
     static let metadata: [StoreBehaviour] = [
         StoreBehaviour("metadata of every kind is read as it was written", everyValue),
+        StoreBehaviour("numbers of metadata are read exactly as they were written", numbers),
         StoreBehaviour("a merge replaces and joins top-level keys", merge),
         StoreBehaviour("a removal passes over keys that are not there", remove),
         StoreBehaviour("a merge makes an unknown session under create", mergeCreates),
@@ -29,6 +30,23 @@ extension StoreContract {
         ]
         #expect(try await store.changeMetadata("s", .merge(metadata)) == metadata)
         #expect(try await store.metadata(ofSession: "s") == metadata)
+    }
+
+    private static func numbers(_ store: any Store) async throws {
+        let bound = 0x1p63
+        let numbers = [
+            0, -0.0, 4, -4, 0.1, 0x1p53, 0x1p53 + 2, -0x1p53 - 2, 0x1p62, bound.nextDown, bound,
+            bound.nextUp, -bound, (-bound).nextDown, 1e300, -1e300, .leastNonzeroMagnitude,
+            .greatestFiniteMagnitude,
+        ]
+        for number in numbers {
+            _ = try await store.changeMetadata("s", .merge(["k": .number(number)]))
+            guard case .number(let read)? = try await store.metadata(ofSession: "s")?["k"] else {
+                Issue.record("\(number) is read as something else")
+                continue
+            }
+            #expect(read.bitPattern == number.bitPattern, "\(number) is read as \(read)")
+        }
     }
 
     private static func merge(_ store: any Store) async throws {
