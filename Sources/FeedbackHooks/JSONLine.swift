@@ -53,8 +53,8 @@ struct JSONLine: ~Copyable {
     /// Writes a JSON string.
     ///
     /// Besides the characters that JSON requires, it escapes those which a terminal or a reader of
-    /// lines would take for a control character or an end of line: DEL, U+0080 to U+009F, U+2028
-    /// and U+2029.
+    /// lines would take for a control character or an end of line, and those that change the
+    /// direction of text: DEL, U+0080 to U+009F, U+061C, and what needs it of U+2000 to U+2FFF.
     mutating func put(quoted text: String) {
         put(UInt8(ascii: "\""))
         var text = text
@@ -78,8 +78,11 @@ struct JSONLine: ~Copyable {
             case 0xC2 where utf8[index] < 0xA0:
                 putEscape(UInt16(utf8[index]))
                 index += 1
-            case 0xE2 where utf8[index] == 0x80 && utf8[index + 1] & 0xFE == 0xA8:
-                putEscape(0x2000 | UInt16(utf8[index + 1] & 0x3F))
+            case 0xD8 where utf8[index] == 0x9C:
+                putEscape(0x061C)
+                index += 1
+            case 0xE2 where Unicode.Scalar(utf8.unit(at: index))?.needsEscape == true:
+                putEscape(utf8.unit(at: index))
                 index += 2
             default: put(byte)
             }
@@ -114,6 +117,12 @@ struct JSONLine: ~Copyable {
 }
 
 extension UnsafeRawBufferPointer {
+    /// Returns the code unit of a character of U+2000 to U+2FFF whose last two bytes are at the
+    /// index.
+    fileprivate func unit(at index: Int) -> UInt16 {
+        0x2000 | UInt16(self[index] & 0x3F) << 6 | UInt16(self[index + 1] & 0x3F)
+    }
+
     /// True if all bytes are ASCII other than control characters, quotation mark and backslash, as
     /// in nearly every text; eight bytes are examined at once.
     fileprivate var needsNoEscape: Bool {

@@ -8,8 +8,8 @@ import Testing
 struct JSONLineTests {
     @Test("any code point survives at any place, and none leaves its line")
     func texts() throws {
-        for value in Array(0...0x100 as ClosedRange<UInt32>) + [
-            0x7FF, 0x800, 0x2027, 0x2028, 0x2029, 0x202A, 0x1F389,
+        for value in Array(0...0x100 as ClosedRange<UInt32>) + Array(0x2000...0x206F) + [
+            0x61B, 0x61C, 0x61D, 0x7FF, 0x800, 0x1F389,
         ] {
             let scalar = try #require(Unicode.Scalar(value))
             for place in 0..<20 {
@@ -59,7 +59,7 @@ struct JSONLineTests {
 extension Unicode.Scalar {
     fileprivate var leavesLine: Bool {
         switch value {
-        case 0..<0x20, 0x7F..<0xA0, 0x2028, 0x2029: true
+        case 0..<0x20, 0x7F..<0xA0, 0x61C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: true
         default: false
         }
     }
