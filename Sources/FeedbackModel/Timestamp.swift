@@ -63,7 +63,7 @@ public struct Timestamp: Sendable, Hashable, Comparable {
 
     /// The year, month and day of the proleptic Gregorian calendar, by the algorithm
     /// `civil_from_days` of Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms".
-    private var civil: (year: Int64, month: Int64, day: Int64) {
+    var civil: (year: Int64, month: Int64, day: Int64) {
         let shifted = days + 719_468
         let era = shifted.floorDivided(by: 146_097)
         let dayOfEra = shifted - era * 146_097

@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import FeedbackClient
-internal import Foundation
 
 /// The options of a range of time.
 struct TimeOptions: ParsableArguments {
@@ -18,14 +17,10 @@ struct Moment: ExpressibleByArgument {
     var timestamp: Timestamp
 
     init?(argument: String) {
-        let text = argument.contains("T") ? argument : argument + "T00:00:00Z"
-        let styles = [
-            Date.ISO8601FormatStyle(), Date.ISO8601FormatStyle(includingFractionalSeconds: true),
-        ]
-        guard let date = styles.lazy.compactMap({ try? $0.parse(text) }).first else { return nil }
-        let milliseconds = (date.timeIntervalSince1970 * 1_000).rounded()
-        guard let number = Int64(exactly: milliseconds) else { return nil }
-        timestamp = Timestamp(millisecondsSinceEpoch: number)
+        // A day has ten characters.
+        let text = argument.utf8.count == 10 ? argument + "T00:00:00Z" : argument
+        guard let timestamp = Timestamp(rfc3339: text) else { return nil }
+        self.timestamp = timestamp
     }
 }
 
