@@ -96,7 +96,7 @@ struct AddCommand: AsyncParsableCommand {
                 try printJSON(AddedView(added))
             } else {
                 let id = added.feedback.id?.description ?? ""
-                print(added.replayed ? "\(id) (stored before)" : id)
+                try StandardStreams.print(added.replayed ? "\(id) (stored before)" : id)
             }
         }
     }

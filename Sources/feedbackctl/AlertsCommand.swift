@@ -41,12 +41,12 @@ struct AlertsCommand: AsyncParsableCommand {
                     let views = alerts.map { AlertView($0) }
                     try printJSON(AlertListView(alerts: views, totalSize: totalSize))
                 } else {
-                    printTable(alerts, totalSize)
+                    try printTable(alerts, totalSize)
                 }
             }
         }
 
-        private func printTable(_ alerts: [QueuedAlert], _ totalSize: Int64) {
+        private func printTable(_ alerts: [QueuedAlert], _ totalSize: Int64) throws {
             var table = Table([
                 "ID", "HOOK", "CREATED", "SESSION", "RATING", "COUNT", "TRIED", "NEXT ATTEMPT",
                 "LAST ERROR",
@@ -61,8 +61,7 @@ struct AlertsCommand: AsyncParsableCommand {
                     "\(queued.attempts)", next, queued.lastError,
                 ])
             }
-            table.printOut()
-            print("\(alerts.count) of \(totalSize)")
+            try StandardStreams.print("\(table)\n\(alerts.count) of \(totalSize)")
         }
     }
 
@@ -83,7 +82,7 @@ struct AlertsCommand: AsyncParsableCommand {
                 if connection.json {
                     try printJSON(["retried": retried])
                 } else {
-                    print("\(retried) retried")
+                    try StandardStreams.print("\(retried) retried")
                 }
             }
         }

@@ -8,7 +8,8 @@ struct Feedbackctl: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "feedbackctl",
         abstract: "Adds, lists and measures feedback through a running feedbackd.",
-        discussion: "Exit codes: 0 done, 1 the server said no, 2 cannot connect, 64 wrong usage.",
+        discussion: "Exit codes: 0 done, 1 the server said no, 2 cannot connect, 64 wrong usage, "
+            + "74 cannot write the output.",
         subcommands: [
             AddCommand.self, ListCommand.self, MetricsCommand.self, MetadataCommand.self,
             AlertsCommand.self, HealthCommand.self,
@@ -17,6 +18,40 @@ struct Feedbackctl: AsyncParsableCommand {
 
     // The options are here, too, so that they may precede the name of the command.
     @OptionGroup var connection: ConnectionOptions
+
+    static func main() async {
+        StandardStreams.prepare()
+        do {
+            var command = try await asyncParseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            Foundation.exit(report(error).rawValue)
+        }
+    }
+
+    /// Prints an error, or the help that was asked for, and returns the exit code.
+    private static func report(_ error: any Error) -> ExitCode {
+        if let failure = error as? Failure {
+            StandardStreams.complain("feedbackctl: \(failure.line.onOneLine)")
+            return failure.code
+        }
+        let code = exitCode(for: error)
+        let text = fullMessage(for: error)
+        if !code.isSuccess {
+            if !text.isEmpty { StandardStreams.complain(text) }
+            return code
+        }
+        do {
+            try StandardStreams.print(text)
+            return code
+        } catch {
+            return report(error)
+        }
+    }
 }
 
 /// The options of all commands.
@@ -38,15 +73,16 @@ struct ConnectionOptions: ParsableArguments {
         }
     }
 
-    /// Connects and makes the call; prints an error as one line and exits with its code.
+    /// Connects and makes the call.
+    ///
+    /// - Throws: a ``Failure`` if there is no connection or the call fails.
     func run(_ call: (FeedbackClient) async throws -> Void) async throws {
         do {
             let client = try await connectedClient()
             defer { client.close() }
             try await call(client)
         } catch let error as CallError {
-            Self.complain("feedbackctl: \(error)")
-            throw ExitCode(1)
+            throw Failure(.refused, "\(error)")
         }
     }
 
@@ -60,13 +96,8 @@ struct ConnectionOptions: ParsableArguments {
             try await client.connect()
             return client
         } catch let error as CallError {
-            Self.complain("feedbackctl: \(error.message)")
-            throw ExitCode(2)
+            throw Failure(.connection, error.message)
         }
-    }
-
-    private static func complain(_ line: String) {
-        FileHandle.standardError.write(Data("\(line)\n".utf8))
     }
 }
 

@@ -16,9 +16,9 @@ struct HealthCommand: AsyncParsableCommand {
             if connection.json {
                 try printJSON(["status": status])
             } else {
-                print(status)
+                try StandardStreams.print(status)
             }
-            if status != "SERVING" { throw ExitCode(1) }
+            if status != "SERVING" { throw ExitCode.refused }
         }
     }
 }

@@ -80,12 +80,12 @@ struct ListCommand: AsyncParsableCommand {
                     ListView(feedbacks: feedbacks.map { FeedbackView($0) }, totalSize: totalSize)
                 )
             } else {
-                printTable(feedbacks, totalSize)
+                try printTable(feedbacks, totalSize)
             }
         }
     }
 
-    private func printTable(_ feedbacks: [Feedback], _ totalSize: Int64) {
+    private func printTable(_ feedbacks: [Feedback], _ totalSize: Int64) throws {
         var table = Table(["CREATED", "RATING", "COMMENT"])
         if session == nil { table = Table(["CREATED", "SESSION", "RATING", "COMMENT"]) }
         for feedback in feedbacks {
@@ -94,7 +94,6 @@ struct ListCommand: AsyncParsableCommand {
             row += [feedback.rating.name, feedback.comment]
             table.add(row)
         }
-        table.printOut()
-        print("\(feedbacks.count) of \(totalSize)")
+        try StandardStreams.print("\(table)\n\(feedbacks.count) of \(totalSize)")
     }
 }

@@ -93,5 +93,5 @@ private func show(_ metadata: Metadata, _ connection: ConnectionOptions) throws 
     for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
         table.add([key, try jsonText(value, pretty: false)])
     }
-    table.printOut()
+    try StandardStreams.print("\(table)")
 }

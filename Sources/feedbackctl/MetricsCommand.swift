@@ -46,12 +46,12 @@ struct MetricsCommand: AsyncParsableCommand {
             if connection.json {
                 try printJSON(ReportView(report))
             } else {
-                printTable(report)
+                try printTable(report)
             }
         }
     }
 
-    private func printTable(_ report: MetricsReport) {
+    private func printTable(_ report: MetricsReport) throws {
         let headers = ["TOTAL", "UP", "DOWN", "NONE", "SATISFACTION", "APPROVAL", "AVG COMMENT"]
         var table: Table
         switch groupBy?.grouping {
@@ -76,7 +76,7 @@ struct MetricsCommand: AsyncParsableCommand {
             }
             table.add(["(all)"] + cells(report.metrics) + [""])
         }
-        table.printOut()
+        try StandardStreams.print("\(table)")
     }
 
     private func cells(_ metrics: Metrics) -> [String] {

@@ -203,11 +203,24 @@ struct MetricsView: Encodable {
     }
 }
 
+/// Returns a value as JSON, in which text cannot control a terminal.
 func jsonText(_ value: some Encodable, pretty: Bool) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     if pretty { encoder.outputFormatting.insert(.prettyPrinted) }
-    return String(decoding: try encoder.encode(value), as: UTF8.self)
+    let json = String(decoding: try encoder.encode(value), as: UTF8.self)
+    var escaped = ""
+    for scalar in json.unicodeScalars {
+        // Outside of texts, where nothing else needs it, are the ends of lines.
+        if scalar.needsEscape, scalar != "\n" {
+            for unit in String(scalar).utf16 { escaped += String(format: "\\u%04x", unit) }
+        } else {
+            escaped.unicodeScalars.append(scalar)
+        }
+    }
+    return escaped
 }
 
-func printJSON(_ value: some Encodable) throws { print(try jsonText(value, pretty: true)) }
+func printJSON(_ value: some Encodable) throws {
+    try StandardStreams.print(try jsonText(value, pretty: true))
+}

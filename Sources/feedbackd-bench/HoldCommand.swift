@@ -21,11 +21,12 @@ struct HoldCommand: ParsableCommand {
         do {
             var held: [CInt] = []
             for _ in 0..<connections { held.append(try Self.connectAndCall(socket)) }
-            FileHandle.standardOutput.write(Data("ready\n".utf8))
+            try FileHandle.standardOutput.write(contentsOf: Data("ready\n".utf8))
             while readLine() != nil {}
             for descriptor in held { close(descriptor) }
         } catch {
-            FileHandle.standardError.write(Data("feedbackd-bench: \(error)\n".utf8))
+            let line = Data("feedbackd-bench: \(error)\n".utf8)
+            try? FileHandle.standardError.write(contentsOf: line)
             throw ExitCode.failure
         }
     }

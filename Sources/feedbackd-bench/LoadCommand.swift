@@ -107,7 +107,8 @@ struct LoadCommand: ParsableCommand {
         do {
             try LoadReport(Self.run(plan)).write(to: json)
         } catch {
-            FileHandle.standardError.write(Data("feedbackd-bench: \(error)\n".utf8))
+            let line = Data("feedbackd-bench: \(error)\n".utf8)
+            try? FileHandle.standardError.write(contentsOf: line)
             throw ExitCode.failure
         }
     }

@@ -61,7 +61,7 @@ struct LoadReport: Encodable {
         encoder.outputFormatting = [.sortedKeys]
         let json = try encoder.encode(self) + Data("\n".utf8)
         if path == "-" {
-            FileHandle.standardOutput.write(json)
+            try FileHandle.standardOutput.write(contentsOf: json)
         } else {
             try json.write(to: URL(fileURLWithPath: path))
         }
