@@ -38,6 +38,12 @@ struct AddCommand: AsyncParsableCommand {
         abstract: "Store one feedback."
     )
 
+    /// The options that take any text.
+    static let textOptions: Set = [
+        "--comment", "--request-id", "--message-id", "--agent-id", "--author-id", "--tag",
+        "--attribute",
+    ]
+
     @OptionGroup var connection: ConnectionOptions
 
     @Argument(help: "The session.")

@@ -22,7 +22,8 @@ struct Feedbackctl: AsyncParsableCommand {
     static func main() async {
         StandardStreams.prepare()
         do {
-            var command = try await asyncParseAsRoot()
+            let arguments = DashValues.joined(Array(CommandLine.arguments.dropFirst()))
+            var command = try await asyncParseAsRoot(arguments)
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {

@@ -31,6 +31,9 @@ struct ListCommand: AsyncParsableCommand {
         abstract: "List feedback, of one session or all."
     )
 
+    /// The options that take any text.
+    static let textOptions: Set = ["--message-id"]
+
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var time: TimeOptions
 
