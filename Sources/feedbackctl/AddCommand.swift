@@ -110,8 +110,11 @@ struct AddCommand: AsyncParsableCommand {
 
 /// Splits an argument of the form `KEY=VALUE`.
 func keyAndValue(_ text: String, option: String) throws -> (String, String) {
-    guard let separator = text.firstIndex(of: "="), separator != text.startIndex else {
+    // By bytes: an accent at the value's beginning would be taken for a part of the sign.
+    let bytes = text.utf8
+    guard let separator = bytes.firstIndex(of: UInt8(ascii: "=")), separator != bytes.startIndex
+    else {
         throw ValidationError("\(option) takes KEY=VALUE")
     }
-    return (String(text[..<separator]), String(text[text.index(after: separator)...]))
+    return (String(text[..<separator]), String(text[bytes.index(after: separator)...]))
 }

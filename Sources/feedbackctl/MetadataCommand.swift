@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import FeedbackClient
-internal import Foundation
 
 /// The command `metadata get|set|delete SESSION …`.
 struct MetadataCommand: AsyncParsableCommand {
@@ -31,7 +30,8 @@ struct MetadataCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Merge keys into a session's metadata.",
             discussion: "A value is taken as JSON if it is valid JSON, else as text: variant=B "
-                + "and variant='\"B\"' are the same, share=0.5 is a number."
+                + "and variant='\"B\"' are the same, share=0.5 is a number. Numbers are doubles: "
+                + "one that would come back as another, such as 9007199254740993, is refused."
         )
 
         @OptionGroup var connection: ConnectionOptions
@@ -46,8 +46,7 @@ struct MetadataCommand: AsyncParsableCommand {
             var metadata: Metadata = [:]
             for pair in pairs {
                 let (key, value) = try keyAndValue(pair, option: "set")
-                let json = try? JSONDecoder().decode(MetadataValue.self, from: Data(value.utf8))
-                metadata[key] = json ?? .string(value)
+                metadata[key] = try JSONArgument(value).value
             }
             try await connection.run { [metadata] client in
                 try show(

@@ -184,9 +184,167 @@ struct FeedbackctlTests {
 
     @Test func what_the_terminal_might_obey_is_shown_harmless() async throws {
         let daemon = try await Daemon(in: folder)
-        _ = try daemon.control("add", "s", "--comment", "a\u{1B}[31m\nb")
-        let list = try daemon.control("list", "s").output
-        #expect(list.contains("a\\u{1b}[31m\\nb"))
+        let odd = "\u{61C}\u{9B}\u{200E}\u{200F}\u{2028}\u{2029}\u{202A}\u{202E}\u{2066}\u{2069}"
+        let comment = "a\u{1B}[31m\nb\(odd)"
+        _ = try daemon.control("add", "s\u{202E}", "--comment", comment)
+        let list = try daemon.control("list").output
+        #expect(list.contains("  s\\u{202e}  "))
+        #expect(
+            list.contains("a\\u{1b}[31m\\nb\\u{61c}\\u{9b}\\u{200e}\\u{200f}\\u{2028}\\u{2029}")
+        )
+        let set = try daemon.control("metadata", "set", "s", "k=\(odd)", "\u{202E}=1")
+        let metadata = try daemon.control("metadata", "get", "s", "--json")
+        let feedback = try daemon.control("list", "--json")
+        let groups = try daemon.control("metrics", "--group-by", "session")
+        let refused = try daemon.control("metadata", "set", "s", "a.\(odd)=1")
+        for outcome in [set, metadata, feedback, groups, refused] {
+            let text = outcome.output + outcome.errors
+            #expect(!text.isEmpty)
+            #expect(
+                text.unicodeScalars.allSatisfy { $0 == "\n" || (0x20..<0x7F).contains($0.value) }
+            )
+        }
+        // JSON has the same text none the less.
+        #expect(try json(metadata)["k"] as? String == odd)
+        let listed = try #require(try json(feedback)["feedbacks"] as? [[String: Any]])
+        #expect(listed.first?["comment"] as? String == comment)
+    }
+
+    @Test func a_number_comes_back_as_it_was_written_or_is_refused() async throws {
+        let daemon = try await Daemon(in: folder)
+        let kept = [
+            "0", "-1", "0.1", "4", "9007199254740992", "-9007199254740994", "4611686018427387904",
+            "-9223372036854775808", "1e+22", "[1,2.5,{\"a\":\"9007199254740993\"}]",
+        ]
+        for number in kept {
+            let set = try daemon.control("metadata", "set", "s", "k=\(number)")
+            #expect(set.output.hasSuffix("k    \(number)\n"), "\(set)")
+        }
+        // What is no JSON is text, however many digits it has.
+        for text in ["1.5.2", "0123", "v9007199254740993", "9007199254740993 or so", "\u{301}\""] {
+            let set = try daemon.control("metadata", "set", "s", "k=\(text)", "--json")
+            #expect(try json(set)["k"] as? String == text)
+        }
+        for text in ["9007199254740993", "text with \"quotes\", 9007199254740993 and \\"] {
+            let quoted = try jsonString(text)
+            let set = try daemon.control("metadata", "set", "s", "k=\(quoted)", "--json")
+            #expect(try json(set)["k"] as? String == text)
+        }
+        let before = try daemon.control("metadata", "get", "s").output
+        for (value, number) in [
+            ("9007199254740993", "9007199254740993"), ("-9007199254740993", "-9007199254740993"),
+            ("9223372036854775807", "9223372036854775807"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("{\"a\": [1, 9007199254740993]}", "9007199254740993"),
+            ("[\"\u{301}\", 9007199254740993]", "9007199254740993"),
+            ("0.12345678901234567890", "0.12345678901234567890"), ("1e400", "1e400"),
+            ("[-1E+400]", "-1E+400"), ("1e-400", "1e-400"),
+        ] {
+            let refused = try daemon.control("metadata", "set", "s", "k=\(value)", "other=1")
+            #expect(refused.code == 64)
+            #expect(refused.errors.contains("Error: the number \(number) cannot be kept exactly"))
+        }
+        #expect(try daemon.control("metadata", "get", "s").output == before)
+    }
+
+    @Test func text_that_begins_with_a_dash_is_a_value_of_every_option_that_takes_text()
+        async throws
+    {
+        let daemon = try await Daemon(in: folder)
+        let texts = [
+            "- bad", "-", "--", "-x", "-5", "--json", "--help", "-h", "--rating", "--comment",
+            "--timeout=1", "-=-", "-\u{301}",
+        ]
+        for (index, text) in texts.enumerated() {
+            let added = try daemon.control(
+                "add",
+                "s",
+                "--request-id",
+                "\(text)\(index)",
+                "--comment",
+                text,
+                "--message-id",
+                text,
+                "--agent-id",
+                text,
+                "--author-id",
+                text,
+                "--tag",
+                text,
+                "--tag",
+                "b",
+                "--attribute",
+                "\(text)=\(text)"
+            )
+            #expect(added.code == 0, "\(text): \(added.errors)")
+            let page = try json(daemon.control("list", "--message-id", text, "--json"))
+            let feedback = try #require((page["feedbacks"] as? [[String: Any]])?.first)
+            for name in ["comment", "message_id", "agent_id"] {
+                #expect(feedback[name] as? String == text)
+            }
+            #expect((feedback["author"] as? [String: String])?["id"] == text)
+            #expect(feedback["tags"] as? [String] == [text, "b"])
+            #expect((feedback["attributes"] as? [String: String])?.count == 1)
+        }
+        // A session that begins with one follows "--", as everywhere.
+        #expect(try daemon.control("add", "--comment", "", "--", "--comment").code == 0)
+        let ofSession = try json(daemon.control("list", "--json", "--", "--comment"))
+        #expect(ofSession["total_size"] as? Int == 1)
+        // The option without a value in `list` stays one.
+        let commented = try json(daemon.control("--timeout", "9", "list", "--comment", "--json"))
+        #expect(commented["total_size"] as? Int == texts.count)
+        #expect(try daemon.control("add", "s", "--comment").code == 64)
+    }
+
+    @Test func an_empty_session_is_nobody_s() async throws {
+        let daemon = try await Daemon(in: folder)
+        _ = try daemon.control("add", "s", "--comment", "private")
+        for command in [
+            ["list"], ["list", "--json"], ["metrics"], ["metrics", "--group-by", "session"],
+            ["metadata", "get"],
+        ] {
+            let refused = try Programs.run(
+                Programs.path("feedbackctl"),
+                ["--socket", daemon.socket] + command + [""]
+            )
+            #expect(refused.code == 1)
+            #expect(refused.output.isEmpty)
+            #expect(refused.errors.contains("INVALID_ARGUMENT: session_id: must be 1 to 255 bytes"))
+        }
+        #expect(try daemon.control("list").output.hasSuffix("1 of 1\n"))
+    }
+
+    @Test(arguments: [
+        "2026-02-30", "2026-04-31", "2026-02-29", "0000-01-01", "2026-01-01T25:00:00Z",
+        "2026-01-01T00:61:00Z", "2026-01-01T00:00:60Z", "2026-01-01T00:00:00+24:00", "25:00",
+        "00:61",
+        "10000-01-01", "",
+    ])
+    func a_moment_that_does_not_exist_is_wrong_usage(_ moment: String) throws {
+        for option in ["--since", "--until"] {
+            for command in ["list", "metrics"] {
+                let outcome = try Programs.run(
+                    Programs.path("feedbackctl"),
+                    ["--socket", folder.path("none"), command, option, moment]
+                )
+                #expect(outcome.code == 64)
+                #expect(outcome.errors.contains("'\(moment)' is invalid for '\(option)"))
+            }
+        }
+    }
+
+    @Test func moments_select_what_was_created_between_them() async throws {
+        let daemon = try await Daemon(in: folder)
+        _ = try daemon.control("add", "s")
+        for (since, until, count) in [
+            ("2024-02-29", "2999-12-31", 1), ("0001-01-01", "9999-12-31T23:59:59.9999Z", 1),
+            ("2999-12-31", "9999-12-31", 0), ("0001-01-01", "2024-02-29T23:59:59+23:59", 0),
+        ] {
+            let list = try json(
+                daemon.control("list", "--since", since, "--until", until, "--json")
+            )
+            #expect(list["total_size"] as? Int == count)
+        }
     }
 
     @Test func exit_codes_tell_what_went_wrong() async throws {
@@ -201,6 +359,10 @@ struct FeedbackctlTests {
         let away = try daemon.control("list")
         #expect(away.code == 2)
         #expect(away.errors.contains("cannot connect to \(daemon.socket)"))
+    }
+
+    private func jsonString(_ text: String) throws -> String {
+        String(decoding: try JSONEncoder().encode(text), as: UTF8.self)
     }
 
     private func json(_ outcome: Programs.Outcome) throws -> [String: Any] {

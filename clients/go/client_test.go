@@ -252,19 +252,21 @@ func TestMetadata(t *testing.T) {
 	got := mustHave(t)(client.UpdateMetadata(ctx, "s", map[string]any{
 		"null": nil, "yes": true, "text": "größe 🎉", "int": 7, "float": -1.5e300,
 		"list":   []any{nil, false, "", int64(1), float32(0.5), uint8Free(), []any{}},
+		"large":  []any{int64(-1 << 53), uint64(1 << 53)},
 		"object": map[string]any{"k": map[string]any{}},
 	}))
 	want := map[string]any{
 		"null": nil, "yes": true, "text": "größe 🎉", "int": 7.0, "float": -1.5e300,
 		"list":   []any{nil, false, "", 1.0, 0.5, 2.0, []any{}},
+		"large":  []any{-9007199254740992.0, 9007199254740992.0},
 		"object": map[string]any{"k": map[string]any{}},
 	}
 	expect(t, "updated", want, got)
 	expect(t, "got", want, mustHave(t)(client.GetMetadata(ctx, "s")))
-	for _, key := range []string{"list", "object", "float", "null"} {
+	for _, key := range []string{"list", "large", "object", "float", "null"} {
 		delete(want, key)
 	}
-	got = mustHave(t)(client.DeleteMetadata(ctx, "s", "list", "object", "float", "null", "none"))
+	got = mustHave(t)(client.DeleteMetadata(ctx, "s", "list", "large", "object", "float", "null", "none"))
 	expect(t, "deleted", want, got)
 	expect(t, "emptied", map[string]any{},
 		mustHave(t)(client.DeleteMetadata(ctx, "s", "yes", "text", "int")))
@@ -273,7 +275,8 @@ func TestMetadata(t *testing.T) {
 	cycle["k"] = cycle
 	for what, bad := range map[string]any{
 		"a type": time.Second, "a cycle": cycle, "no number": math.NaN(), "text": "\xff",
-		"a dot": map[string]any{"a.b": 1},
+		"a dot": map[string]any{"a.b": 1}, "an int64": int64(1<<53 + 1),
+		"a negative": -1<<53 - 1, "a uint64": uint64(math.MaxUint64), "a uint": uint(math.MaxUint64),
 	} {
 		_, err = client.UpdateMetadata(ctx, "s", map[string]any{"k": bad})
 		e := expectCode(t, codes.InvalidArgument, err)

@@ -2,6 +2,7 @@ package feedbackd
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/gogo/protobuf/types"
 )
@@ -9,6 +10,9 @@ import (
 // Both directions between Go's values for JSON and protobuf's. The server checks depth, size and
 // keys; here only recursion needs an end.
 const metadataDepthMax = 100
+
+// The largest whole number up to which a double has every one.
+const wholeNumberMax = 1 << 53
 
 func newStruct(object map[string]any) (*types.Struct, error) {
 	return structAt(1, object)
@@ -42,17 +46,17 @@ func valueAt(depth int, value any) (*types.Value, error) {
 	case float32:
 		return number(float64(value)), nil
 	case int:
-		return number(float64(value)), nil
+		return whole(int64(value))
 	case int32:
-		return number(float64(value)), nil
+		return whole(int64(value))
 	case int64:
-		return number(float64(value)), nil
+		return whole(value)
 	case uint:
-		return number(float64(value)), nil
+		return wholeUnsigned(uint64(value))
 	case uint32:
-		return number(float64(value)), nil
+		return whole(int64(value))
 	case uint64:
-		return number(float64(value)), nil
+		return wholeUnsigned(value)
 	case map[string]any:
 		object, err := structAt(depth, value)
 		return &types.Value{Kind: &types.Value_StructValue{StructValue: object}}, err
@@ -73,6 +77,21 @@ func valueAt(depth int, value any) (*types.Value, error) {
 
 func number(value float64) *types.Value {
 	return &types.Value{Kind: &types.Value_NumberValue{NumberValue: value}}
+}
+
+// whole refuses a number that a double, as which metadata are sent, would round.
+func whole(value int64) (*types.Value, error) {
+	if value > wholeNumberMax || value < -wholeNumberMax {
+		return nil, invalid("metadata", "whole numbers above 2^53 would be rounded: pass a string")
+	}
+	return number(float64(value)), nil
+}
+
+func wholeUnsigned(value uint64) (*types.Value, error) {
+	if value > math.MaxInt64 {
+		value = math.MaxInt64 // Beyond what is accepted, too.
+	}
+	return whole(int64(value))
 }
 
 func fromStruct(object *types.Struct) map[string]any {
