@@ -161,7 +161,7 @@ let package = Package(
         .executableTarget(
             name: "feedbackd",
             dependencies: [
-                "CLinux", "FeedbackHooks", "FeedbackServer", argumentParser, logging,
+                "CLinux", "FeedbackHooks", "FeedbackServer", argumentParser, logging, metrics,
                 .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: settings

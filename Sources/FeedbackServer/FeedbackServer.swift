@@ -116,7 +116,11 @@ public final class FeedbackServer: Sendable {
     ///
     /// It must be called once, before hooks and servers are made: the metrics of those that exist
     /// already are not collected. A program that bootstraps swift-metrics itself must not call it.
-    public static func collectMetrics() { MetricsSystem.bootstrap(MetricsPage.makeMetrics()) }
+    ///
+    /// - Parameter help: the lines for people about metrics of the program's own, by their names.
+    public static func collectMetrics(help: [String: String] = [:]) {
+        MetricsSystem.bootstrap(MetricsPage.makeMetrics(help: help))
+    }
 
     /// The address of the page with metrics, with its port if any free one was asked for; nil if
     /// there is no page.

@@ -50,13 +50,16 @@ struct MetricsPage: Sendable {
         await server.stop()
     }
 
-    /// Returns an empty collection that knows the help texts of all metrics.
-    static func makeMetrics() -> PrometheusMetrics {
-        let help =
+    /// Returns an empty collection that knows the help texts of all metrics, and further ones by
+    /// their names.
+    static func makeMetrics(help: [String: String] = [:]) -> PrometheusMetrics {
+        let own =
             CoreInstrument.allCases.map { ($0.rawValue, $0.help) }
             + HookInstrument.allCases.map { ($0.rawValue, $0.help) }
             + RPCInstrument.allCases.map { (prefix + $0.rawValue, $0.help) }
-        return PrometheusMetrics(help: Dictionary(uniqueKeysWithValues: help))
+        return PrometheusMetrics(
+            help: Dictionary(uniqueKeysWithValues: own).merging(help) { own, _ in own }
+        )
     }
 
     /// Returns the installed metrics system.

@@ -1,6 +1,8 @@
 internal import ArgumentParser
+internal import CoreMetrics
+internal import Dispatch
 internal import FeedbackServer
-internal import Foundation
+internal import Glibc
 internal import Logging
 
 /// The daemon's program: its arguments, and the wiring of its parts.
@@ -19,17 +21,31 @@ struct Feedbackd: AsyncParsableCommand {
 
     @OptionGroup var options: Options
 
+    /// The writer of the log and of the program's own lines.
+    private static let log = LogWriter(STDERR_FILENO)
+
+    static func main() async {
+        StandardStreams.prepare()
+        await main(nil)
+    }
+
     func run() async throws {
+        defer { Self.log.drain() }
         // libmongoc makes these counters for one of its tools as soon as the program is loaded. A
         // daemon that is killed would leave them in shared memory.
         shm_unlink("/mongoc-\(getpid())")
         do {
             let settings = try Settings(try SettingSources(options: options.given))
-            LoggingSystem.bootstrap { label in StreamLogHandler.standardError(label: label) }
+            LoggingSystem.bootstrap { label in StreamLogHandler(label: label, stream: Self.log) }
             var logger = Logger(label: "feedbackd")
             logger.logLevel = settings.logLevel
             // The metrics system is installed first, so that the hooks' instruments are collected.
-            if settings.server.metricsListen != nil { FeedbackServer.collectMetrics() }
+            if settings.server.metricsListen != nil {
+                FeedbackServer.collectMetrics(help: [
+                    LogWriter.lostLinesLabel: LogWriter.lostLinesHelp
+                ])
+                Self.log.count(in: Counter(label: LogWriter.lostLinesLabel))
+            }
             let server = try FeedbackServer(
                 configuration: settings.server,
                 hooks: try settings.hooks.map { hook in try hook.make(logger) },
@@ -60,7 +76,5 @@ struct Feedbackd: AsyncParsableCommand {
         }
     }
 
-    private static func say(_ line: String) {
-        FileHandle.standardError.write(Data("feedbackd: \(line)\n".utf8))
-    }
+    private static func say(_ line: String) { log.write("feedbackd: \(line)\n") }
 }
