@@ -149,4 +149,45 @@ struct LogTests {
         // The lost lines are the last ones so far.
         #expect(String(decoding: log, as: UTF8.self).hasSuffix(" lines of the log are lost here\n"))
     }
+
+    @Test(
+        "84: of a flood of payloads that cannot be decoded few lines stand in the log, and their number"
+    )
+    func undecodable() async throws {
+        let daemon = try await Daemon(in: folder)
+        let connection = try RawConnection(daemon.socket)
+        let calls = 5_000
+        for begin in stride(from: 0, to: calls, by: 100) {
+            var frames = Data()
+            for index in begin..<begin + 100 {
+                frames += Wire.call(
+                    stream: UInt32(2 * index + 1),
+                    "feedback.v1.FeedbackService",
+                    "AddFeedback",
+                    Data([0xFF, 0xFF])
+                )
+            }
+            connection.send(frames)
+            for _ in 0..<100 {
+                #expect(Wire.response(try connection.receiveFrame()?.data ?? Data()).code == 13)
+            }
+        }
+        func lines(_ text: String) throws -> [Substring] {
+            try daemon.log().split(separator: "\n").filter { $0.contains(text) }
+        }
+        let kind = " lines are left out: calls that failed with INTERNAL"
+        func leftOut() throws -> Int {
+            try lines(kind).reduce(0) { sum, line in
+                sum + (Int(line.replacing(kind, with: "").split(separator: " ").last ?? "") ?? 0)
+            }
+        }
+        // A line says so when ten seconds are over.
+        #expect(
+            try await eventually {
+                try lines("a call failed").count + leftOut() == calls
+            }
+        )
+        #expect(try lines("a call failed").count < 100)
+        #expect(daemon.terminate() == 0)
+    }
 }

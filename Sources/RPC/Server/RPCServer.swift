@@ -43,6 +43,7 @@ public final class RPCServer: Sendable {
     private let limits: RPCLimits
     private let admission: Admission
     private let logger: Logger
+    private let refusals: LogLimiter
     private let loops: [EventLoop]
     private let instruments: RPCInstruments?
 
@@ -66,6 +67,7 @@ public final class RPCServer: Sendable {
         self.router = router
         self.limits = limits
         self.logger = logger
+        refusals = LogLimiter(logger)
         self.admission = admission
         let instruments = RPCInstruments(router, prefix: metricsPrefix)
         self.instruments = instruments
@@ -173,7 +175,9 @@ public final class RPCServer: Sendable {
             return (loops[state.nextID % loops.count], state.nextID)
         }
         if let refusal {
-            logger.warning(
+            refusals.log(
+                .warning,
+                "connections refused with \(refusal.code.name)",
                 "refused a connection: \(refusal.message)",
                 metadata: ["pid": "\(peer.pid)", "uid": "\(peer.uid)"]
             )

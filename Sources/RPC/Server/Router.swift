@@ -45,12 +45,16 @@ public struct Router: Sendable {
 
     private var methods: [Method] = []
     private let logger: Logger
+    private let failures: LogLimiter
 
     /// Makes an empty router.
     ///
     /// - Parameter logger: receives the calls that fail by a fault of the server, without their
-    ///   contents.
-    public init(logger: Logger) { self.logger = logger }
+    ///   contents; many of one kind only by their number.
+    public init(logger: Logger) {
+        self.logger = logger
+        failures = LogLimiter(logger)
+    }
 
     /// Registers a method with one request and one response.
     ///
@@ -135,14 +139,19 @@ public struct Router: Sendable {
     /// The cause of a status, which may contain anything, is logged at level debug only.
     func status(of error: any Error) -> CallError {
         let status = CallError(error)
+        var isLogged = true
         switch status.code {
         case .internal, .dataLoss, .unknown:
             // The text of the cause may contain anything, a comment too; its type does not.
             let kind = status.cause.map { " (\(type(of: $0)))" } ?? ""
-            logger.error("a call failed: \(status)\(kind)")
+            isLogged = failures.log(
+                .error,
+                "calls that failed with \(status.code.name)\(kind)",
+                "a call failed: \(status)\(kind)"
+            )
         default: logger.debug("a call failed: \(status)")
         }
-        if let cause = status.cause { logger.debug("the cause: \(cause)") }
+        if isLogged, let cause = status.cause { logger.debug("the cause: \(cause)") }
         return status
     }
 
