@@ -132,10 +132,11 @@ public final class FeedbackServer: Sendable {
     public func start() throws {
         var permissions = SocketPermissions(mode: configuration.socketMode)
         if let name = configuration.socketGroup { permissions.groupID = try Self.groupID(name) }
-        if configuration.socketPath == nil {
-            try RPCServer.makeFolder(of: address, permissions: permissions)
-        }
-        try rpc.start(at: address, permissions: permissions)
+        try rpc.start(
+            at: address,
+            permissions: permissions,
+            makesFolder: configuration.socketPath == nil
+        )
         if let metrics, let address = configuration.metricsListen {
             let page = try MetricsPage(
                 at: address,

@@ -39,9 +39,11 @@ struct MetricsPage: Sendable {
             file = nil
             self.address = .loopback(host: host, port: listening.port)
         }
-        server = MetricsHTTPServer(listener: listener, timeout: timeout, logger: logger) {
+        let server = MetricsHTTPServer(listener: listener, timeout: timeout, logger: logger) {
             metrics.page
         }
+        self.server = server
+        file?.watch(logger) { server.listen(on: $0) }
     }
 
     /// Removes the socket file and stops serving.

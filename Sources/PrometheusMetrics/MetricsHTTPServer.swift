@@ -23,12 +23,19 @@ package final class MetricsHTTPServer: Sendable {
     /// The time for which no connection is accepted after the descriptors ran out.
     private static let acceptPause = Duration.milliseconds(100)
 
+    private struct State {
+        /// The descriptor of the listening socket.
+        var listener: Int32
+        /// The descriptor that takes its place.
+        var next: Int32?
+        var isStopping = false
+    }
+
     private let queue = DispatchQueue(label: "feedbackd.metrics")
-    private let listener: Int32
+    private let state: Mutex<State>
     private let timeout: Duration
     private let logger: Logger
     private let page: @Sendable () -> String
-    private let isStopping = Atomic(false)
 
     /// Serves until ``stop()``.
     ///
@@ -44,7 +51,7 @@ package final class MetricsHTTPServer: Sendable {
         logger: Logger,
         page: @escaping @Sendable () -> String
     ) {
-        self.listener = listener
+        state = Mutex(State(listener: listener))
         self.timeout = timeout
         self.logger = logger
         self.page = page
@@ -53,17 +60,44 @@ package final class MetricsHTTPServer: Sendable {
 
     /// Stops listening, closes all connections, and returns when no page is being made any more.
     package func stop() async {
-        // Shut down, the listener refuses connections and ends a wait for it; the thread closes it.
-        if !isStopping.exchange(true, ordering: .acquiringAndReleasing) {
-            shutdown(listener, Int32(SHUT_RDWR))
+        state.withLock { state in
+            if !state.isStopping { Self.wake(state) }
+            state.isStopping = true
         }
         await withCheckedContinuation { continuation in queue.async { continuation.resume() } }
+    }
+
+    /// Listens on another socket, which the server owns from now on, in place of the present one.
+    package func listen(on descriptor: Int32) {
+        let unused = state.withLock { state -> Int32? in
+            if state.isStopping { return descriptor }
+            defer { state.next = descriptor }
+            Self.wake(state)
+            return state.next
+        }
+        if let unused { close(unused) }
+    }
+
+    /// Shuts the listener down, which ends the thread's wait for it; the thread closes it.
+    private static func wake(_ state: State) { shutdown(state.listener, Int32(SHUT_RDWR)) }
+
+    /// Returns the listener, after a change to the next one; nil if the server is to stop.
+    private func presentListener() -> Int32? {
+        state.withLock { state in
+            if let next = state.next {
+                close(state.listener)
+                state.listener = next
+                state.next = nil
+            }
+            if state.isStopping { close(state.listener) }
+            return state.isStopping ? nil : state.listener
+        }
     }
 
     private func run() {
         var connections: [MetricsConnection] = []
         var pauseEnd: ContinuousClock.Instant?
-        while true {
+        while let listener = presentListener() {
             var polled = [
                 pollfd(fd: listener, events: pauseEnd == nil ? Int16(POLLIN) : 0, revents: 0)
             ]
@@ -71,7 +105,6 @@ package final class MetricsHTTPServer: Sendable {
             let deadline = (connections.map(\.deadline) + (pauseEnd.map { [$0] } ?? [])).min()
             // A wait that a signal ends is repeated, as no event is reported then.
             poll(&polled, nfds_t(polled.count), Self.milliseconds(until: deadline))
-            if isStopping.load(ordering: .acquiring) { break }
 
             let now = ContinuousClock.now
             if let end = pauseEnd, end <= now { pauseEnd = nil }
@@ -87,14 +120,16 @@ package final class MetricsHTTPServer: Sendable {
                 }
             }
             connections = remaining
-            if polled[0].revents != 0 { pauseEnd = accept(into: &connections) }
+            if polled[0].revents != 0 { pauseEnd = accept(listener, into: &connections) }
         }
         for connection in connections { close(connection.descriptor) }
-        close(listener)
     }
 
     /// Accepts one connection; returns the time until which no further one is accepted.
-    private func accept(into connections: inout [MetricsConnection]) -> ContinuousClock.Instant? {
+    private func accept(
+        _ listener: Int32,
+        into connections: inout [MetricsConnection]
+    ) -> ContinuousClock.Instant? {
         let flags = Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = accept4(listener, nil, nil, flags)
         if descriptor >= 0 {

@@ -87,6 +87,47 @@ struct DaemonTests {
         #expect(try Programs.text(folder.path("file")) == "mine")
     }
 
+    @Test("78: the sockets' files are made again when they are removed, which the log says")
+    func removedSockets() async throws {
+        let page = folder.path("m.sock")
+        let daemon = try await Daemon(in: folder, ["--metrics-listen", "unix:\(page)"])
+        let before = try RawConnection(daemon.socket)
+        for _ in 0..<2 {
+            for path in [daemon.socket, page] {
+                unlink(path)
+                #expect(await eventually { (try? RawConnection(path)) != nil })
+                let attributes = try FileManager.default.attributesOfItem(atPath: path)
+                #expect(attributes[.posixPermissions] as? Int == 0o600)
+                #expect(try daemon.log().contains("the socket \(path) was gone and is made again"))
+            }
+        }
+        let reader = try RawConnection(page)
+        reader.send(Data("GET /metrics HTTP/1.1\r\n\r\n".utf8))
+        #expect(try reader.receive(15) == Data("HTTP/1.1 200 OK".utf8))
+        #expect(try daemon.control("health").output == "SERVING\n")
+        // Connections stay.
+        before.send(Wire.call(stream: 1, "grpc.health.v1.Health", "Check", Data()))
+        #expect(Wire.response(try before.receiveFrame()?.data ?? Data()).code == 0)
+        #expect(daemon.terminate() == 0)
+        for path in [daemon.socket, page] {
+            #expect(!FileManager.default.fileExists(atPath: path))
+        }
+    }
+
+    @Test("78: a file in the place of a removed socket is left alone, which the log says once")
+    func takenSocket() async throws {
+        let daemon = try await Daemon(in: folder)
+        unlink(daemon.socket)
+        try Data("mine".utf8).write(to: URL(fileURLWithPath: daemon.socket))
+        let warning = "nobody reaches this server: \(daemon.socket) exists and is not a socket"
+        #expect(try await eventually { try daemon.log().contains(warning) })
+        #expect(try Programs.text(daemon.socket) == "mine")
+        unlink(daemon.socket)
+        #expect(await eventually { (try? RawConnection(daemon.socket)) != nil })
+        #expect(try daemon.log().components(separatedBy: warning).count == 2)
+        #expect(daemon.terminate() == 0)
+    }
+
     @Test("34: a foreign file as a store is refused by its path and left as it is")
     func foreignStore() throws {
         let path = folder.path("notes.txt")

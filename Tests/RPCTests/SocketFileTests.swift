@@ -99,6 +99,59 @@ struct SocketFileTests {
         #expect(FileManager.default.fileExists(atPath: address.path))
     }
 
+    @Test("78: a file that is gone is made again, with its mode and its lock")
+    func restored() throws {
+        let shared = try UnixSocketAddress(path: folder.path("own/s.sock"))
+        let permissions = SocketPermissions(mode: 0o666)
+        let file = try SocketFile(shared, permissions, makesFolder: true)
+        #expect(try file.restore() == nil)
+        for lost in [shared.path, shared.path + ".lock", folder.path("own")] {
+            try FileManager.default.removeItem(atPath: lost)
+            // Without its lock alone the file is in its place.
+            if lost.hasSuffix(".lock") { try FileManager.default.removeItem(atPath: shared.path) }
+            #expect(throws: RawConnection.Failure.self) { try RawConnection(shared.path) }
+            let descriptor = try #require(try file.restore())
+            _ = try RawConnection(shared.path)
+            #expect(try mode(of: shared.path) == 0o666)
+            #expect(try file.restore() == nil)
+            #expect(throws: CallError.self) { try SocketFile(shared, permissions) }
+            close(descriptor)
+        }
+        file.remove()
+        #expect(!FileManager.default.fileExists(atPath: shared.path))
+        #expect(try file.restore() == nil)
+        end(try SocketFile(shared, permissions))
+        close(file.descriptor)
+    }
+
+    @Test("78: whatever else is in its place is left alone")
+    func takenPlace() throws {
+        let file = try make()
+        defer { end(file) }
+        // Another server, which has made a lock of its own.
+        try FileManager.default.removeItem(atPath: address.path)
+        try FileManager.default.removeItem(atPath: address.path + ".lock")
+        let other = try make()
+        #expect(throws: CallError.self) { try file.restore() }
+        _ = try RawConnection(address.path)
+        end(other)
+
+        // A server that knows of no lock.
+        let descriptor = try SocketFile.makeSocket()
+        #expect(address.withSocketAddress { bind(descriptor, $0, $1) } == 0)
+        #expect(listen(descriptor, 5) == 0)
+        #expect(throws: CallError.self) { try file.restore() }
+        _ = try RawConnection(address.path)
+        close(descriptor)
+        unlink(address.path)
+
+        try Data("mine".utf8).write(to: URL(fileURLWithPath: address.path))
+        #expect(throws: CallError.self) { try file.restore() }
+        #expect(FileManager.default.contents(atPath: address.path) == Data("mine".utf8))
+        unlink(address.path)
+        close(try #require(try file.restore()))
+    }
+
     @Test("41: a regular file, a folder or a symlink at the path is refused")
     func notASocket() throws {
         try Data("mine".utf8).write(to: URL(fileURLWithPath: address.path))

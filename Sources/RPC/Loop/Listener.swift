@@ -31,7 +31,7 @@ final class Listener: @unchecked Sendable {
     }
 
     func start() {
-        source.setEventHandler { self.accept() }
+        source.setEventHandler { _ = self.accept() }
         source.setCancelHandler { Glibc.close(self.descriptor) }
         source.activate()
     }
@@ -39,15 +39,19 @@ final class Listener: @unchecked Sendable {
     /// Stops accepting.
     ///
     /// The kernel resets the connections that wait in the backlog.
-    func stop() {
+    ///
+    /// - Parameter acceptsBacklog: true to accept these before.
+    func stop(acceptsBacklog: Bool = false) {
         queue.sync {
+            if acceptsBacklog { while accept() {} }
             isStopped = true
             source.cancel()
             if isBackingOff { source.resume() }
         }
     }
 
-    private func accept() {
+    /// Accepts what waits; returns true if its turn has ended before.
+    private func accept() -> Bool {
         let flags = Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         for _ in 0..<Self.acceptsPerTurnMax {
             let connection = accept4(descriptor, nil, nil, flags)
@@ -59,10 +63,11 @@ final class Listener: @unchecked Sendable {
             case EINTR, ECONNABORTED: continue
             case EMFILE, ENFILE, ENOBUFS, ENOMEM:
                 backOff(SystemError("cannot accept connections"))
-                return
-            default: return
+                return false
+            default: return false
             }
         }
+        return true
     }
 
     /// Leaves connections in the backlog until descriptors may be free again, since the event would

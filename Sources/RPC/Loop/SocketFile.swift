@@ -1,6 +1,8 @@
 internal import CLinux
 internal import CallStatus
+internal import Dispatch
 internal import Glibc
+internal import Synchronization
 
 /// The permissions of a socket file, which decide who may connect.
 public struct SocketPermissions: Sendable, Hashable {
@@ -26,19 +28,52 @@ package final class SocketFile: Sendable {
     /// The length of the backlog that is asked for; the kernel limits it to `net.core.somaxconn`.
     private static let backlog: Int32 = 4_096
 
+    private struct State {
+        /// The descriptor of the lock file.
+        var lock: Int32
+        /// The file that was bound; ``remove()`` removes no other.
+        var identity: Identity?
+        var isRemoved = false
+        var watch: Watch?
+    }
+
+    /// The timer of ``watch(_:restored:)``.
+    struct Watch: @unchecked Sendable {
+        // Unchecked: a source can be cancelled on any thread.
+        let timer: any DispatchSourceTimer
+    }
+
+    private struct Identity: Equatable {
+        var device: dev_t
+        var inode: ino_t
+    }
+
     let address: UnixSocketAddress
-    /// The listening, non-blocking descriptor, which the user of this object closes.
+    /// The first listening, non-blocking descriptor, which the user of this object closes.
     package let descriptor: Int32
-    private let lock: Int32
-    /// The file that was bound; ``remove()`` removes no other.
-    private let identity: (device: dev_t, inode: ino_t)
+    private let permissions: SocketPermissions
+    private let makesFolder: Bool
+    private let state: Mutex<State>
 
     /// Takes the lock, binds the socket and listens.
     ///
+    /// - Parameters:
+    ///   - address: the path of the socket.
+    ///   - permissions: the permissions of the file.
+    ///   - makesFolder: true to make the folder of the socket, which belongs to this user and to
+    ///     which no one else may write. Others may pass through it if the permissions of the socket
+    ///     let them connect.
     /// - Throws: a ``SystemError`` or ``CallError`` whose text names the path.
-    package init(_ address: UnixSocketAddress, _ permissions: SocketPermissions) throws {
+    package init(
+        _ address: UnixSocketAddress,
+        _ permissions: SocketPermissions,
+        makesFolder: Bool = false
+    ) throws {
         self.address = address
-        lock = try Self.takeLock(address)
+        self.permissions = permissions
+        self.makesFolder = makesFolder
+        if makesFolder { try Self.makeFolder(of: address, permissions) }
+        let lock = try Self.takeLock(address)
         do {
             try Self.removeStaleSocket(address)
             descriptor = try Self.bind(address, permissions)
@@ -46,20 +81,72 @@ package final class SocketFile: Sendable {
             Glibc.close(lock)
             throw error
         }
-        var status = stat()
-        lstat(address.path, &status)
-        identity = (status.st_dev, status.st_ino)
+        state = Mutex(State(lock: lock, identity: Self.identity(address.path)))
     }
 
     /// Removes the socket file, if it is still the one that was bound, and releases the lock.
     package func remove() {
-        var status = stat()
-        if lstat(address.path, &status) == 0, status.st_dev == identity.device,
-            status.st_ino == identity.inode
-        {
-            unlink(address.path)
+        state.withLock { state in
+            guard !state.isRemoved else { return }
+            state.isRemoved = true
+            state.watch?.timer.cancel()
+            if state.identity == Self.identity(address.path) { unlink(address.path) }
+            Glibc.close(state.lock)
         }
-        Glibc.close(lock)
+    }
+
+    /// Makes the socket file again, by the rules of a start, if it is not in its place.
+    ///
+    /// - Returns: the new listening descriptor, which the caller owns; nil if the file is in its
+    ///   place, or ``remove()`` was called.
+    /// - Throws: a ``SystemError`` or ``CallError`` whose text names the path: it cannot be made, or
+    ///   something else is in its place.
+    func restore() throws -> Int32? {
+        try state.withLock { state in
+            if state.isRemoved { return nil }
+            let present = Self.identity(address.path)
+            if present != nil, present == state.identity { return nil }
+            if makesFolder { try Self.makeFolder(of: address, permissions) }
+            if Self.identity(of: state.lock) != Self.identity(Self.lockPath(address)) {
+                // The lock went with the file, and another server may have made its own.
+                let lock = try Self.takeLock(address)
+                Glibc.close(state.lock)
+                state.lock = lock
+            }
+            try Self.removeStaleSocket(address)
+            let descriptor = try Self.bind(address, permissions)
+            state.identity = Self.identity(address.path)
+            return descriptor
+        }
+    }
+
+    /// Keeps the timer until ``remove()``.
+    func set(_ watch: Watch) {
+        state.withLock { state in
+            if state.isRemoved { watch.timer.cancel() }
+            state.watch = watch
+        }
+    }
+
+    /// Returns the identity of the file at the path, which is not followed; nil if there is none.
+    private static func identity(_ path: String) -> Identity? {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return nil }
+        return Identity(device: status.st_dev, inode: status.st_ino)
+    }
+
+    /// Returns the identity of an open file.
+    private static func identity(of descriptor: Int32) -> Identity? {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { return nil }
+        return Identity(device: status.st_dev, inode: status.st_ino)
+    }
+
+    private static func makeFolder(
+        of address: UnixSocketAddress,
+        _ permissions: SocketPermissions
+    ) throws {
+        try makePrivateFolder(address.folder, mode: permissions.mode & 0o077 == 0 ? 0o700 : 0o711)
     }
 
     /// Makes the folder of a default socket address, which belongs to this user and to which no one
@@ -94,8 +181,10 @@ package final class SocketFile: Sendable {
         CallError(.failedPrecondition, "another server already serves \(address)")
     }
 
+    private static func lockPath(_ address: UnixSocketAddress) -> String { address.path + ".lock" }
+
     private static func takeLock(_ address: UnixSocketAddress) throws -> Int32 {
-        let path = address.path + ".lock"
+        let path = lockPath(address)
         let lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard lock >= 0 else { throw SystemError("cannot open the lock file \(path)") }
         if flock(lock, LOCK_EX | LOCK_NB) != 0 {

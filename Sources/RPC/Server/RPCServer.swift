@@ -79,37 +79,40 @@ public final class RPCServer: Sendable {
 
     /// Binds the socket and serves it.
     ///
+    /// If its file is removed, it is made again within two seconds.
+    ///
+    /// - Parameters:
+    ///   - address: the path of the socket.
+    ///   - permissions: the permissions of its file.
+    ///   - makesFolder: true to make the socket's folder, to which only the owner may write.
     /// - Throws: an error whose description names the path and the problem: the folder is missing,
-    ///   another server serves the path, a file that is not a socket is in the way.
+    ///   or does not belong to this user alone, another server serves the path, a file that is not a
+    ///   socket is in the way.
     public func start(
         at address: UnixSocketAddress,
-        permissions: SocketPermissions = SocketPermissions()
+        permissions: SocketPermissions = SocketPermissions(),
+        makesFolder: Bool = false
     ) throws {
-        let file = try SocketFile(address, permissions)
-        let listener = Listener(descriptor: file.descriptor, logger: logger) { [weak self] in
-            if let self { accepted($0) } else { Glibc.close($0) }
+        let file = try SocketFile(address, permissions, makesFolder: makesFolder)
+        state.withLock { $0.socketFile = file }
+        listen(on: file.descriptor)
+        file.watch(logger) { [weak self] in
+            if let self { listen(on: $0) } else { Glibc.close($0) }
         }
-        state.withLock {
-            $0.socketFile = file
-            $0.listener = listener
-        }
-        listener.start()
     }
 
-    /// Makes the folder of a default socket address, to which only the owner may write.
-    ///
-    /// Others may pass through it if the permissions of the socket let them connect.
-    ///
-    /// - Throws: an error if the folder cannot be made, or if it does not belong to this user
-    ///   alone.
-    public static func makeFolder(
-        of address: UnixSocketAddress,
-        permissions: SocketPermissions
-    ) throws {
-        try SocketFile.makePrivateFolder(
-            address.folder,
-            mode: permissions.mode & 0o077 == 0 ? 0o700 : 0o711
-        )
+    /// Accepts connections on the descriptor, and no longer on a former one.
+    private func listen(on descriptor: Int32) {
+        let listener = Listener(descriptor: descriptor, logger: logger) { [weak self] in
+            if let self { accepted($0) } else { Glibc.close($0) }
+        }
+        listener.start()
+        let former = state.withLock { state -> Listener? in
+            if state.isStopping { return listener }
+            defer { state.listener = listener }
+            return state.listener
+        }
+        former?.stop(acceptsBacklog: true)
     }
 
     /// The number of open connections, with those that are refused.
