@@ -26,6 +26,7 @@ struct Feedbackd: AsyncParsableCommand {
 
     static func main() async {
         StandardStreams.prepare()
+        InitProcess.runIfFirst()
         await main(nil)
     }
 
