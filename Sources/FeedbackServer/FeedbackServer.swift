@@ -1,5 +1,4 @@
 internal import CoreMetrics
-internal import Foundation
 internal import Glibc
 public import Logging
 internal import MongoStore
@@ -54,15 +53,11 @@ public final class FeedbackServer: Sendable {
         hooks: [any FeedbackHook] = [],
         logger: Logger = Logger(label: "feedbackd")
     ) throws {
-        let location = try configuration.store ?? .defaultLocation()
         let storeFailure = StoreFailure()
-        let store = try Self.openStore(
-            location,
-            isDefault: configuration.store == nil,
-            configuration,
-            storeFailure,
-            logger
-        )
+        let (location, store) = try Self.naming("store") {
+            let location = try configuration.store ?? .defaultLocation()
+            return (location, try Self.openStore(location, configuration, storeFailure, logger))
+        }
         try self.init(
             configuration: configuration,
             store: store,
@@ -87,9 +82,10 @@ public final class FeedbackServer: Sendable {
         self.storeFailure = storeFailure
         self.logger = logger
         storeLocation = location
-        address =
+        address = try Self.naming("socket") {
             try configuration.socketPath.map { try UnixSocketAddress(path: $0) }
-            ?? .defaultAddress(program: "feedbackd")
+                ?? .defaultAddress(program: "feedbackd")
+        }
         socketPath = address.path
         try Self.prepare(store, for: hooks)
         service = FeedbackService(
@@ -132,19 +128,23 @@ public final class FeedbackServer: Sendable {
     public func start() throws {
         var permissions = SocketPermissions(mode: configuration.socketMode)
         if let name = configuration.socketGroup { permissions.groupID = try Self.groupID(name) }
-        try rpc.start(
-            at: address,
-            permissions: permissions,
-            makesFolder: configuration.socketPath == nil
-        )
-        if let metrics, let address = configuration.metricsListen {
-            let page = try MetricsPage(
+        try Self.naming("socket") {
+            try rpc.start(
                 at: address,
                 permissions: permissions,
-                timeout: configuration.handshakeTimeout,
-                logger: logger,
-                metrics: metrics
+                makesFolder: configuration.socketPath == nil
             )
+        }
+        if let metrics, let address = configuration.metricsListen {
+            let page = try Self.naming("metrics_listen") {
+                try MetricsPage(
+                    at: address,
+                    permissions: permissions,
+                    timeout: configuration.handshakeTimeout,
+                    logger: logger,
+                    metrics: metrics
+                )
+            }
             metricsPage.withLock { $0 = page }
         }
         service.start()
@@ -235,13 +235,29 @@ public final class FeedbackServer: Sendable {
     /// Opens the file of alerts if one of the hooks needs an outbox.
     private static func prepare(_ store: any Store, for hooks: [any FeedbackHook]) throws {
         if hooks.contains(where: { $0 is any BackgroundHook }) {
-            try (store as? AlertFileStore)?.open()
+            try naming("alerts_file") { try (store as? AlertFileStore)?.open() }
+        }
+    }
+
+    /// Runs the work; the message of an error begins with the name of the setting that decides on
+    /// the place of what fails.
+    private static func naming<Value>(
+        _ setting: String,
+        _ work: () throws -> Value
+    ) throws -> Value {
+        do {
+            return try work()
+        } catch {
+            guard var error = error as? CallError else {
+                throw CallError(.failedPrecondition, "\(setting): \(error)", cause: error)
+            }
+            error.message = "\(setting): \(error.message)"
+            throw error
         }
     }
 
     private static func openStore(
         _ location: StoreLocation,
-        isDefault: Bool,
         _ configuration: ServerConfiguration,
         _ failure: StoreFailure,
         _ logger: Logger
@@ -249,7 +265,6 @@ public final class FeedbackServer: Sendable {
         switch location {
         case .memory: return MemoryStore()
         case .sqlite(let path):
-            if isDefault { try makeDefaultFolder() }
             var limits = SQLiteStoreLimits()
             limits.writes = configuration.writeLimits
             return try SQLiteStore(path: path, limits: limits, logger: logger) {
@@ -265,22 +280,9 @@ public final class FeedbackServer: Sendable {
             )
             let file = configuration.alertsFile
             return AlertFileStore(store, logger: logger) {
-                if let file { return file }
-                return "\(try makeDefaultFolder())/alerts.db"
+                try file ?? "\(StoreLocation.defaultFolder())/alerts.db"
             }
         }
-    }
-
-    /// Creates the default folder for files and returns its path.
-    @discardableResult
-    private static func makeDefaultFolder() throws -> String {
-        let folder = try StoreLocation.defaultFolder()
-        try FileManager.default.createDirectory(
-            atPath: folder,
-            withIntermediateDirectories: true,
-            attributes: [.posixPermissions: 0o700]
-        )
-        return folder
     }
 
     private static func groupID(_ name: String) throws -> UInt32 {

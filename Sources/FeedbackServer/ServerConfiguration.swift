@@ -47,7 +47,7 @@ public enum StoreLocation: Sendable, Hashable, CustomStringConvertible {
         guard let home = variable("HOME") else {
             throw CallError(
                 .failedPrecondition,
-                "neither XDG_DATA_HOME nor HOME is set: name a store"
+                "must name a file, since neither XDG_DATA_HOME nor HOME is set"
             )
         }
         return "\(home)/.local/share/feedbackd"

@@ -23,20 +23,7 @@ enum SQLiteFile {
 
     /// Creates the file for its owner alone; SQLite gives `-wal` and `-shm` the same mode.
     private static func create(_ path: String) throws {
-        let directory = URL(fileURLWithPath: path).deletingLastPathComponent().path
-        do {
-            try FileManager.default.createDirectory(
-                atPath: directory,
-                withIntermediateDirectories: true,
-                attributes: [.posixPermissions: 0o700]
-            )
-        } catch {
-            throw CallError(
-                .failedPrecondition,
-                "\(path): its directory cannot be made",
-                cause: error
-            )
-        }
+        try makeFolder(URL(fileURLWithPath: path).deletingLastPathComponent().path, of: path)
         // The descriptor is closed before SQLite opens the file: closing any descriptor of a file
         // drops all of the process's locks on it.
         let descriptor = open(path, O_CREAT | O_EXCL | O_CLOEXEC | O_WRONLY, 0o600)
@@ -45,6 +32,17 @@ enum SQLiteFile {
             throw failure(path, "cannot be made", errno)
         }
         Foundation.close(descriptor)
+    }
+
+    /// Makes the folder of the file, and those above it that are missing, for the owner alone.
+    private static func makeFolder(_ folder: String, of path: String) throws {
+        if mkdir(folder, 0o700) == 0 || errno == EEXIST { return }
+        let above = URL(fileURLWithPath: folder).deletingLastPathComponent().path
+        if errno == ENOENT, above != folder {
+            try makeFolder(above, of: path)
+            if mkdir(folder, 0o700) == 0 || errno == EEXIST { return }
+        }
+        throw failure(path, "the folder \(folder) cannot be made", errno)
     }
 
     /// Checks the database through a read-only connection of SQLite, which takes the needed locks.
@@ -66,7 +64,7 @@ enum SQLiteFile {
     private static func failure(_ path: String, _ what: String, _ number: CInt) -> CallError {
         CallError(
             .failedPrecondition,
-            "\(path): \(what)",
+            "\(path): \(what): \(String(cString: strerror(number)))",
             cause: POSIXError(POSIXErrorCode(rawValue: number) ?? .EIO)
         )
     }

@@ -22,7 +22,8 @@ struct DaemonTests {
         let daemon = try await Daemon(in: folder)
         let second = try failure(["--socket", daemon.socket, "--store", "memory:"])
         #expect(second.code == 1)
-        #expect(second.errors == "feedbackd: another server already serves \(daemon.socket)\n")
+        let reason = "another server already serves \(daemon.socket)"
+        #expect(second.errors == "feedbackd: socket: \(reason)\n")
         #expect(try daemon.control("health").output == "SERVING\n")
         #expect(daemon.terminate() == 0)
     }
@@ -85,6 +86,37 @@ struct DaemonTests {
             #expect(outcome.errors.split(separator: "\n").count == 1)
         }
         #expect(try Programs.text(folder.path("file")) == "mine")
+    }
+
+    @Test(
+        "a place that cannot be is one line with its path and the setting",
+        arguments: [
+            (["--socket", "/proc/no/d.sock"], "socket: ", "/proc/no/d.sock.lock"),
+            (["--store", "sqlite:/proc/no/f.db"], "store: ", "/proc/no/f.db"),
+            (["--metrics-listen", "unix:/proc/no/m.sock"], "metrics_listen: ", "/proc/no/m.sock"),
+        ]
+    )
+    func badPlaces(_ arguments: [String], _ setting: String, _ path: String) throws {
+        let place = ["--socket", folder.path("d.sock"), "--store", "memory:"]
+        let outcome = try failure(place + arguments)
+        #expect(outcome.code == 1)
+        let lines = outcome.errors.split(separator: "\n")
+        #expect(lines.count == 1)
+        #expect(lines.first?.hasPrefix("feedbackd: \(setting)") == true, "\(outcome.errors)")
+        #expect(lines.first?.contains(path) == true, "\(outcome.errors)")
+    }
+
+    @Test("a default folder that cannot be made is one line with its path and the setting")
+    func badDefaultPlace() throws {
+        let outcome = try failure(
+            ["--store", "memory:"],
+            environment: ["XDG_RUNTIME_DIR": "/proc"]
+        )
+        #expect(outcome.code == 1)
+        #expect(
+            outcome.errors.hasPrefix("feedbackd: socket: cannot make the folder /proc/feedbackd: ")
+        )
+        #expect(outcome.errors.split(separator: "\n").count == 1)
     }
 
     @Test("78: the sockets' files are made again when they are removed, which the log says")

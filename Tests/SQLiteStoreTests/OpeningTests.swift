@@ -32,6 +32,28 @@ struct OpeningTests {
         await store.close()
     }
 
+    @Test(arguments: [
+        // Nobody can make a folder there.
+        ("/proc/feedbackd/f.db", "the folder /proc/feedbackd cannot be made: "),
+        ("/dev/null/f.db", "cannot be looked at: Not a directory"),
+    ])
+    func a_place_that_cannot_be_is_named_with_the_reason(_ path: String, _ reason: String) {
+        #expect {
+            try SQLiteStore(path: path)
+        } throws: {
+            ($0 as? CallError)?.message.hasPrefix("\(path): \(reason)") == true
+        }
+    }
+
+    @Test func missing_folders_are_made_for_the_owner_alone() async throws {
+        let store = try SQLiteStore(path: folder.path("a/b/f.db"))
+        await store.close()
+        for made in ["a", "a/b"] {
+            let attributes = try FileManager.default.attributesOfItem(atPath: folder.path(made))
+            #expect(attributes[.posixPermissions] as? Int == 0o700)
+        }
+    }
+
     @Test func what_was_acknowledged_while_closing_is_there_after_reopening() async throws {
         let store = try SQLiteStore(path: folder.databasePath)
         let errors = await withTaskGroup(of: CallError?.self) { group in
