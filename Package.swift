@@ -112,7 +112,7 @@ let package = Package(
         ),
         .target(
             name: "FeedbackHooks",
-            dependencies: ["CCurl", "FeedbackCore", "FeedbackModel", logging, metrics],
+            dependencies: ["CCurl", "CLinux", "FeedbackCore", "FeedbackModel", logging, metrics],
             swiftSettings: settings
         ),
 

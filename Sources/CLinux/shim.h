@@ -2,12 +2,15 @@
 #pragma once
 #include <elf.h>
 #include <link.h>
+#include <linux/memfd.h>
 #include <malloc.h>
 #include <sched.h>
+#include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <unistd.h>
 
 // accept(2), declared by glibc for _GNU_SOURCE only: sets close-on-exec and non-blocking at once, so
 // that no child process can inherit a connection in between.
@@ -22,3 +25,13 @@ static inline struct link_map *_Nullable first_loaded_object(void) { return _r_d
 
 // sched_getcpu(3), likewise: the processor that runs the thread, without a system call.
 int sched_getcpu(void);
+
+// memfd_create(2), likewise: a file in memory, which needs no folder.
+int memfd_create(const char *_Nonnull name, unsigned int flags);
+
+// Added to glibc 2.34, likewise: the child closes the descriptors from this one on.
+int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *_Nonnull actions, int from);
+
+// The environment; a variable in C, which Swift cannot know to be safe.
+extern char **environ;
+static inline char *_Nullable *_Nullable process_environment(void) { return environ; }
