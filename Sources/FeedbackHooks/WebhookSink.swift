@@ -1,12 +1,14 @@
 internal import CCurl
 internal import Dispatch
 internal import FeedbackModel
+internal import Glibc
 internal import Synchronization
 
 /// A sink that posts alerts to a URL, over persistent connections.
 ///
 /// A response with status 2xx accepts the alert. The header `Idempotency-Key` is the same in all
-/// attempts for an alert and differs between alerts.
+/// attempts for an alert and differs between alerts. A receiver on this host is reached directly; any
+/// other one by the proxy that the environment names, if it does (curl.se, "Environment variables").
 final class WebhookSink: AlertSink {
     /// A curl handle with its connection.
     private final class Worker: @unchecked Sendable {
@@ -33,6 +35,8 @@ final class WebhookSink: AlertSink {
     private let body: AlertBody
     private let caFile: String?
     private let timeout: Duration
+    /// True to use no proxy, even if the environment names one.
+    private let isDirect: Bool
     private let idle: Mutex<[Worker]>
 
     /// Makes a sink, which connects with the first alert.
@@ -56,6 +60,7 @@ final class WebhookSink: AlertSink {
         self.body = body
         caFile = options.caFile
         timeout = options.timeout
+        isDirect = Self.isOnThisHost(url)
         idle = Mutex((0..<deliveriesMax).map { Worker(number: $0) })
     }
 
@@ -87,6 +92,7 @@ final class WebhookSink: AlertSink {
             curl_set_text(curl, CURLOPT_URL, url)
             curl_set_text(curl, CURLOPT_PROTOCOLS_STR, "http,https")
             curl_set_text(curl, CURLOPT_USERAGENT, "feedbackd")
+            if isDirect { curl_set_text(curl, CURLOPT_PROXY, "") }
             if let caFile { curl_set_text(curl, CURLOPT_CAINFO, caFile) }
             curl_set_list(curl, CURLOPT_HTTPHEADER, list)
             // The text is not copied, since it outlives the request.
@@ -125,6 +131,35 @@ final class WebhookSink: AlertSink {
         case 408, 425, 429, 500...: .unavailable("HTTP status \(status)", retryDelay: retryDelay)
         default: .refused("HTTP status \(status)")
         }
+    }
+
+    /// Returns true if the host of the URL is this one's loopback interface, by its name or by an
+    /// address (RFC 6761, section 6.3; RFC 1122, section 3.2.1.3; RFC 4291, section 2.5).
+    static func isOnThisHost(_ url: String) -> Bool {
+        let parts = curl_url()
+        defer { curl_url_cleanup(parts) }
+        var text: UnsafeMutablePointer<CChar>?
+        guard curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK,
+            curl_url_get(parts, CURLUPART_HOST, &text, 0) == CURLUE_OK, let text
+        else { return false }
+        defer { curl_free(text) }
+        var host = Substring(String(cString: text).lowercased())
+        var address = in6_addr()
+        if host.hasPrefix("["),
+            inet_pton(AF_INET6, String(host.dropFirst().dropLast()), &address) == 1
+        {
+            let bytes = withUnsafeBytes(of: address) { Array($0) }
+            let isMapped = bytes.starts(with: Array(repeating: 0, count: 10) + [0xFF, 0xFF])
+            if isMapped { return bytes[12] == 127 }
+            return bytes.dropLast().allSatisfy { $0 == 0 } && bytes[15] <= 1
+        }
+        if host.hasSuffix(".") { host.removeLast() }
+        var number = in_addr()
+        if inet_aton(String(host), &number) != 0 {
+            let value = UInt32(bigEndian: number.s_addr)
+            return value == 0 || value >> 24 == 127
+        }
+        return host == "localhost" || host.hasSuffix(".localhost")
     }
 
     /// Initializes curl, once, before any thread uses it.

@@ -130,6 +130,38 @@ struct AlertsTests {
         client.close()
     }
 
+    @Test("a proxy of the environment gets no alert for a receiver on this host")
+    func proxy() async throws {
+        let proxy = try await WebhookReceiver()
+        let proxyURL = proxy.url.replacing("/hook", with: "")
+        let port = try #require(receiver.url.split(separator: ":").last)
+        func deliver(to url: String, by expected: WebhookReceiver) async throws {
+            let path = folder.path("proxy.yaml")
+            let yaml = """
+                hooks:
+                  order: [tell]
+                  tell: {kind: notification, webhook_url: "\(url)"}
+                """
+            try Data(yaml.utf8).write(to: URL(fileURLWithPath: path))
+            let environment = ["http_proxy": proxyURL, "ALL_PROXY": proxyURL, "no_proxy": ""]
+            let daemon = try await Daemon(
+                in: folder,
+                ["--config", path],
+                environment: environment
+            )
+            let before = try expected.requests().count
+            #expect(try daemon.control("add", "s", "--rating", "down").code == 0)
+            let isPosted = try await eventually { try expected.requests().count == before + 1 }
+            #expect(isPosted, "\(url)")
+        }
+        for host in ["127.0.0.1", "localhost", "127.1"] {
+            try await deliver(to: "http://\(host):\(port)", by: receiver)
+        }
+        #expect(try proxy.requests().isEmpty)
+        try await deliver(to: "http://receiver.invalid/hook", by: proxy)
+        #expect(try proxy.requests().map(\.path) == ["http://receiver.invalid/hook"])
+    }
+
     @Test("after SIGHUP the alerts go where the file says then")
     func reload() async throws {
         let other = try await WebhookReceiver()
