@@ -10,6 +10,7 @@ Needs protobuf and grpcio-tools, which Tests/support/install-python-clients.sh p
 
 import json
 import pathlib
+import random
 import struct
 import sys
 import tempfile
@@ -59,6 +60,13 @@ def to_json(message):
     return json_format.MessageToDict(message, descriptor_pool=POOL)
 
 
+def read(type_name, data):
+    """The meaning of a message as JSON with sorted keys, since maps have no order."""
+    parsed = new(type_name)
+    parsed.ParseFromString(data)
+    return json.loads(json.dumps(to_json(parsed), sort_keys=True))
+
+
 def encode(type_name, meaning):
     """The bytes of a message. Its meaning must be what is read back, written in the same way."""
     message = json_format.ParseDict(meaning, new(type_name), descriptor_pool=POOL)
@@ -82,6 +90,79 @@ def varint(value):
         data.append(value & 0x7F | 0x80)
         value >>= 7
     return bytes(data + bytes([value]))
+
+
+# MARK: Messages in pieces
+
+
+def split_fields(data):
+    """The fields of an encoded message, each as its number and its own bytes."""
+    fields, position = [], 0
+
+    def read_varint():
+        nonlocal position
+        value, shift = 0, 0
+        while True:
+            byte = data[position]
+            position += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while position < len(data):
+        start = position
+        tag = read_varint()
+        content = b""
+        match tag & 7:
+            case 0:
+                read_varint()
+            case 1:
+                position += 8
+            case 2:
+                length = read_varint()
+                content = data[position : position + length]
+                position += length
+            case 5:
+                position += 4
+        fields.append((tag >> 3, content, data[start:position]))
+    return fields
+
+
+def in_pieces(data, descriptor, chance):
+    """The same fields in another order of fields, and with inner messages in pieces.
+
+    A field keeps its order among those of its own number, so that lists stay what they are.
+    """
+    queues = {}
+    for number, content, whole in split_fields(data):
+        known = descriptor.fields_by_number.get(number)
+        if known is None or known.message_type is None:
+            queues.setdefault(number, []).append(whole)
+            continue
+        inner = in_pieces(content, known.message_type, chance)
+        pieces = [b""]
+        for _, _, part in split_fields(inner):
+            if not known.is_repeated and chance.random() < 0.5:
+                pieces.append(b"")
+            pieces[-1] += part
+        queues.setdefault(number, []).extend(field(number, piece) for piece in pieces)
+    result = b""
+    while queues:
+        number = chance.choice(sorted(queues))
+        result += queues[number].pop(0)
+        if not queues[number]:
+            del queues[number]
+    return result
+
+
+def pieces(name, type_name, *meanings):
+    """Messages of which one overwrites the other, in pieces; Google's library says what they are."""
+    chance = random.Random(name)
+    data = b"".join(encode(type_name, meaning) for meaning in meanings)
+    for number in range(1, 7):
+        mixed = in_pieces(data, POOL.FindMessageTypeByName(type_name), chance)
+        decode_only(f"{name}, in pieces {number}", type_name, mixed, read(type_name, mixed))
 
 
 # MARK: Messages
@@ -525,6 +606,69 @@ def other_messages():
     )
 
 
+def messages_in_pieces():
+    other = {
+        **EVERYTHING, "author": {"source": "AUTHOR_SOURCE_CODE"}, "comment": "no", "tags": ["b"],
+        "attributes": {"ключ": "", "a": "b"},
+    }
+    pieces("add request", "feedback.v1.AddFeedbackRequest", EVERYTHING, other)
+    pieces(
+        "add response",
+        "feedback.v1.AddFeedbackResponse",
+        {"feedback": {**STORED, "author": {"source": "AUTHOR_SOURCE_MODEL", "id": "m"}}},
+        {"feedback": {"author": {"id": "n"}, "tags": ["b"]}, "replayed": True},
+    )
+    pieces(
+        "list response",
+        "feedback.v1.ListFeedbacksResponse",
+        {"feedbacks": [STORED, SMALLEST, STORED], "totalSize": "3"},
+    )
+    pieces(
+        "metrics request",
+        "feedback.v1.GetMetricsRequest",
+        {"sessionId": "s", "createdAtOrAfter": "2024-01-22T15:00:00.123Z"},
+        {"createdAtOrAfter": "2025-01-22T15:00:00Z", "createdBefore": "2026-01-22T15:00:00.500Z"},
+    )
+    pieces(
+        "metrics response",
+        "feedback.v1.GetMetricsResponse",
+        {"metrics": {"total": "12", "neutral": "2"}},
+        {"metrics": METRICS, "groups": [{"key": "a", "metrics": METRICS}]},
+    )
+    pieces(
+        "update request",
+        "feedback.v1.UpdateMetadataRequest",
+        {"sessionId": "s", "metadata": {"k": {"a": 1.0, "b": [1.0, {"c": "d"}]}, "l": [{}, []]}},
+        {"metadata": {"k": {"b": {"c": None}, "e": [True]}, "text": "x"}},
+    )
+    pieces("get metadata response", "feedback.v1.GetMetadataResponse", {"metadata": METADATA})
+    alerts = {"alerts": [PENDING_ALERT, DEAD_ALERT], "totalSize": "2"}
+    pieces("list alerts response", "feedback.v1.ListAlertsResponse", alerts)
+    # A oneof: what came before its last other member does not count, what comes after it does.
+    a, b, c = ({"a": 1.0}, {"b": 2.0}, {"c": 3.0})
+    kinds = {}
+    for key, value in [("a", a), ("b", b), ("c", c), ("list", [4.0]), ("text", "t")]:
+        kinds[key] = encode("google.protobuf.Value", value)
+    for order in ["a b", "a b list", "list a b", "a list b", "a text b c", "text list list a"]:
+        value = b"".join(kinds[key] for key in order.split())
+        data = field(2, field(1, field(1, b"k") + field(2, value)))
+        update = "feedback.v1.UpdateMetadataRequest"
+        decode_only(f"update request: a value of {order}", update, data, read(update, data))
+    response = new("ttrpc.Response")
+    json_format.ParseDict(VIOLATIONS, response.status, descriptor_pool=POOL)
+    data = b"".join(
+        field(1, part) for _, _, part in split_fields(response.status.SerializeToString())
+    )
+    meaning = {"stream_id": 1, "frame_type": 2, "flags": 0, "status": VIOLATIONS}
+    add(
+        "response frame: a status in pieces",
+        "frame",
+        frame_bytes(1, 2, 0, data),
+        meaning={"length": len(data), **meaning},
+        decode_only=True,
+    )
+
+
 def invalid_messages():
     add_request = "feedback.v1.AddFeedbackRequest"
     session = field(1, b"s")
@@ -733,6 +877,7 @@ def main():
     metadata_messages()
     alert_messages()
     other_messages()
+    messages_in_pieces()
     invalid_messages()
     frames()
     text = json.dumps(vectors, ensure_ascii=True, indent=1) + "\n"

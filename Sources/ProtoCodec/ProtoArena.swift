@@ -121,7 +121,8 @@ public final class ProtoArena {
 
     // MARK: - Reading
 
-    /// Checks the bytes of a message (see ``WireCheck``) and decodes them into the arena.
+    /// Checks the bytes of a message (see ``WireCheck``) and decodes them into the arena, as
+    /// Google's own library does: a message that comes in parts is merged.
     ///
     /// The refused fields are some of the type's own, not of the messages inside of it.
     ///
@@ -132,7 +133,10 @@ public final class ProtoArena {
         as type: ProtoType<Message>,
         refusing refused: ProtoFieldNumbers = []
     ) throws(ProtoError) -> UnsafeMutablePointer<Message> {
-        try WireCheck.check(bytes, against: type.descriptor, refusing: refused)
+        var bytes = bytes
+        if try WireCheck.check(bytes, against: type.descriptor, refusing: refused) {
+            bytes = try WireJoin.join(bytes, of: type.descriptor, in: self)
+        }
         let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
         guard
             let message = protobuf_c_message_unpack(type.descriptor, allocator, bytes.count, start)

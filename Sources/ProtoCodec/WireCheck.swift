@@ -11,13 +11,19 @@ enum WireCheck {
     /// Metadata of 16 levels needs three messages for each level.
     static let depthMax = 64
 
+    /// Checks a message and returns true if it has to be joined before protobuf-c decodes it (see
+    /// ``WireJoin``): a field of it, or of a message inside of it, that is a message and not
+    /// repeated occurs more than once.
     static func check(
         _ bytes: UnsafeRawBufferPointer,
         against type: UnsafePointer<ProtobufCMessageDescriptor>,
         refusing refused: ProtoFieldNumbers = [],
         depth: Int = 1
-    ) throws(ProtoError) {
+    ) throws(ProtoError) -> Bool {
         guard depth <= depthMax else { throw ProtoError(.tooDeep) }
+        var isInParts = false
+        // The messages seen so far, by the index of their field.
+        var seen: UInt64 = 0
         var reader = WireReader(bytes)
         while !reader.isAtEnd {
             let (number, value) = try reader.field()
@@ -29,28 +35,35 @@ enum WireCheck {
             }
             switch value {
             case .varint(let value): try checkEnum(value, field)
-            case .bytes(let content): try check(content, of: field, depth: depth)
+            case .bytes(let content):
+                if try check(content, of: field, depth: depth) { isInParts = true }
+                if field.isSingularMessage {
+                    // A field beyond the 64th counts as seen: joining changes nothing then.
+                    let index = field - type.pointee.fields
+                    let bit: UInt64 = index < 64 ? 1 << UInt64(index) : 0
+                    if seen & bit == bit { isInParts = true }
+                    seen |= bit
+                }
             case .fixed: break
             }
         }
+        return isInParts
     }
 
     private static func check(
         _ content: UnsafeRawBufferPointer,
         of field: UnsafePointer<ProtobufCFieldDescriptor>,
         depth: Int
-    ) throws(ProtoError) {
+    ) throws(ProtoError) -> Bool {
         switch field.pointee.type {
         case PROTOBUF_C_TYPE_STRING:
             if let fault = content.textFault {
                 throw ProtoError(fault, field: String(cString: field.pointee.name))
             }
         case PROTOBUF_C_TYPE_MESSAGE:
-            let type = field.pointee.descriptor.assumingMemoryBound(
-                to: ProtobufCMessageDescriptor.self
-            )
+            let type = field.messageType
             do throws(ProtoError) {
-                try check(content, against: type, depth: depth + 1)
+                return try check(content, against: type, depth: depth + 1)
             } catch {
                 let parent = String(cString: field.pointee.name)
                 // Callers do not know the field names inside of protobuf's own types.
@@ -62,6 +75,7 @@ enum WireCheck {
             while !packed.isAtEnd { try checkEnum(try packed.varint(), field) }
         default: break
         }
+        return false
     }
 
     private static func checkEnum(
@@ -76,6 +90,18 @@ enum WireCheck {
         if !isInt32 || protobuf_c_enum_descriptor_get_value(type, number) == nil {
             throw ProtoError(.unknownEnumValue, field: String(cString: field.pointee.name))
         }
+    }
+}
+
+extension UnsafePointer<ProtobufCFieldDescriptor> {
+    /// True if the field is a message and not repeated, so that protobuf merges its occurrences.
+    var isSingularMessage: Bool {
+        pointee.type == PROTOBUF_C_TYPE_MESSAGE && pointee.label != PROTOBUF_C_LABEL_REPEATED
+    }
+
+    /// The type of the messages in a field of messages.
+    var messageType: UnsafePointer<ProtobufCMessageDescriptor> {
+        pointee.descriptor.assumingMemoryBound(to: ProtobufCMessageDescriptor.self)
     }
 }
 

@@ -19,6 +19,11 @@ public struct WireReader {
     /// Makes a reader at the first field.
     public init(_ message: UnsafeRawBufferPointer) { self.message = message }
 
+    /// The bytes from the position to the reader's own.
+    func bytes(from start: Int) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: message[start..<position])
+    }
+
     /// True if there is no further field.
     public var isAtEnd: Bool { position == message.count }
 
