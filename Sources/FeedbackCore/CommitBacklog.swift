@@ -34,6 +34,9 @@ struct CommitBacklog<Element: Sendable>: Sendable {
     @usableFromInline let batchLengthMax: Int
     @usableFromInline var waiting: [Entry] = []
     /// The number of the batch in progress that writes to a session, by session.
+    ///
+    /// Swift compares the sessions by canonical equivalence: two that differ in normalisation only
+    /// wait for each other without need, and nothing else.
     @usableFromInline var busySessions: [String: Int] = [:]
     @usableFromInline var underWayCount = 0
     @usableFromInline var batchCount = 0

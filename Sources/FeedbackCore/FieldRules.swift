@@ -149,7 +149,7 @@ private struct Faults {
         }
     }
 
-    mutating func checkAttributes(_ attributes: [String: String]) {
+    mutating func checkAttributes(_ attributes: Attributes) {
         if attributes.count > FieldLimits.attributesMax {
             add(
                 "attributes",

@@ -80,7 +80,9 @@ package final class MemoryOutbox: AlertOutbox {
 
     private func pending(of rule: String) -> [(alert: QueuedAlert, due: Timestamp)] {
         state.withLock { $0.alerts }.compactMap { alert in
-            guard alert.alert.rule == rule, case .pending(let due) = alert.state else { return nil }
+            guard ExactText(alert.alert.rule) == ExactText(rule),
+                case .pending(let due) = alert.state
+            else { return nil }
             return (alert, due)
         }
     }

@@ -225,7 +225,7 @@ public final class MemoryStore: AlertingStore {
             case .session: key = feedback.sessionID
             case .metadata(let name):
                 let metadata = state.metadata[ExactText(feedback.sessionID)]
-                key = try MetadataJSON.groupKey(metadata?[name])
+                key = MetadataJSON.groupKey(metadata?[name])
             case .hour: key = feedback.createdAt.hour
             case .day: key = feedback.createdAt.day
             }

@@ -32,6 +32,7 @@ struct ChildProcess {
     ///   - command: the program's absolute path, followed by its arguments.
     ///   - environment: the lines `NAME=value`.
     ///   - input: the bytes of its standard input.
+    /// - Throws: the error of the system call for which it cannot be started.
     init(
         _ command: [String],
         environment: [[CChar]],

@@ -58,7 +58,7 @@ public final class ValidationHook: FeedbackHook {
     /// The attributes that are added to feedback which passes at `moment`.
     private struct Stamp {
         let moment: Timestamp
-        let attributes: [String: String]
+        let attributes: Attributes
 
         init(_ moment: Timestamp) {
             self.moment = moment
@@ -117,7 +117,7 @@ public final class ValidationHook: FeedbackHook {
         return try await next(.add(feedback))
     }
 
-    private func stamp(_ attributes: inout [String: String]) {
+    private func stamp(_ attributes: inout Attributes) {
         let now = Timestamp.now
         let stamp = lastStamp.withLock { last in
             if last.moment != now { last = Stamp(now) }

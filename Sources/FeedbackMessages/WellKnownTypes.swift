@@ -147,7 +147,7 @@ extension ProtoArena {
 
     /// Builds a map field, an array of the entries that `make` builds; nil if the map is empty.
     func entries<Value, Entry>(
-        _ map: [String: Value],
+        _ map: ExactDictionary<Value>,
         _ make: (String, Value) throws(ProtoError) -> UnsafeMutablePointer<Entry>
     ) throws(ProtoError) -> UnsafeMutablePointer<UnsafeMutablePointer<Entry>?>? {
         if map.isEmpty { return nil }

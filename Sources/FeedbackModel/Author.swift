@@ -24,4 +24,9 @@ public struct Author: Sendable, Hashable {
         self.source = source
         self.id = id
     }
+
+    /// True if both are equal, the identifiers with the same bytes.
+    public static func == (a: Author, b: Author) -> Bool {
+        a.source == b.source && ExactText(a.id) == ExactText(b.id)
+    }
 }

@@ -1,3 +1,6 @@
+/// The attributes of a feedback.
+public typealias Attributes = ExactDictionary<String>
+
 /// The content of a feedback, as a caller gives it before it is stored.
 ///
 /// Copies share their storage until one of them is changed (copy on write), since a draft is passed
@@ -12,7 +15,18 @@ public struct FeedbackDraft: Sendable, Hashable {
         var agentID: String
         var author: Author?
         var tags: [String]
-        var attributes: [String: String]
+        var attributes: Attributes
+
+        /// True if all fields are equal, texts with the same bytes.
+        static func == (a: Self, b: Self) -> Bool {
+            a.rating == b.rating && a.author == b.author
+                && zip(a.texts, b.texts).allSatisfy { ExactText($0) == ExactText($1) }
+                && a.tags.map(ExactText.init) == b.tags.map(ExactText.init)
+                && a.attributes.mapValues(ExactText.init)
+                    == b.attributes.mapValues(ExactText.init)
+        }
+
+        private var texts: [String] { [sessionID, comment, requestID, messageID, agentID] }
     }
 
     private final class Box: @unchecked Sendable {
@@ -45,7 +59,7 @@ public struct FeedbackDraft: Sendable, Hashable {
         agentID: String = "",
         author: Author? = nil,
         tags: [String] = [],
-        attributes: [String: String] = [:]
+        attributes: Attributes = [:]
     ) {
         box = Box(
             Fields(
@@ -112,12 +126,12 @@ public struct FeedbackDraft: Sendable, Hashable {
     }
 
     /// The attributes, at most ``FieldLimits/attributesMax`` pairs.
-    public var attributes: [String: String] {
+    public var attributes: Attributes {
         get { box.fields.attributes }
         set { fields.attributes = newValue }
     }
 
-    /// True if all fields are equal.
+    /// True if all fields are equal, texts with the same bytes.
     public static func == (a: FeedbackDraft, b: FeedbackDraft) -> Bool {
         a.box === b.box || a.box.fields == b.box.fields
     }

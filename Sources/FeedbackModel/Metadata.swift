@@ -1,5 +1,5 @@
 /// A session's metadata: a JSON object.
-public typealias Metadata = [String: MetadataValue]
+public typealias Metadata = ExactDictionary<MetadataValue>
 
 /// A JSON value.
 ///
@@ -17,7 +17,20 @@ public enum MetadataValue: Sendable, Hashable {
     /// An array.
     case list([MetadataValue])
     /// An object.
-    case object([String: MetadataValue])
+    case object(Metadata)
+
+    /// True if the values are the same, texts with the same bytes.
+    public static func == (a: Self, b: Self) -> Bool {
+        switch (a, b) {
+        case (.null, .null): true
+        case (.bool(let a), .bool(let b)): a == b
+        case (.number(let a), .number(let b)): a == b
+        case (.string(let a), .string(let b)): ExactText(a) == ExactText(b)
+        case (.list(let a), .list(let b)): a == b
+        case (.object(let a), .object(let b)): a == b
+        case (.null, _), (.bool, _), (.number, _), (.string, _), (.list, _), (.object, _): false
+        }
+    }
 }
 
 /// A change of a session's metadata.
@@ -31,7 +44,8 @@ public enum MetadataChange: Sendable, Hashable {
     public func applied(to metadata: Metadata) -> Metadata {
         switch self {
         case .merge(let added): metadata.merging(added) { _, new in new }
-        case .remove(let keys): metadata.filter { !keys.contains($0.key) }
+        case .remove(let keys):
+            keys.reduce(into: metadata) { metadata, key in metadata[key] = nil }
         }
     }
 }
@@ -41,43 +55,5 @@ extension Double {
     package var wholeNumber: Int64? {
         if self == 0, sign == .minus { return nil }
         return Int64(exactly: self)
-    }
-}
-
-extension MetadataValue: Codable {
-    /// Reads a JSON value.
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if container.decodeNil() {
-            self = .null
-        } else if let value = try? container.decode(Bool.self) {
-            self = .bool(value)
-        } else if let value = try? container.decode(Double.self) {
-            self = .number(value)
-        } else if let value = try? container.decode(String.self) {
-            self = .string(value)
-        } else if let value = try? container.decode([MetadataValue].self) {
-            self = .list(value)
-        } else {
-            self = .object(try container.decode([String: MetadataValue].self))
-        }
-    }
-
-    /// Writes a JSON value.
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        switch self {
-        case .null: try container.encodeNil()
-        case .bool(let value): try container.encode(value)
-        case .number(let value):
-            if let whole = value.wholeNumber {
-                try container.encode(whole)
-            } else {
-                try container.encode(value)
-            }
-        case .string(let value): try container.encode(value)
-        case .list(let value): try container.encode(value)
-        case .object(let value): try container.encode(value)
-        }
     }
 }

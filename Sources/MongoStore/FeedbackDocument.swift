@@ -90,7 +90,7 @@ enum FeedbackDocument {
         var id: String?
         var createdAt = Timestamp(millisecondsSinceEpoch: 0)
         var updatedAt: Timestamp?
-        var further: [String: String] = [:]
+        var further: Attributes = [:]
         for (key, value) in element.fields {
             switch key {
             case "rating": draft.rating = rating(value)

@@ -44,12 +44,10 @@ extension Metadata {
     }
 
     init(_ document: BSONDocument) {
-        self.init(
-            document.fields.compactMap { field in
-                MetadataValue(field.value).map { (field.key, $0) }
-            },
-            uniquingKeysWith: { _, last in last }
-        )
+        self.init()
+        for (key, value) in document.fields {
+            if let value = MetadataValue(value) { self[key] = value }
+        }
     }
 }
 

@@ -67,7 +67,7 @@ private enum MetricsPipeline {
         case .session: return value?.string ?? ""
         case .metadata:
             let isMissing = group["kind"]?.string == "missing"
-            return try MetadataJSON.groupKey(isMissing ? nil : value.flatMap(MetadataValue.init))
+            return MetadataJSON.groupKey(isMissing ? nil : value.flatMap(MetadataValue.init))
         case .hour: return moment(value).hour
         case .day: return moment(value).day
         }

@@ -43,8 +43,8 @@ enum FeedbackTable {
         try row.bind(draft.agentID.nilIfEmpty)
         try row.bind(draft.author.map { Int64($0.source.rawValue) })
         try row.bind(draft.author?.id.nilIfEmpty)
-        try row.bind(draft.tags.isEmpty ? nil : try json(draft.tags))
-        try row.bind(draft.attributes.isEmpty ? nil : try json(draft.attributes))
+        try row.bind(draft.tags.isEmpty ? nil : json(draft.tags))
+        try row.bind(draft.attributes.isEmpty ? nil : json(draft.attributes))
         try row.run()
         return db.changesCount == 0 ? nil : db.lastInsertedRowID
     }
@@ -103,8 +103,8 @@ enum FeedbackTable {
                 messageID: row.text(8),
                 agentID: row.text(9),
                 author: try author(row),
-                tags: row.isNull(12) ? [] : try decode([String].self, row.text(12)),
-                attributes: row.isNull(13) ? [:] : try decode([String: String].self, row.text(13))
+                tags: row.isNull(12) ? [] : try tags(row.text(12)),
+                attributes: row.isNull(13) ? [:] : try attributes(row.text(13))
             ),
             createdAt: created,
             updatedAt: row.isNull(7) ? created : Timestamp(millisecondsSinceEpoch: row.integer(7))
@@ -131,23 +131,39 @@ enum FeedbackTable {
         return Author(source: source, id: row.text(11))
     }
 
-    private static func json(_ value: some Encodable) throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(value), as: UTF8.self)
+    private static func json(_ tags: [String]) -> String {
+        MetadataValue.list(tags.map(MetadataValue.string)).json
     }
 
-    private static func decode<T: Decodable>(_ type: T.Type, _ json: String) throws -> T {
-        do {
-            return try JSONDecoder().decode(type, from: Data(json.utf8))
-        } catch {
-            throw CallError(
-                .dataLoss,
-                "a stored feedback has unreadable tags or attributes",
-                cause: error
-            )
-        }
+    private static func json(_ attributes: Attributes) -> String {
+        MetadataValue.object(attributes.mapValues(MetadataValue.string)).json
     }
+
+    private static func tags(_ json: String) throws -> [String] {
+        guard case .list(let values)? = MetadataValue(json: json) else {
+            throw CallError.unreadable
+        }
+        return try values.map { try text($0) }
+    }
+
+    private static func attributes(_ json: String) throws -> Attributes {
+        guard case .object(let values)? = MetadataValue(json: json) else {
+            throw CallError.unreadable
+        }
+        return try values.mapValues { try text($0) }
+    }
+
+    private static func text(_ value: MetadataValue) throws -> String {
+        guard case .string(let text) = value else { throw CallError.unreadable }
+        return text
+    }
+}
+
+extension CallError {
+    fileprivate static let unreadable = CallError(
+        .dataLoss,
+        "a stored feedback has unreadable tags or attributes"
+    )
 }
 
 extension String {

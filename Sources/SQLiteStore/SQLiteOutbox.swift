@@ -8,7 +8,7 @@ final class SQLiteOutbox: AlertOutbox {
     private let writes: StoreWrites
     /// For each rule, an id below which it has no untried alert and will never have one: rows of
     /// other rules are not searched again.
-    private let untriedFrom = Mutex<[String: Int64]>([:])
+    private let untriedFrom = Mutex<[ExactText: Int64]>([:])
 
     init(database: SQLiteDatabase, writes: StoreWrites) {
         self.database = database
@@ -16,16 +16,16 @@ final class SQLiteOutbox: AlertOutbox {
     }
 
     func due(of rule: String, at now: Timestamp, limit: Int) async throws -> [QueuedAlert] {
-        let known = untriedFrom.withLock { $0[rule] ?? 0 }
+        let known = untriedFrom.withLock { $0[ExactText(rule)] ?? 0 }
         return try await database.read { [self] db in
             let from = try UntriedOutbox(db: db).begin(of: rule, from: known)
-            untriedFrom.withLock { $0[rule, default: 0] = max($0[rule, default: 0], from) }
+            untriedFrom.withLock { $0[ExactText(rule)] = max($0[ExactText(rule)] ?? 0, from) }
             return try AlertTable(db).due(of: rule, at: now, untriedFrom: from, limit: limit)
         }
     }
 
     func nextDue(of rule: String) async throws -> Timestamp? {
-        let from = untriedFrom.withLock { $0[rule] ?? 0 }
+        let from = untriedFrom.withLock { $0[ExactText(rule)] ?? 0 }
         return try await database.read { try AlertTable($0).nextDue(of: rule, untriedFrom: from) }
     }
 

@@ -85,7 +85,7 @@ enum SessionTable {
         guard try row.step() else { throw CallError.missingSessionRow }
         if row.isNull(0) { return "" }
         if !row.isNull(2) {
-            return try MetadataJSON.groupKey(try MetadataJSON.decode(row.text(2))[key])
+            return MetadataJSON.groupKey(try MetadataJSON.decode(row.text(2))[key])
         }
         return switch row.text(0) {
         case "true", "false", "null": row.text(0)

@@ -185,23 +185,13 @@ struct WriteTransaction: ~Copyable {
         if session == nil, missingSession == .reject { throw CallError.unknownSession }
         let before = try SessionTable.metadata(sessionID, db).map(MetadataJSON.decode) ?? [:]
         let metadata = change.applied(to: before)
-        let json = try encoded(metadata)
+        // An error fails only this write, not the others of the batch.
+        let json = try MetadataJSON.encode(metadata)
         if let session {
             try SessionTable.setMetadata(session, json, db)
         } else {
             _ = try SessionTable.insert(sessionID, metadata: json, db)
         }
         return metadata
-    }
-
-    /// Encodes metadata; an error fails only the write with this metadata, not the others of the
-    /// batch.
-    private func encoded(_ metadata: Metadata) throws(CallError) -> String {
-        do {
-            return try MetadataJSON.encode(metadata)
-        } catch {
-            throw error as? CallError
-                ?? CallError(.internal, "the metadata cannot be written as JSON", cause: error)
-        }
     }
 }

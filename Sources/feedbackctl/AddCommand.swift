@@ -99,7 +99,11 @@ struct AddCommand: AsyncParsableCommand {
         try await connection.run { [draft] client in
             let added = try await client.addFeedback(draft)
             if connection.json {
-                try printJSON(AddedView(added))
+                try printJSON(
+                    .object([
+                        "feedback": added.feedback.jsonView, "replayed": .bool(added.replayed),
+                    ])
+                )
             } else {
                 let id = added.feedback.id?.description ?? ""
                 try StandardStreams.print(added.replayed ? "\(id) (stored before)" : id)

@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import FeedbackClient
-internal import Foundation
 
 /// A value of metadata as an argument: JSON, or text if it is no JSON.
 struct JSONArgument {
@@ -22,7 +21,7 @@ struct JSONArgument {
     }
 
     private static func decoded(_ text: String) -> MetadataValue? {
-        try? JSONDecoder().decode(MetadataValue.self, from: Data(text.utf8))
+        MetadataValue(json: text)
     }
 
     // MARK: - Numbers

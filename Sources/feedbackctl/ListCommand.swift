@@ -80,7 +80,10 @@ struct ListCommand: AsyncParsableCommand {
             }
             if connection.json {
                 try printJSON(
-                    ListView(feedbacks: feedbacks.map { FeedbackView($0) }, totalSize: totalSize)
+                    .object([
+                        "feedbacks": .list(feedbacks.map(\.jsonView)),
+                        "total_size": .number(Double(totalSize)),
+                    ])
                 )
             } else {
                 try printTable(feedbacks, totalSize)

@@ -85,12 +85,12 @@ struct MetadataCommand: AsyncParsableCommand {
 /// Prints the metadata that a call returned.
 private func show(_ metadata: Metadata, _ connection: ConnectionOptions) throws {
     if connection.json {
-        try printJSON(metadata)
+        try printJSON(MetadataValue.object(metadata))
         return
     }
     var table = Table(["KEY", "VALUE"])
     for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
-        table.add([key, try jsonText(value, pretty: false)])
+        table.add([key, harmless(value.json)])
     }
     try StandardStreams.print("\(table)")
 }

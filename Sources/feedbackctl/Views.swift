@@ -1,76 +1,29 @@
 internal import FeedbackClient
 internal import Foundation
 
-/// A feedback as JSON, with the field names of the proto file; the rating is "up", "down" or null,
-/// as in the Python library feedback-system.
-struct FeedbackView: Encodable {
-    private enum Key: String, CodingKey {
-        case feedbackID = "feedback_id"
-        case sessionID = "session_id"
-        case rating
-        case comment
-        case createdAt = "created_at"
-        case updatedAt = "updated_at"
-        case messageID = "message_id"
-        case agentID = "agent_id"
-        case author
-        case tags
-        case attributes
-    }
-
-    private enum AuthorKey: String, CodingKey {
-        case source
-        case id
-    }
-
-    private let feedback: Feedback
-
-    init(_ feedback: Feedback) { self.feedback = feedback }
-
-    func encode(to encoder: any Encoder) throws {
-        let draft = feedback.draft
-        var container = encoder.container(keyedBy: Key.self)
-        try container.encode(feedback.id?.description ?? "", forKey: .feedbackID)
-        try container.encode(draft.sessionID, forKey: .sessionID)
-        let rating: String? = draft.rating == .none ? nil : draft.rating.name
-        try container.encode(rating, forKey: .rating)
-        try container.encode(draft.comment, forKey: .comment)
-        try container.encode(feedback.createdAt.description, forKey: .createdAt)
-        try container.encode(feedback.updatedAt.description, forKey: .updatedAt)
-        if !draft.messageID.isEmpty { try container.encode(draft.messageID, forKey: .messageID) }
-        if !draft.agentID.isEmpty { try container.encode(draft.agentID, forKey: .agentID) }
+extension Feedback {
+    /// The feedback as JSON, with the field names of the proto file; the rating is "up", "down" or
+    /// null, as in the Python library feedback-system.
+    var jsonView: MetadataValue {
+        var fields: Metadata = [
+            "feedback_id": .string(id?.description ?? ""), "session_id": .string(draft.sessionID),
+            "rating": draft.rating == .none ? .null : .string(draft.rating.name),
+            "comment": .string(draft.comment), "created_at": .string(createdAt.description),
+            "updated_at": .string(updatedAt.description),
+        ]
+        if !draft.messageID.isEmpty { fields["message_id"] = .string(draft.messageID) }
+        if !draft.agentID.isEmpty { fields["agent_id"] = .string(draft.agentID) }
         if let author = draft.author {
-            var nested = container.nestedContainer(keyedBy: AuthorKey.self, forKey: .author)
-            try nested.encode("\(author.source)", forKey: .source)
-            try nested.encode(author.id, forKey: .id)
+            fields["author"] = .object([
+                "source": .string("\(author.source)"), "id": .string(author.id),
+            ])
         }
-        if !draft.tags.isEmpty { try container.encode(draft.tags, forKey: .tags) }
+        if !draft.tags.isEmpty { fields["tags"] = .list(draft.tags.map(MetadataValue.string)) }
         if !draft.attributes.isEmpty {
-            try container.encode(draft.attributes, forKey: .attributes)
+            fields["attributes"] = .object(draft.attributes.mapValues(MetadataValue.string))
         }
+        return .object(fields)
     }
-}
-
-/// The JSON output of `add`.
-struct AddedView: Encodable {
-    let feedback: FeedbackView
-    let replayed: Bool
-
-    init(_ added: AddedFeedback) {
-        feedback = FeedbackView(added.feedback)
-        replayed = added.replayed
-    }
-}
-
-/// The JSON output of `list`.
-struct ListView: Encodable {
-    private enum CodingKeys: String, CodingKey {
-        case feedbacks
-        case totalSize = "total_size"
-    }
-
-    let feedbacks: [FeedbackView]
-    let totalSize: Int64
 }
 
 /// An alert as JSON, with the field names of the proto file.
@@ -203,12 +156,8 @@ struct MetricsView: Encodable {
     }
 }
 
-/// Returns a value as JSON, in which text cannot control a terminal.
-func jsonText(_ value: some Encodable, pretty: Bool) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    if pretty { encoder.outputFormatting.insert(.prettyPrinted) }
-    let json = String(decoding: try encoder.encode(value), as: UTF8.self)
+/// Returns JSON text in which nothing can control a terminal.
+func harmless(_ json: String) -> String {
     var escaped = ""
     for scalar in json.unicodeScalars {
         // Outside of texts, where nothing else needs it, are the ends of lines.
@@ -221,6 +170,16 @@ func jsonText(_ value: some Encodable, pretty: Bool) throws -> String {
     return escaped
 }
 
+/// Prints a value of which no key is a caller's: Foundation's coder takes keys for the same that
+/// differ in Unicode normalisation only.
 func printJSON(_ value: some Encodable) throws {
-    try StandardStreams.print(try jsonText(value, pretty: true))
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
+    let json = String(decoding: try encoder.encode(value), as: UTF8.self)
+    try StandardStreams.print(harmless(json))
+}
+
+/// Prints a value whose keys are a caller's.
+func printJSON(_ value: MetadataValue) throws {
+    try StandardStreams.print(harmless(value.json(isPretty: true)))
 }

@@ -209,6 +209,6 @@ struct FieldRulesTests {
     }
 }
 
-private func attributes(_ count: Int) -> [String: String] {
-    Dictionary(uniqueKeysWithValues: (0..<count).map { ("k\($0)", "") })
+private func attributes(_ count: Int) -> Attributes {
+    (0..<count).reduce(into: [:]) { $0["k\($1)"] = "" }
 }

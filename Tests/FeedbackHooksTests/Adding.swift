@@ -17,7 +17,7 @@ struct Adding {
         _ comment: String = "",
         rating: Rating = .none,
         session: String = "s",
-        attributes: [String: String] = [:],
+        attributes: Attributes = [:],
         pid: Int32? = nil
     ) async throws -> Feedback {
         let draft = FeedbackDraft(

@@ -104,7 +104,7 @@ struct ValidationHookTests {
     @Test("a feedback with all attributes that it may have passes without the stamp")
     func noRoom() async throws {
         let adding = try adding()
-        var full: [String: String] = [:]
+        var full: Attributes = [:]
         for index in 0..<FieldLimits.attributesMax { full["k\(index)"] = "" }
         #expect(try await adding.add(attributes: full).draft.attributes == full)
         full["k0"] = nil

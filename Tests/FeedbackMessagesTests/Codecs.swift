@@ -85,7 +85,10 @@ enum Samples {
         agentID: "agent-1",
         author: Author(source: .human, id: "anna"),
         tags: ["slow", "", "größe", "slow"],
-        attributes: ["model": "m-1", "": "empty key", "ключ": "", "z": "ü"]
+        attributes: [
+            "model": "m-1", "": "empty key", "ключ": "", "z": "ü", "\u{E9}": "e\u{301}",
+            "e\u{301}": "\u{E9}",
+        ]
     )
 
     static let draftAtTheLimits = FeedbackDraft(
@@ -100,15 +103,10 @@ enum Samples {
             repeating: String(repeating: "ü", count: FieldLimits.tagBytesMax / 2),
             count: FieldLimits.tagsMax
         ),
-        attributes: Dictionary(
-            uniqueKeysWithValues: (10..<10 + FieldLimits.attributesMax).map { index in
-                (
-                    "\(index)"
-                        + String(repeating: "k", count: FieldLimits.attributeKeyBytesMax - 2),
-                    String(repeating: "v", count: FieldLimits.attributeValueBytesMax)
-                )
-            }
-        )
+        attributes: (10..<10 + FieldLimits.attributesMax).reduce(into: [:]) {
+            let key = String(repeating: "k", count: FieldLimits.attributeKeyBytesMax - 2)
+            $0["\($1)\(key)"] = String(repeating: "v", count: FieldLimits.attributeValueBytesMax)
+        }
     )
 
     /// Returns the feedback as messages contain it: without the request_id.
@@ -145,7 +143,8 @@ enum Samples {
         "empty": .string(""), "zero": .number(0), "number": .number(-1.5e300), "no list": .list([]),
         "list": .list([.null, .number(1), .string("a"), .list([.list([])]), .object(["a": .null])]),
         "no object": .object([:]), "object": .object(["k": .object(["": .bool(true)])]),
-        "": .string("empty key"),
+        "": .string("empty key"), "\u{E9}": .string("e\u{301}"),
+        "e\u{301}": .object(["\u{E9}": .string("\u{E9}"), "e\u{301}": .null]),
     ]
 
     /// Returns metadata with `levels` levels of nesting.

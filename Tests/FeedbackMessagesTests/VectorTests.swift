@@ -189,8 +189,7 @@ extension FeedbackDraft {
             "comment": .text(comment), "requestId": .text(requestID),
             "messageId": .text(messageID), "agentId": .text(agentID),
             "author": author?.json ?? .null, "tags": .repeated(tags.map(JSON.string)),
-            "attributes": attributes.isEmpty
-                ? .null : .object(attributes.mapValues(JSON.string)),
+            "attributes": attributes.isEmpty ? .null : attributes.mapValues(JSON.string).json,
         ]
     }
 
@@ -316,8 +315,14 @@ extension AlertPage {
     }
 }
 
+extension ExactDictionary<JSON> {
+    fileprivate var json: JSON {
+        .object(reduce(into: [:]) { $0[$1.key] = $1.value })
+    }
+}
+
 extension Metadata {
-    fileprivate var json: JSON { .object(mapValues(\.json)) }
+    fileprivate var json: JSON { mapValues(\.json).json }
 }
 
 extension MetadataValue {

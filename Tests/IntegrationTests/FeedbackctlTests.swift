@@ -296,6 +296,50 @@ struct FeedbackctlTests {
         #expect(try daemon.control("add", "s", "--comment").code == 64)
     }
 
+    @Test func keys_are_told_apart_by_their_bytes() async throws {
+        let daemon = try await Daemon(in: folder)
+        let keys = ["\u{E9}", "e\u{301}"]
+        let added = try daemon.control(
+            "add",
+            "s",
+            "--attribute",
+            "\(keys[0])=0",
+            "--attribute",
+            "\(keys[1])=1",
+            "--json"
+        )
+        let listed = try daemon.control("list", "s", "--json")
+        let inner = #"{"\#(keys[0])":3,"\#(keys[1])":4}"#
+        let set = try daemon.control(
+            "metadata",
+            "set",
+            "s",
+            "\(keys[0])=0",
+            "\(keys[1])=1",
+            "inner=\(inner)",
+            "--json"
+        )
+        /// Returns the lines with pairs of these keys, each without its indentation.
+        func pairs(_ outcome: Programs.Outcome) -> [[UInt8]] {
+            let lines = outcome.output.split(separator: "\n").map { $0.drop { $0 == " " } }
+            return lines.filter { line in keys.contains { line.hasPrefix("\"\($0)\"") } }
+                .map { Array($0.utf8) }
+        }
+        func expected(_ first: String, _ second: String) -> [[UInt8]] {
+            [Array("\"\(keys[1])\" : \(second),".utf8), Array("\"\(keys[0])\" : \(first)".utf8)]
+        }
+        for outcome in [added, listed] {
+            #expect(pairs(outcome) == expected("\"0\"", "\"1\""), "\(outcome)")
+        }
+        #expect(pairs(set).contains(Array("\"\(keys[1])\" : 1,".utf8)), "\(set)")
+        #expect(pairs(set).suffix(1) == [Array("\"\(keys[0])\" : 0".utf8)])
+        #expect(set.output.contains("\"inner\" : {"))
+        #expect(pairs(set).count == 4, "two of the object inside")
+        let rest = try daemon.control("metadata", "delete", "s", keys[0], "--json")
+        #expect(pairs(rest).contains(Array("\"\(keys[1])\" : 1,".utf8)), "\(rest)")
+        #expect(pairs(rest).count == 3)
+    }
+
     @Test func an_empty_session_is_nobody_s() async throws {
         let daemon = try await Daemon(in: folder)
         _ = try daemon.control("add", "s", "--comment", "private")

@@ -20,6 +20,53 @@ struct GRPCPythonTests {
         #expect(daemon.terminate() == 0)
     }
 
+    @Test func what_comes_in_pieces_is_kept_over_both_protocols() async throws {
+        let daemon = try await Daemon(in: folder)
+        // Keys that differ in Unicode normalisation only are two keys as well.
+        let keys = ["\u{E9}", "e\u{301}"]
+        func add(_ session: String) -> Data {
+            let author = [Wire.field(1, 1), Wire.field(2, "anna")]
+            return Wire.field(1, session) + author.reduce(Data()) { $0 + Wire.field(7, $1) }
+                + keys.reduce(Data()) { $0 + Wire.field(9, Wire.field(1, $1) + Wire.field(2, $1)) }
+        }
+        func update(_ session: String) -> Data {
+            let pairs = keys.map {
+                Wire.field(1, Wire.field(1, $0) + Wire.field(2, Wire.field(3, $0)))
+            }
+            return Wire.field(1, session) + pairs.reduce(Data()) { $0 + Wire.field(2, $1) }
+        }
+        func delete(_ session: String) -> Data {
+            Wire.field(1, session) + Wire.field(2, keys[0])
+        }
+        let calls = [
+            ("feedback.v1.FeedbackService", "AddFeedback", add),
+            ("feedback.v1.SessionService", "UpdateMetadata", update),
+            ("feedback.v1.SessionService", "DeleteMetadata", delete),
+        ]
+        for (service, method, request) in calls {
+            let connection = try RawConnection(daemon.socket)
+            connection.send(Wire.call(stream: 1, service, method, request("ttrpc")))
+            let frame = try #require(try connection.receiveFrame())
+            #expect(Wire.response(frame.data).code == 0)
+            let hex = request("grpc").map { String(format: "%02x", $0) }.joined()
+            let outcome = try await PythonClient.run(
+                daemon.socket,
+                ["raw", "/\(service)/\(method)", hex]
+            )
+            #expect(outcome.code == 0, "\(outcome.errors)")
+        }
+        let stored = """
+            SELECT session_id, author_source, author_id,
+                (SELECT group_concat(hex(key) || '=' || hex(value), ' ')
+                    FROM (SELECT key, value FROM json_each(attributes) ORDER BY hex(key))),
+                (SELECT group_concat(hex(key), ' ') FROM json_each(session.metadata))
+            FROM feedback JOIN session ON session.id = feedback.session ORDER BY session_id
+            """
+        let both = "65CC81=65CC81 C3A9=C3A9|65CC81"
+        #expect(try daemon.sqlite(stored) == "grpc|1|anna|\(both)\nttrpc|1|anna|\(both)")
+        #expect(daemon.terminate() == 0)
+    }
+
     /// The Python client tries all of it over gRPC, and names the methods for ttrpc.
     @Test func what_is_declared_and_not_served_is_unimplemented_over_both_protocols() async throws {
         let daemon = try await Daemon(in: folder)

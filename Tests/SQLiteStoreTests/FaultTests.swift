@@ -201,9 +201,7 @@ struct FaultTests {
         func merge(_ session: String, _ metadata: Metadata) -> StoreWrite {
             .change(.any(.changeMetadata(sessionID: session, .merge(metadata))))
         }
-        let large = Metadata(
-            uniqueKeysWithValues: [("k", .string(String(repeating: "x", count: 70_000)))]
-        )
+        let large: Metadata = ["k": .string(String(repeating: "x", count: 70_000))]
         let results = WriteTransaction.commit(
             [
                 append("a", .create), append("b", .reject), append("a", .reject),

@@ -69,20 +69,34 @@ extension StoreContract {
                 sessionID: name,
                 comment: name,
                 requestID: "r",
-                messageID: name
+                messageID: name,
+                tags: [composed, decomposed],
+                attributes: [composed: decomposed, decomposed: composed]
             )
             #expect(try await store.add(draft).replayed == false)
+            // In one session, its request_ids are told apart as well.
+            let other = FeedbackDraft(sessionID: "requests", requestID: name)
+            #expect(try await store.add(other).replayed == false)
+            #expect(try await store.add(other).replayed == true)
         }
         for name in [composed, decomposed] {
             for query in [FeedbackQuery(sessionID: name), FeedbackQuery(messageID: name)] {
                 let found = try await store.all(query)
                 #expect(found.map { Array($0.comment.utf8) } == [Array(name.utf8)])
+                #expect(
+                    found.map(\.draft.tags).map { $0.map { Array($0.utf8) } }
+                        == [[Array(composed.utf8), Array(decomposed.utf8)]]
+                )
+                let attributes = try #require(found.first?.draft.attributes)
+                #expect(attributes.count == 2)
+                #expect(attributes[composed].map { Array($0.utf8) } == Array(decomposed.utf8))
+                #expect(attributes[decomposed].map { Array($0.utf8) } == Array(composed.utf8))
             }
         }
         let report = try await store.metrics(MetricsQuery(grouping: .session))
         #expect(
             report.groups.map { Array($0.key.utf8) } == [
-                Array(decomposed.utf8), Array(composed.utf8),
+                Array(decomposed.utf8), Array("requests".utf8), Array(composed.utf8),
             ]
         )
         #expect(report.metrics.commentCodePoints == 3)

@@ -8,6 +8,7 @@ extension StoreContract {
         StoreBehaviour("numbers of metadata are read exactly as they were written", numbers),
         StoreBehaviour("a merge replaces and joins top-level keys", merge),
         StoreBehaviour("a removal passes over keys that are not there", remove),
+        StoreBehaviour("keys of metadata are told apart by their bytes", exactKeys),
         StoreBehaviour("a merge makes an unknown session under create", mergeCreates),
         StoreBehaviour("a change of an unknown session is NOT_FOUND under reject", changeRejected),
         StoreBehaviour("metadata that would be too large is refused and nothing changes", tooLarge),
@@ -63,6 +64,35 @@ extension StoreContract {
         _ = try await store.changeMetadata("s", .merge(["a": .null, "b": .null]))
         let rest = try await store.changeMetadata("s", .remove(["a", "z"]))
         #expect(rest == ["b": .null])
+        #expect(try await store.metadata(ofSession: "s") == rest)
+    }
+
+    private static func exactKeys(_ store: any Store) async throws {
+        let (composed, decomposed) = ("\u{E9}", "e\u{301}")
+        let inner: Metadata = [composed: .number(1), decomposed: .number(2)]
+        let both = try await store.changeMetadata(
+            "s",
+            .merge([composed: .object(inner), decomposed: .string(composed)])
+        )
+        #expect(both.count == 2)
+        #expect(try await store.metadata(ofSession: "s") == both)
+        #expect(both[composed] == .object(inner))
+        #expect(both[decomposed] == .string(composed))
+        #expect(both[decomposed] != .string(decomposed))
+
+        try await store.add(FeedbackDraft(sessionID: "s", rating: .up))
+        for (key, group) in [
+            (composed, "{\"\(decomposed)\":2,\"\(composed)\":1}"), (decomposed, composed),
+        ] {
+            let query = MetricsQuery(grouping: .metadata(key: key))
+            let groups = try await store.metrics(query).groups
+            #expect(groups.map { Array($0.key.utf8) } == [Array(group.utf8)])
+        }
+
+        let replaced = try await store.changeMetadata("s", .merge([decomposed: .bool(true)]))
+        #expect(replaced == [composed: .object(inner), decomposed: .bool(true)])
+        let rest = try await store.changeMetadata("s", .remove([composed]))
+        #expect(rest == [decomposed: .bool(true)])
         #expect(try await store.metadata(ofSession: "s") == rest)
     }
 

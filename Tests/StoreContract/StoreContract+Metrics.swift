@@ -56,7 +56,7 @@ extension StoreContract {
                 for (index, value) in values.enumerated() {
                     let session = "\(key) \(index)"
                     try await store.add(FeedbackDraft(sessionID: session, rating: .up))
-                    let metadata = value.map { [key: $0, "other": .string("x")] } ?? [:]
+                    let metadata: Metadata = value.map { [key: $0, "other": .string("x")] } ?? [:]
                     _ = try await store.changeMetadata(session, .merge(metadata))
                 }
             }

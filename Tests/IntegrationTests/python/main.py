@@ -21,6 +21,7 @@ USAGE = """usage: main.py SOCKET SUBCOMMAND
   reflection              list the services and call one, without the .proto files
   unserved                call and set what the .proto files declare and the daemon does not serve,
                           and print its methods as "SERVICE METHOD"
+  raw METHOD HEX          call a method with these bytes; print the reply's
   load SESSION N          add on each of N connections until the server ends; print the
                           acknowledged as "ack REQUEST_ID FEEDBACK_ID"
   interop CASE            one of gRPC's interoperability cases
@@ -38,6 +39,7 @@ SUBCOMMANDS = {
     "watch": ("watch", 0),
     "reflection": ("reflection", 0),
     "unserved": ("unserved", 0),
+    "raw": ("raw", 2),
     "load": ("load", 2),
     "interop": ("interop", 1),
 }
