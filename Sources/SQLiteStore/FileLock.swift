@@ -27,5 +27,24 @@ final class FileLock: Sendable {
         }
     }
 
+    /// Takes the lock of a folder, waiting for it.
+    ///
+    /// Where folders cannot be locked, this has no effect.
+    ///
+    /// - Throws: UNAVAILABLE if somebody else has the lock until the timeout.
+    init(folder path: String, timeout: Duration) throws(CallError) {
+        descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let giveUpAt = ContinuousClock.now + timeout
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
+            guard .now < giveUpAt else {
+                close(descriptor)
+                throw CallError(.unavailable, "another process is opening a database in \(path)")
+            }
+            usleep(Self.pauseMicroseconds)
+        }
+    }
+
+    private static let pauseMicroseconds: UInt32 = 5_000
+
     deinit { close(descriptor) }
 }

@@ -50,7 +50,7 @@ final class SQLiteDatabase: Sendable {
         self.walBytesBeforeCheckpoint = limits.walBytesBeforeCheckpoint
         self.readQueueLengthMax = limits.readQueueLengthMax
         do {
-            try SQLiteFile.prepare(path, busyTimeout: limits.busyTimeout)
+            let lock = try SQLiteFile.prepare(path, limits)
             self.pool = try DatabasePool(path: path, configuration: .connections(limits))
             try SQLiteSchema.migrate(pool)
             (self.walLength, self.pageTokenKey, self.walWrites) =
@@ -60,6 +60,7 @@ final class SQLiteDatabase: Sendable {
                         try WALLength(db), try SQLiteSchema.pageTokenKey(db), try WALWriteBuffer(db)
                     )
                 }
+            withExtendedLifetime(lock) {}
         } catch {
             throw SQLiteFailure.opening(path, error)
         }

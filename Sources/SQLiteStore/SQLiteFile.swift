@@ -6,19 +6,31 @@ import GRDB
 enum SQLiteFile {
     /// Creates an empty file if there is none, and checks an existing one.
     ///
+    /// - Returns: a lock that no other process has which opens a database of the same folder; until
+    ///   it is freed, nobody else creates tables or changes the database's mode.
     /// - Throws: FAILED_PRECONDITION if it is not a database of this service; the file is then
     ///   unchanged.
-    static func prepare(_ path: String, busyTimeout: Duration) throws {
+    static func prepare(_ path: String, _ limits: SQLiteStoreLimits) throws -> FileLock {
+        if try size(path) == nil { try create(path) }
+        let folder = URL(fileURLWithPath: path).resolvingSymlinksInPath()
+            .deletingLastPathComponent().path
+        let lock = try FileLock(folder: folder, timeout: limits.openTimeout)
+        // SQLite treats an empty file as a new database.
+        if let size = try size(path), size > 0 { try inspect(path, limits.busyTimeout) }
+        return lock
+    }
+
+    /// Returns the size of a regular file; nil if there is none.
+    private static func size(_ path: String) throws -> Int? {
         var status = stat()
         guard stat(path, &status) == 0 else {
             guard errno == ENOENT else { throw failure(path, "cannot be looked at", errno) }
-            return try create(path)
+            return nil
         }
         guard status.st_mode & S_IFMT == S_IFREG else {
             throw CallError(.failedPrecondition, "\(path): is not a regular file")
         }
-        // SQLite treats an empty file as a new database.
-        if status.st_size > 0 { try inspect(path, busyTimeout) }
+        return Int(status.st_size)
     }
 
     /// Creates the file for its owner alone; SQLite gives `-wal` and `-shm` the same mode.

@@ -4,6 +4,9 @@ public import FeedbackCore
 public struct SQLiteStoreLimits: Sendable {
     /// The time for which a connection waits for a lock that another process holds.
     public var busyTimeout: Duration
+    /// The time for which opening waits for another process that is opening a database in the same
+    /// folder.
+    public var openTimeout: Duration
     /// The maximum number of concurrent reads, at least 1; further ones wait.
     public var readersMax: Int
     /// The maximum number of reads that run or wait; a further one is refused.
@@ -18,12 +21,14 @@ public struct SQLiteStoreLimits: Sendable {
     /// Makes limits.
     public init(
         busyTimeout: Duration = .seconds(2),
+        openTimeout: Duration = .seconds(10),
         readersMax: Int = 4,
         readQueueLengthMax: Int = 4_096,
         walBytesBeforeCheckpoint: Int = 4 << 20,
         writes: CommitLimits = CommitLimits()
     ) {
         self.busyTimeout = busyTimeout
+        self.openTimeout = openTimeout
         self.readersMax = readersMax
         self.readQueueLengthMax = readQueueLengthMax
         self.walBytesBeforeCheckpoint = walBytesBeforeCheckpoint

@@ -207,6 +207,39 @@ struct OpeningTests {
         await store.close()
     }
 
+    @Test(arguments: [nil, "v1", "v2", "v3", "v4"])
+    func stores_that_are_opened_at_once_wait_for_the_one_that_makes_the_tables(
+        _ version: String?
+    ) async throws {
+        for _ in 0..<5 {
+            let folder = try TemporaryFolder()
+            if let version {
+                try SQLiteSchema.makeDatabase(at: folder.databasePath, ofVersion: version).close()
+            }
+            let stores = try await withThrowingTaskGroup(of: SQLiteStore.self) { group in
+                for _ in 0..<4 {
+                    group.addTask { try SQLiteStore(path: folder.databasePath) }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            for store in stores { try await store.add(1) }
+            #expect(try await stores[0].total() == 4)
+            for store in stores { await store.close() }
+        }
+    }
+
+    @Test func an_opening_that_takes_long_elsewhere_is_named() async throws {
+        let lock = try FileLock(folder: folder.path, timeout: .zero)
+        let limits = SQLiteStoreLimits(openTimeout: .milliseconds(20))
+        let error = await feedbackError {
+            try SQLiteStore(path: folder.databasePath, limits: limits)
+        }
+        #expect(error?.code == .unavailable)
+        #expect(error?.message.contains("another process is opening a database") == true)
+        #expect(error?.message.hasPrefix(folder.databasePath) == true)
+        withExtendedLifetime(lock) {}
+    }
+
     @Test func alerts_of_a_former_version_keep_their_ids_which_are_never_given_again() async throws
     {
         let path = folder.databasePath
