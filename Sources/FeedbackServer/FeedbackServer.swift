@@ -53,6 +53,9 @@ public final class FeedbackServer: Sendable {
         hooks: [any FeedbackHook] = [],
         logger: Logger = Logger(label: "feedbackd")
     ) throws {
+        // A write beyond the limit on file sizes (ulimit -f) must fail and not end the process. A
+        // command of a hook gets the default back, which it would not if the signal were ignored.
+        signal(SIGXFSZ) { _ in }
         let storeFailure = StoreFailure()
         let (location, store) = try Self.naming("store") {
             let location = try configuration.store ?? .defaultLocation()

@@ -21,6 +21,8 @@ final class SQLiteDatabase: Sendable {
     let pageTokenKey: [UInt8]
     private let path: String
     private let pool: DatabasePool
+    private let limits: SQLiteStoreLimits
+    private let check: DatabaseCheck
     private let walWrites: WALWriteBuffer
     private let walLength: WALLength
     private let walBytesBeforeCheckpoint: Int
@@ -28,6 +30,7 @@ final class SQLiteDatabase: Sendable {
     /// The number of reads that run or wait.
     private let readCount = Atomic(0)
     private let readQueueLength = Meter(label: CoreInstrument.readQueueLength.rawValue)
+    private let failedReadWarnings = WarningInterval()
     private let logger: Logger
     private let onStop: @Sendable (CallError) -> Void
     private let status = Mutex(Status.serving)
@@ -47,6 +50,8 @@ final class SQLiteDatabase: Sendable {
         self.path = path
         self.logger = logger
         self.onStop = onStop
+        self.limits = limits
+        self.check = DatabaseCheck(path: path)
         self.walBytesBeforeCheckpoint = limits.walBytesBeforeCheckpoint
         self.readQueueLengthMax = limits.readQueueLengthMax
         do {
@@ -107,11 +112,32 @@ final class SQLiteDatabase: Sendable {
                     do {
                         return try body(connection.get())
                     } catch {
-                        throw noted(SQLiteFailure(error, during: .read))
+                        return try readAgain(after: SQLiteFailure(error, during: .read), body)
                     }
                 }
                 continuation.resume(with: result)
             }
+        }
+    }
+
+    /// Runs the body on a connection of its own if a read from the disk may have failed before.
+    private func readAgain<T>(
+        after failure: SQLiteFailure,
+        _ body: (Database) throws -> T
+    ) throws(CallError) -> T {
+        guard failure.isOfRead else { throw noted(failure) }
+        if failedReadWarnings.isDue() {
+            logger.warning(
+                "a read failed and is repeated",
+                metadata: ["path": "\(path)", "sqlite_code": "\(failure.code)"]
+            )
+        }
+        do {
+            var configuration = Configuration.connections(limits)
+            configuration.readonly = true
+            return try DatabaseQueue(path: path, configuration: configuration).read(body)
+        } catch {
+            throw noted(SQLiteFailure(error, during: .read).judged(by: check))
         }
     }
 
@@ -133,7 +159,7 @@ final class SQLiteDatabase: Sendable {
                 // SQLite may have rolled back already.
                 if db.isInsideTransaction { try? PreparedStatement.run("ROLLBACK", db) }
                 walWrites.discard()
-                return .failure(noted(SQLiteFailure(error, during: .write)))
+                return .failure(noted(SQLiteFailure(error, during: .write).judged(by: check)))
             }
         }
         // The checkpoint runs on the writer's queue after this transaction: the callers of this
@@ -241,6 +267,7 @@ extension Configuration {
         configuration.foreignKeysEnabled = false
         let busyMilliseconds = Int(limits.busyTimeout / .milliseconds(1))
         configuration.prepareDatabase { db in
+            try LockErrors.report(on: db)
             // DatabasePool gives readers ten seconds.
             try db.execute(sql: "PRAGMA busy_timeout = \(busyMilliseconds)")
             try db.execute(sql: "PRAGMA temp_store = MEMORY")

@@ -63,6 +63,7 @@ enum SQLiteFile {
         configuration.label = "feedbackd.sqlite.inspection"
         configuration.readonly = true
         configuration.busyMode = .timeout(busyTimeout / .seconds(1))
+        configuration.prepareDatabase { try LockErrors.report(on: $0) }
         do {
             try DatabaseQueue(path: path, configuration: configuration).inspect(path)
         } catch let error as DatabaseError where error.extendedResultCode == .hotJournal {

@@ -81,6 +81,29 @@ final class Daemon {
     }
 }
 
+/// A watch of the daemon's health (grpc.health.v1).
+struct HealthWatch {
+    enum Status: UInt8 {
+        case serving = 1
+        case notServing = 2
+    }
+
+    private let connection: RawConnection
+
+    init(_ daemon: Daemon) throws {
+        connection = try RawConnection(daemon.socket)
+        let request = Wire.request("grpc.health.v1.Health", "Watch", Data())
+        connection.send(Wire.frame(stream: 1, flags: 1, request))
+    }
+
+    /// Returns the next status, which is sent when it has changed.
+    func next() throws -> Status? {
+        let frame = try connection.receiveFrame()
+        let status = Wire.fields(frame?.data ?? Data()).first { $0.number == 1 }
+        return status?.content.first.flatMap(Status.init)
+    }
+}
+
 /// A client in another language: a Go program on Debian's ttrpc library, built from the .proto
 /// files.
 enum GoClient {

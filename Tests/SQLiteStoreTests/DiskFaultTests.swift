@@ -17,7 +17,7 @@ struct DiskFaultTests {
         #expect(DiskFaults.isInstalled)
     }
 
-    @Test(arguments: DiskFault.Call.allCases)
+    @Test(arguments: [DiskFault.Call.write, .sync])
     func after_a_failed_commit_the_store_writes_no_more(_ call: DiskFault.Call) async throws {
         let store = try SQLiteStore(path: folder.databasePath, logger: quiet)
         try await store.add(3)
@@ -75,6 +75,69 @@ struct DiskFaultTests {
         #expect(try await store.total() == 3)
         try await store.add(1)
         #expect(try await store.total() == 4)
+        try await store.verifyIntegrity()
+        await store.close()
+    }
+
+    @Test(arguments: [EIO, ENOMEM])
+    func whichever_single_read_fails_nothing_is_said_to_be_damaged(_ error: CInt) async throws {
+        let before = try SQLiteStore(path: folder.databasePath, logger: quiet)
+        try await before.add(40)
+        await before.close()
+        for first in 1...25 {
+            let store = try SQLiteStore(path: folder.databasePath, logger: quiet)
+            var fault = DiskFault(
+                path: folder.databasePath,
+                call: .read,
+                first: first,
+                lasts: false,
+                error: error
+            )
+            let (total, list) = try await fault.inject {
+                (
+                    try await store.total(),
+                    try await store.list(FeedbackQuery(pageSize: 40)).feedbacks
+                )
+            }
+            #expect(total == 40, "\(first)")
+            #expect(list.count == 40, "\(first)")
+            if first <= 5 { #expect(fault.failureCount == 2 * first - 1) }
+            // A write is not repeated: its first read is that of the session.
+            fault.first = 1
+            let refusal = await fault.inject {
+                await feedbackError {
+                    try await store.commit(.changeMetadata(sessionID: "s", .merge([:])))
+                }
+            }
+            #expect(refusal?.code == .unavailable)
+            #expect(await store.health() == .serving)
+            try await store.commit(.changeMetadata(sessionID: "s", .merge([:])))
+            await store.close()
+        }
+    }
+
+    @Test func reads_that_go_on_failing_are_UNAVAILABLE_and_pass() async throws {
+        let first = try SQLiteStore(path: folder.databasePath, logger: quiet)
+        try await first.add(40)
+        await first.close()
+        let fault = DiskFault(path: folder.databasePath, call: .read)
+        let opening = await fault.inject {
+            await feedbackError { try SQLiteStore(path: folder.databasePath, logger: quiet) }
+        }
+        #expect(opening?.code == .unavailable)
+        #expect(opening?.message.contains("the disk failed") == true)
+
+        let store = try SQLiteStore(path: folder.databasePath, logger: quiet)
+        let errors = await fault.inject {
+            [
+                await feedbackError { try await store.total() },
+                await feedbackError { try await store.add(1) },
+            ]
+        }
+        #expect(errors.map { $0?.code } == [.unavailable, .unavailable])
+        #expect(await store.health() == .serving)
+        #expect(try await store.total() == 40)
+        try await store.add(1)
         try await store.verifyIntegrity()
         await store.close()
     }

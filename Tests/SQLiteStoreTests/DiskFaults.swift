@@ -2,9 +2,10 @@ import GRDBSQLite
 import Glibc
 import Synchronization
 
-/// A fault of writes or syncs of a file, as of a broken disk.
+/// A fault of reads, writes or syncs of a file, as of a broken disk.
 struct DiskFault: Sendable {
     enum Call: Sendable, CaseIterable {
+        case read
         case write
         case sync
     }
@@ -24,19 +25,24 @@ struct DiskFault: Sendable {
         defer { DiskFaults.state.withLock { $0.faults[path] = nil } }
         return try await body()
     }
+
+    /// The number of calls that have failed by faults of this path.
+    var failureCount: Int { DiskFaults.state.withLock { $0.failureCounts[path] ?? 0 } }
 }
 
-/// SQLite's own file system layer with `xWrite` and `xSync` replaced.
+/// SQLite's own file system layer with `xRead`, `xWrite` and `xSync` replaced.
 ///
-/// Files work as usual, except that the two methods check for a fault first (sqlite.org, "The
-/// SQLite OS Interface or VFS").
+/// Files work as usual, except that these methods check for a fault first (sqlite.org, "The SQLite
+/// OS Interface or VFS").
 enum DiskFaults {
     fileprivate struct State {
         var faults: [String: DiskFault] = [:]
-        /// The paths of open files, by the address of the file object.
-        var paths: [UInt: String] = [:]
-        /// The addresses of SQLite's methods by those of their replacements, and the reverse.
-        var originals: [UInt: UInt] = [:]
+        /// The number of calls that have failed, by the paths of the faults.
+        var failureCounts: [String: Int] = [:]
+        /// The paths of open files and the addresses of SQLite's methods for them, by the address of
+        /// the file object.
+        var files: [UInt: (path: String, methods: UInt)] = [:]
+        /// The addresses of the replacements by those of SQLite's methods.
         var replacements: [UInt: UInt] = [:]
     }
 
@@ -65,10 +71,14 @@ enum DiskFaults {
         guard let methods = file.pointee.pMethods else { return }
         let original = UInt(bitPattern: methods)
         let replacement = state.withLock { state in
-            state.paths[UInt(bitPattern: file)] = path
+            state.files[UInt(bitPattern: file)] = (path, original)
             if let known = state.replacements[original] { return known }
             let copy = UnsafeMutablePointer<sqlite3_io_methods>.allocate(capacity: 1)
             copy.initialize(to: methods.pointee)
+            copy.pointee.xRead = { file, bytes, count, offset in
+                DiskFaults.code(.read, file)
+                    ?? DiskFaults.original(file)?.xRead(file, bytes, count, offset) ?? SQLITE_ERROR
+            }
             copy.pointee.xWrite = { file, bytes, count, offset in
                 DiskFaults.code(.write, file)
                     ?? DiskFaults.original(file)?.xWrite(file, bytes, count, offset) ?? SQLITE_ERROR
@@ -78,7 +88,6 @@ enum DiskFaults {
                     ?? DiskFaults.original(file)?.xSync(file, flags) ?? SQLITE_ERROR
             }
             let replacement = UInt(bitPattern: copy)
-            state.originals[replacement] = original
             state.replacements[original] = replacement
             return replacement
         }
@@ -88,9 +97,8 @@ enum DiskFaults {
     private static func original(
         _ file: UnsafeMutablePointer<sqlite3_file>?
     ) -> sqlite3_io_methods? {
-        guard let methods = file?.pointee.pMethods else { return nil }
-        let original = state.withLock { $0.originals[UInt(bitPattern: methods)] }
-        return original.flatMap { UnsafePointer<sqlite3_io_methods>(bitPattern: $0)?.pointee }
+        let methods = state.withLock { $0.files[UInt(bitPattern: file)]?.methods }
+        return methods.flatMap { UnsafePointer<sqlite3_io_methods>(bitPattern: $0)?.pointee }
     }
 
     /// Returns the code with which the call fails; nil if the call is to be made.
@@ -99,19 +107,24 @@ enum DiskFaults {
         _ file: UnsafeMutablePointer<sqlite3_file>?
     ) -> CInt? {
         let error = state.withLock { state -> CInt? in
-            guard !state.faults.isEmpty, let path = state.paths[UInt(bitPattern: file)],
+            guard !state.faults.isEmpty, let path = state.files[UInt(bitPattern: file)]?.path,
                 var fault = state.faults.values.first(where: {
                     $0.call == call && (path == $0.path || path.hasPrefix($0.path + "/"))
                 })
             else { return nil }
             fault.first -= 1
             state.faults[fault.path] = fault
-            return fault.first == 0 || (fault.first < 0 && fault.lasts) ? fault.error : nil
+            guard fault.first == 0 || (fault.first < 0 && fault.lasts) else { return nil }
+            state.failureCounts[fault.path, default: 0] += 1
+            return fault.error
         }
         guard let error else { return nil }
         errno = error
         // The codes are those of SQLite's own layer.
-        if call == .sync { return SQLITE_IOERR | (4 << 8) }
-        return error == ENOSPC ? SQLITE_FULL : SQLITE_IOERR | (3 << 8)
+        return switch call {
+        case .read: SQLITE_IOERR | (error == EIO ? 33 << 8 : 1 << 8)
+        case .sync: SQLITE_IOERR | (4 << 8)
+        case .write: error == ENOSPC ? SQLITE_FULL : SQLITE_IOERR | (3 << 8)
+        }
     }
 }
