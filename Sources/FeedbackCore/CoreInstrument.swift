@@ -11,6 +11,8 @@ public enum CoreInstrument: String, Sendable, CaseIterable {
     case writeTime = "feedbackd_write_duration_seconds"
     /// A meter: the number of reads that run or wait.
     case readQueueLength = "feedbackd_read_queue_length"
+    /// A meter: the length of the file with SQLite's write-ahead log.
+    case sqliteLogBytes = "feedbackd_sqlite_log_bytes"
 
     /// The help text of the metric.
     public var help: String {
@@ -20,6 +22,7 @@ public enum CoreInstrument: String, Sendable, CaseIterable {
         case .writeBatchSize: "Writes in one transaction."
         case .writeTime: "How long a transaction took, with its commit."
         case .readQueueLength: "Reads that run or wait."
+        case .sqliteLogBytes: "Length of the file with SQLite's write-ahead log, in bytes."
         }
     }
 }

@@ -11,31 +11,41 @@ import Synchronization
 /// The connections to one database file: a writer, which also makes the checkpoints, and several
 /// readers.
 final class SQLiteDatabase: Sendable {
-    private enum Status {
+    enum Status {
         case serving
-        /// Writes are refused with this error; reads are still attempted.
-        case stopped(CallError)
+        /// Writes are refused with this error; reads are still attempted. The displacement of a file
+        /// may be the reason.
+        case stopped(CallError, DatabaseFiles.Displacement?)
         case closed
     }
 
     let pageTokenKey: [UInt8]
-    private let path: String
-    private let pool: DatabasePool
-    private let limits: SQLiteStoreLimits
+    let path: String
+    let pool: DatabasePool
+    let limits: SQLiteStoreLimits
+    let files: DatabaseFiles
     private let check: DatabaseCheck
     private let walWrites: WALWriteBuffer
-    private let walLength: WALLength
-    private let walBytesBeforeCheckpoint: Int
-    private let readQueueLengthMax: Int
+    let walLength: WALLength
     /// The number of reads that run or wait.
     private let readCount = Atomic(0)
     private let readQueueLength = Meter(label: CoreInstrument.readQueueLength.rawValue)
+    let logBytes = Meter(label: CoreInstrument.sqliteLogBytes.rawValue)
+    let longLogWarnings = WarningInterval()
+    let isCuttingBack = Atomic(false)
     private let failedReadWarnings = WarningInterval()
-    private let logger: Logger
+    /// The number of changes that were acknowledged, and what it was when the files were last seen in
+    /// their places.
+    let acknowledgedCount = Atomic(0)
+    let lastSeenCount = Atomic(0)
+    let logger: Logger
     private let onStop: @Sendable (CallError) -> Void
     private let status = Mutex(Status.serving)
     /// Closing blocks until running reads have ended, so that it happens on a queue of its own.
     private let closingQueue = DispatchQueue(label: "feedbackd.sqlite.close")
+    /// Looks at the files, on a queue of its own, which may block.
+    private nonisolated(unsafe) let timer: any DispatchSourceTimer  // In init, close, deinit only.
+    private static let timerInterval = DispatchTimeInterval.seconds(1)
 
     /// Opens the database, creating and migrating it as needed.
     ///
@@ -52,30 +62,38 @@ final class SQLiteDatabase: Sendable {
         self.onStop = onStop
         self.limits = limits
         self.check = DatabaseCheck(path: path)
-        self.walBytesBeforeCheckpoint = limits.walBytesBeforeCheckpoint
-        self.readQueueLengthMax = limits.readQueueLengthMax
         do {
             let lock = try SQLiteFile.prepare(path, limits)
-            self.pool = try DatabasePool(path: path, configuration: .connections(limits))
+            let pool = try DatabasePool(path: path, configuration: .connections(limits))
             try SQLiteSchema.migrate(pool)
-            (self.walLength, self.pageTokenKey, self.walWrites) =
+            (self.walLength, self.pageTokenKey, self.walWrites, self.files) =
                 try pool.writeWithoutTransaction { db in
                     try Self.setUpWriter(db)
                     return (
-                        try WALLength(db), try SQLiteSchema.pageTokenKey(db), try WALWriteBuffer(db)
+                        try WALLength(db), try SQLiteSchema.pageTokenKey(db),
+                        try WALWriteBuffer(db), try DatabaseFiles(db, path: path)
                     )
                 }
+            self.pool = pool
             withExtendedLifetime(lock) {}
         } catch {
             throw SQLiteFailure.opening(path, error)
         }
+        timer = DispatchSource.makeTimerSource(
+            queue: DispatchQueue(label: "feedbackd.sqlite.files")
+        )
+        timer.setEventHandler { [weak self] in self?.lookAtFiles() }
+        timer.schedule(deadline: .now() + Self.timerInterval, repeating: Self.timerInterval)
+        timer.activate()
     }
+
+    deinit { timer.cancel() }
 
     var health: StoreHealth {
         status.withLock { status in
             switch status {
             case .serving: .serving
-            case .stopped(let error): .notServing(error.message)
+            case .stopped(let error, _): .notServing(error.message)
             case .closed: .notServing("the store is closed")
             }
         }
@@ -96,10 +114,10 @@ final class SQLiteDatabase: Sendable {
             readCount.subtract(1, ordering: .relaxed)
             readQueueLength.decrement()
         }
-        guard queued <= readQueueLengthMax else {
+        guard queued <= limits.readQueueLengthMax else {
             throw CallError(
                 .resourceExhausted,
-                "the read queue is full (\(readQueueLengthMax) reads)"
+                "the read queue is full (\(limits.readQueueLengthMax) reads)"
             )
         }
         return try await withUnsafeThrowingContinuation { continuation in
@@ -127,10 +145,7 @@ final class SQLiteDatabase: Sendable {
     ) throws(CallError) -> T {
         guard failure.isOfRead else { throw noted(failure) }
         if failedReadWarnings.isDue() {
-            logger.warning(
-                "a read failed and is repeated",
-                metadata: ["path": "\(path)", "sqlite_code": "\(failure.code)"]
-            )
+            logger.warning("a read failed and is repeated", metadata: metadata(of: failure))
         }
         do {
             var configuration = Configuration.connections(limits)
@@ -144,8 +159,8 @@ final class SQLiteDatabase: Sendable {
     /// Runs the body in a transaction on the writer and commits it, all on the caller's thread.
     ///
     /// When this method returns, the transaction is on the disk. When it throws, nothing has
-    /// changed, as far as the disk can still be trusted.
-    func write<T>(_ body: (Database) throws -> T) throws(CallError) -> T {
+    /// changed, as far as the disk can still be trusted. The transaction counts as `count` changes.
+    func write<T>(of count: Int = 1, _ body: (Database) throws -> T) throws(CallError) -> T {
         let result: Result<T, CallError> = pool.writeWithoutTransaction { db in
             // The status is checked on the writer's queue, since a checkpoint before this write may
             // have failed.
@@ -154,6 +169,9 @@ final class SQLiteDatabase: Sendable {
                 try PreparedStatement.run("BEGIN IMMEDIATE", db)
                 let value = try body(db)
                 try PreparedStatement.run("COMMIT", db)
+                acknowledgedCount.add(count, ordering: .sequentiallyConsistent)
+                // The files may have been found missing meanwhile.
+                if let refusal { return .failure(refusal) }
                 return .success(value)
             } catch {
                 // SQLite may have rolled back already.
@@ -164,7 +182,7 @@ final class SQLiteDatabase: Sendable {
         }
         // The checkpoint runs on the writer's queue after this transaction: the callers of this
         // batch do not wait for it, a batch that comes meanwhile does.
-        if walLength.claimCheckpoint(from: walBytesBeforeCheckpoint) {
+        if walLength.claimCheckpoint(from: limits.walBytesBeforeCheckpoint) {
             pool.asyncWriteWithoutTransaction { [self] db in checkpoint(db) }
         }
         return try result.get()
@@ -186,64 +204,52 @@ final class SQLiteDatabase: Sendable {
     private var refusal: CallError? {
         switch status.withLock({ $0 }) {
         case .serving: nil
-        case .stopped(let error): error
+        case .stopped(let error, _): error
         case .closed: .storeIsClosed
         }
     }
 
     private func closeConnections() {
-        let before = status.withLock { status in
+        timer.cancel()
+        // What has happened since the last look is told, too.
+        if case .serving = status.withLock({ $0 }) { _ = stopIfDisplaced() }
+        let former = status.withLock { status in
             defer { status = .closed }
             return status
         }
-        if case .closed = before { return }
-        do {
-            if case .serving = before {
-                // A truncated log makes the database file alone a complete copy of the data. A
-                // failure loses nothing, since the next start reads the log.
-                try pool.barrierWriteWithoutTransaction { db in _ = try? db.checkpoint(.truncate) }
-            }
-            try pool.close()
-        } catch {
-            let code = SQLiteFailure(error, during: .read).code
-            logger.error("closing the database failed", metadata: ["sqlite_code": "\(code)"])
-        }
-    }
-
-    /// Copies the log into the database as far as readers allow (a passive checkpoint).
-    ///
-    /// SQLite's automatic checkpoint ignores errors, but a failed fsync must not be ignored.
-    private func checkpoint(_ db: Database) {
-        walLength.releaseCheckpoint()
-        do {
-            try db.checkpoint(.passive)
-        } catch {
-            _ = noted(SQLiteFailure(error, during: .checkpoint))
-        }
+        if case .closed = former { return }
+        closeConnections(after: former)
     }
 
     /// Returns the failure's error, after stopping the store if the failure requires it.
-    private func noted(_ failure: SQLiteFailure) -> CallError {
-        let (error, isNew) = status.withLock { status in
-            switch status {
-            case .closed: return (CallError.storeIsClosed, false)
-            case .stopped: return (failure.error, false)
-            case .serving:
-                if failure.stopsTheStore { status = .stopped(failure.error) }
-                return (failure.error, failure.stopsTheStore)
-            }
+    @discardableResult
+    func noted(_ failure: SQLiteFailure) -> CallError {
+        if case .closed = status.withLock({ $0 }) { return .storeIsClosed }
+        if failure.stopsTheStore { stop(failure.error, metadata: metadata(of: failure)) }
+        return failure.error
+    }
+
+    /// Stops the store for good unless it has stopped.
+    func stop(
+        _ error: CallError,
+        because displacement: DatabaseFiles.Displacement? = nil,
+        metadata: @autoclosure () -> Logger.Metadata
+    ) {
+        let isNew = status.withLock { status in
+            guard case .serving = status else { return false }
+            status = .stopped(error, displacement)
+            return true
         }
-        if isNew {
-            logger.error(
-                "the store stops serving: \(error.message)",
-                metadata: [
-                    "path": "\(path)", "sqlite_code": "\(failure.code)",
-                    "errno": "\(failure.systemErrno)",
-                ]
-            )
-            onStop(error)
-        }
-        return error
+        guard isNew else { return }
+        logger.error(
+            "the store stops serving: \(error.message)",
+            metadata: metadata().merging(["path": "\(path)"]) { _, path in path }
+        )
+        onStop(error)
+    }
+
+    private func metadata(of failure: SQLiteFailure) -> Logger.Metadata {
+        ["path": "\(path)", "sqlite_code": "\(failure.code)", "errno": "\(failure.systemErrno)"]
     }
 
     private static func setUpWriter(_ db: Database) throws {
@@ -265,7 +271,7 @@ extension Configuration {
         configuration.maximumReaderCount = limits.readersMax
         // There are no foreign keys: session 0 of the counter tables stands for all sessions.
         configuration.foreignKeysEnabled = false
-        let busyMilliseconds = Int(limits.busyTimeout / .milliseconds(1))
+        let busyMilliseconds = limits.busyMilliseconds
         configuration.prepareDatabase { db in
             try LockErrors.report(on: db)
             // DatabasePool gives readers ten seconds.
@@ -278,8 +284,12 @@ extension Configuration {
     }
 }
 
+extension SQLiteStoreLimits {
+    var busyMilliseconds: CInt { CInt(clamping: Int64(busyTimeout / .milliseconds(1))) }
+}
+
 /// The length of the write-ahead log, as SQLite reports it after each commit.
-private final class WALLength: Sendable {
+final class WALLength: Sendable {
     private let bytes = Atomic(0)
     private let bytesPerPage: Int
     private let checkpointIsDue = Atomic(false)

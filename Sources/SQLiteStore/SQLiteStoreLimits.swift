@@ -15,6 +15,9 @@ public struct SQLiteStoreLimits: Sendable {
     ///
     /// A long read can make the log longer.
     public var walBytesBeforeCheckpoint: Int
+    /// The length of the write-ahead log's file, in bytes, from which on it is reported, and cut back
+    /// as soon as no read needs it.
+    public var walBytesBeforeWarning: Int
     /// The limits of the write queue and of one transaction.
     public var writes: CommitLimits
 
@@ -25,6 +28,7 @@ public struct SQLiteStoreLimits: Sendable {
         readersMax: Int = 4,
         readQueueLengthMax: Int = 4_096,
         walBytesBeforeCheckpoint: Int = 4 << 20,
+        walBytesBeforeWarning: Int = 64 << 20,
         writes: CommitLimits = CommitLimits()
     ) {
         self.busyTimeout = busyTimeout
@@ -32,6 +36,7 @@ public struct SQLiteStoreLimits: Sendable {
         self.readersMax = readersMax
         self.readQueueLengthMax = readQueueLengthMax
         self.walBytesBeforeCheckpoint = walBytesBeforeCheckpoint
+        self.walBytesBeforeWarning = walBytesBeforeWarning
         self.writes = writes
     }
 }

@@ -49,7 +49,7 @@ struct WriteTransaction: ~Copyable {
         to database: SQLiteDatabase
     ) -> [CommitResult<StoreOutcome>] {
         do {
-            return try database.write { db in
+            return try database.write(of: writes.count) { db in
                 var transaction = WriteTransaction(
                     db,
                     sessionSearch: try SessionTable.numberSearch(db),
