@@ -160,18 +160,19 @@ let package = Package(
         ),
 
         // The programs
+        .target(name: "StandardStreams", swiftSettings: settings),
         .executableTarget(
             name: "feedbackd",
             dependencies: [
-                "CLinux", "CProgramStart", "FeedbackHooks", "FeedbackServer", argumentParser,
-                logging, metrics,
+                "CLinux", "CProgramStart", "FeedbackHooks", "FeedbackServer", "StandardStreams",
+                argumentParser, logging, metrics,
                 .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: settings
         ),
         .executableTarget(
             name: "feedbackctl",
-            dependencies: ["FeedbackClient", argumentParser],
+            dependencies: ["FeedbackClient", "StandardStreams", argumentParser],
             swiftSettings: settings
         ),
         .executableTarget(

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import FeedbackClient
+internal import StandardStreams
 
 /// The ratings as arguments.
 enum RatingName: String, ExpressibleByArgument, CaseIterable {

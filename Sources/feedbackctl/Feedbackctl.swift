@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import FeedbackClient
 internal import Foundation
+internal import StandardStreams
 
 /// The command line client of a running daemon.
 @main
@@ -21,6 +22,8 @@ struct Feedbackctl: AsyncParsableCommand {
 
     static func main() async {
         StandardStreams.prepare()
+        // Without the signal, a file at its limit (ulimit -f) is an error of the write.
+        signal(SIGXFSZ, SIG_IGN)
         do {
             let arguments = DashValues.joined(Array(CommandLine.arguments.dropFirst()))
             var command = try await asyncParseAsRoot(arguments)

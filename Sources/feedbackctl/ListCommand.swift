@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import FeedbackClient
+internal import StandardStreams
 
 /// The options of a range of time.
 struct TimeOptions: ParsableArguments {

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import FeedbackClient
+internal import StandardStreams
 
 /// The command `metadata get|set|delete SESSION …`.
 struct MetadataCommand: AsyncParsableCommand {

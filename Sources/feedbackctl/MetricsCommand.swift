@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import FeedbackClient
 internal import Foundation
+internal import StandardStreams
 
 /// The grouping of metrics as an argument.
 struct GroupingName: ExpressibleByArgument {

@@ -1,21 +1,8 @@
 internal import FeedbackClient
 internal import Foundation
+internal import StandardStreams
 
-/// The program's standard streams, any of which may be closed, full, or a pipe that nobody reads.
-enum StandardStreams {
-    /// Makes the streams safe to use; to be called before anything is opened.
-    ///
-    /// A closed one is opened again, else a socket would get its number and what is printed. It is
-    /// `/dev/null` for the opposite use, so that reading or writing fails as on a closed one. Without
-    /// the signals, a pipe without a reader and a file at its limit are errors of the write.
-    static func prepare() {
-        let uses = [(STDIN_FILENO, O_WRONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_RDONLY)]
-        // The lowest free number is the one that is given.
-        for (stream, use) in uses where fcntl(stream, F_GETFD) < 0 { _ = open("/dev/null", use) }
-        signal(SIGPIPE, SIG_IGN)
-        signal(SIGXFSZ, SIG_IGN)
-    }
-
+extension StandardStreams {
     /// Prints lines on standard output.
     ///
     /// - Throws: a ``Failure`` if not all of the text can be written.

@@ -1,5 +1,6 @@
 internal import FeedbackClient
 internal import Foundation
+internal import StandardStreams
 
 extension Feedback {
     /// The feedback as JSON, with the field names of the proto file; the rating is "up", "down" or

@@ -4,6 +4,7 @@ internal import Dispatch
 internal import FeedbackServer
 internal import Glibc
 internal import Logging
+internal import StandardStreams
 
 /// The daemon's program: its arguments, and the wiring of its parts.
 @main
