@@ -1,5 +1,4 @@
 internal import CallStatus
-internal import Glibc
 
 /// The header of a gRPC request (PROTOCOL-HTTP2.md, "Requests"), collected field by field.
 ///
@@ -57,14 +56,14 @@ struct GRPCRequestHead {
         _ value: UnsafeRawBufferPointer,
         _ router: Router
     ) {
-        if equal(name, ":path") {
+        if name.equals(":path") {
             do {
                 method = try router.method(path: value)
             } catch {
                 note(error)
             }
-        } else if equal(name, ":method") {
-            isPost = equal(value, "POST")
+        } else if name.equals(":method") {
+            isPost = value.equals("POST")
         }
     }
 
@@ -75,11 +74,11 @@ struct GRPCRequestHead {
     ) -> Bool {
         // The lengths distinguish most names without a comparison.
         switch name.count {
-        case 2: return equal(name, "te")
-        case 10: return equal(name, "user-agent")
-        case 12 where equal(name, "content-type"):
+        case 2: return name.equals("te")
+        case 10: return name.equals("user-agent")
+        case 12 where name.equals("content-type"):
             hasContentType = isGRPC(contentType: value)
-        case 12 where equal(name, "grpc-timeout"):
+        case 12 where name.equals("grpc-timeout"):
             timeout = GRPCTimeout.duration(value)
             if timeout == nil {
                 note(
@@ -89,9 +88,9 @@ struct GRPCRequestHead {
                     )
                 )
             }
-        case 13 where equal(name, "grpc-encoding"):
-            isGzip = equal(value, "gzip")
-            if !isGzip, !equal(value, "identity") {
+        case 13 where name.equals("grpc-encoding"):
+            isGzip = value.equals("gzip")
+            if !isGzip, !value.equals("identity") {
                 note(
                     CallError(
                         .unimplemented,
@@ -99,9 +98,9 @@ struct GRPCRequestHead {
                     )
                 )
             }
-        case 14: return equal(name, "content-length")
-        case 17: return equal(name, "grpc-message-type")
-        case 20: return equal(name, "grpc-accept-encoding")
+        case 14: return name.equals("content-length")
+        case 17: return name.equals("grpc-message-type")
+        case 20: return name.equals("grpc-accept-encoding")
         default: return false
         }
         return true
@@ -131,17 +130,10 @@ struct GRPCRequestHead {
     private func isGRPC(contentType: UnsafeRawBufferPointer) -> Bool {
         let type = contentType.prefix { $0 != UInt8(ascii: ";") }
         let text = UnsafeRawBufferPointer(rebasing: type)
-        return equal(text, "application/grpc") || equal(text, "application/grpc+proto")
+        return text.equals("application/grpc") || text.equals("application/grpc+proto")
     }
 
     private mutating func note(_ status: CallError) { if fault == nil { fault = status } }
-
-    private func equal(_ bytes: UnsafeRawBufferPointer, _ text: StaticString) -> Bool {
-        guard bytes.count == text.utf8CodeUnitCount, let start = bytes.baseAddress else {
-            return false
-        }
-        return memcmp(start, text.utf8Start, bytes.count) == 0
-    }
 }
 
 extension CallError {

@@ -13,6 +13,8 @@ enum HTTP2Callbacks {
         defer { nghttp2_option_del(options) }
         // The server session opens the windows itself, as messages are taken.
         nghttp2_option_set_no_auto_window_update(options, 1)
+        // ``HTTP2RequestRules`` are applied instead.
+        nghttp2_option_set_no_http_messaging(options, 1)
         // ``HTTP2FloodGuard`` acts first and tells the client the reason; the library's limit is
         // its backup.
         nghttp2_option_set_stream_reset_rate_limit(
@@ -81,10 +83,7 @@ enum HTTP2Callbacks {
             return 0
         }
         nghttp2_session_callbacks_set_on_begin_headers_callback(table) { _, frame, userData in
-            guard let frame, HTTP2Callbacks.isRequest(frame) else { return 0 }
-            HTTP2Callbacks.with(userData) {
-                $0.delegate.http2Began(frame.pointee.hd.stream_id)
-            }
+            if let frame { HTTP2Callbacks.with(userData) { $0.fieldsBegan(frame) } }
             return 0
         }
         nghttp2_session_callbacks_set_on_header_callback(table) {
@@ -96,16 +95,16 @@ enum HTTP2Callbacks {
             valueLength,
             _,
             userData in
-            // Trailers of a request have no meaning in gRPC.
-            guard let frame, HTTP2Callbacks.isRequest(frame) else { return 0 }
-            HTTP2Callbacks.with(userData) {
-                $0.delegate.http2Header(
-                    frame.pointee.hd.stream_id,
+            guard let frame else { return 0 }
+            let isAccepted = HTTP2Callbacks.with(userData) {
+                $0.fieldArrived(
+                    frame,
                     name: UnsafeRawBufferPointer(start: name, count: nameLength),
                     value: UnsafeRawBufferPointer(start: value, count: valueLength)
                 )
             }
-            return 0
+            // The rest of the fields is then skipped, and the frame not reported.
+            return isAccepted ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
         }
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(table) {
             _,
@@ -124,7 +123,7 @@ enum HTTP2Callbacks {
             return 0
         }
         nghttp2_session_callbacks_set_on_stream_close_callback(table) { _, streamID, _, userData in
-            HTTP2Callbacks.with(userData) { $0.delegate.http2StreamClosed(streamID) }
+            HTTP2Callbacks.with(userData) { $0.streamClosed(streamID) }
             return 0
         }
     }
@@ -170,10 +169,74 @@ extension HTTP2Session {
         dataLeft = isPadded ? nil : header.length
     }
 
+    fileprivate func fieldsBegan(_ frame: UnsafePointer<nghttp2_frame>) {
+        let isRequest = HTTP2Callbacks.isRequest(frame)
+        rules = HTTP2RequestRules(isTrailer: !isRequest)
+        if isRequest { delegate.http2Began(frame.pointee.hd.stream_id) }
+    }
+
+    /// Handles a field of a request or of its trailers; returns false if the stream is reset.
+    fileprivate func fieldArrived(
+        _ frame: UnsafePointer<nghttp2_frame>,
+        name: UnsafeRawBufferPointer,
+        value: UnsafeRawBufferPointer
+    ) -> Bool {
+        let streamID = frame.pointee.hd.stream_id
+        switch rules.check(name: name, value: value) {
+        case .take:
+            // Trailers of a request have no meaning in gRPC.
+            if HTTP2Callbacks.isRequest(frame) {
+                delegate.http2Header(streamID, name: name, value: value)
+            }
+            return true
+        case .ignore: return true
+        case .malformed:
+            reset(streamID, .protocolError)
+            return false
+        }
+    }
+
+    fileprivate func fieldsArrived(_ frame: UnsafePointer<nghttp2_frame>, endsStream: Bool) {
+        let streamID = frame.pointee.hd.stream_id
+        guard HTTP2Callbacks.isRequest(frame) else {
+            return endsStream ? inputEnded(streamID) : reset(streamID, .protocolError)
+        }
+        guard rules.isComplete else { return reset(streamID, .protocolError) }
+        if let length = rules.contentLength { bodyBytesLeft[streamID] = length }
+        guard !endsStream || hasWholeBody(streamID) else {
+            return reset(streamID, .protocolError)
+        }
+        delegate.http2HeadersEnded(streamID)
+        if endsStream { delegate.http2InputEnded(streamID) }
+    }
+
     fileprivate func received(_ streamID: Int32, _ bytes: UnsafeRawBufferPointer, _ flags: UInt8) {
         dataLeft? -= bytes.count
         let isLast = dataLeft == 0 && flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
+        if !bodyBytesLeft.isEmpty, let left = bodyBytesLeft[streamID].map({ $0 - bytes.count }) {
+            bodyBytesLeft[streamID] = left
+            guard isLast ? left == 0 : left >= 0 else {
+                consumeConnection(bytes.count)
+                return reset(streamID, .protocolError)
+            }
+        }
         delegate.http2Received(streamID, bytes, isLast: isLast)
+    }
+
+    /// Handles the end of the client's data on the stream, which must be as long as was announced.
+    private func inputEnded(_ streamID: Int32) {
+        guard hasWholeBody(streamID) else { return reset(streamID, .protocolError) }
+        delegate.http2InputEnded(streamID)
+    }
+
+    private func hasWholeBody(_ streamID: Int32) -> Bool {
+        // Clients of gRPC announce no lengths.
+        bodyBytesLeft.isEmpty || bodyBytesLeft[streamID] ?? 0 == 0
+    }
+
+    fileprivate func streamClosed(_ streamID: Int32) {
+        if !bodyBytesLeft.isEmpty { bodyBytesLeft[streamID] = nil }
+        delegate.http2StreamClosed(streamID)
     }
 
     fileprivate func frameArrived(_ frame: UnsafePointer<nghttp2_frame>) {
@@ -181,10 +244,8 @@ extension HTTP2Session {
         let endsStream = header.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
         let isAcknowledgement = header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0
         switch nghttp2_frame_type(UInt32(header.type)) {
-        case NGHTTP2_HEADERS:
-            if HTTP2Callbacks.isRequest(frame) { delegate.http2HeadersEnded(header.stream_id) }
-            if endsStream { delegate.http2InputEnded(header.stream_id) }
-        case NGHTTP2_DATA: if endsStream { delegate.http2InputEnded(header.stream_id) }
+        case NGHTTP2_HEADERS: fieldsArrived(frame, endsStream: endsStream)
+        case NGHTTP2_DATA: if endsStream { inputEnded(header.stream_id) }
         case NGHTTP2_SETTINGS:
             if isAcknowledgement {
                 delegate.http2SettingsAcknowledged()

@@ -56,6 +56,7 @@ final class HTTP2Session: @unchecked Sendable {
     /// The error codes of HTTP/2 (RFC 9113, section 7) that a server uses.
     enum ErrorCode: UInt32 {
         case none = 0
+        case protocolError = 1
         case `internal` = 2
         case settingsTimeout = 4
         case refusedStream = 7
@@ -75,6 +76,10 @@ final class HTTP2Session: @unchecked Sendable {
     private var state = State.open
     /// The number of bytes that are left of the DATA frame that arrives; nil if that is not known.
     var dataLeft: Int?
+    /// The rules for the fields that arrive.
+    var rules = HTTP2RequestRules(isTrailer: false)
+    /// The number of bytes that are left of the bodies whose length was announced, by stream.
+    var bodyBytesLeft: [Int32: Int] = [:]
 
     private enum State {
         case open

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// The bytes of a whole message or frame, as a decoder returns them.
 enum MessageBytes {
     /// The message arrived in one piece: the bytes lie in the input, and are valid until the next
@@ -35,5 +37,11 @@ extension UnsafeRawBufferPointer {
     mutating func take(_ count: Int) -> UnsafeRawBufferPointer {
         defer { self = UnsafeRawBufferPointer(rebasing: self[count...]) }
         return UnsafeRawBufferPointer(rebasing: self[..<count])
+    }
+
+    /// Returns true if the bytes are those of the text.
+    func equals(_ text: StaticString) -> Bool {
+        guard count == text.utf8CodeUnitCount, let start = baseAddress else { return false }
+        return memcmp(start, text.utf8Start, count) == 0
     }
 }
