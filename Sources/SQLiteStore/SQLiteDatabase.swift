@@ -74,6 +74,7 @@ final class SQLiteDatabase: Sendable {
                         try WALWriteBuffer(db), try DatabaseFiles(db, path: path)
                     )
                 }
+            try pool.openReaders(limits.readersMax)
             self.pool = pool
             withExtendedLifetime(lock) {}
         } catch {

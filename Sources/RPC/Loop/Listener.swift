@@ -15,7 +15,7 @@ final class Listener: @unchecked Sendable {
     private let queue = DispatchQueue(label: "rpc.listener")
     private let source: any DispatchSourceRead
     private let descriptor: Int32
-    private let logger: Logger
+    private let warnings: LogLimiter
     private let accepted: @Sendable (Int32) -> Void
     private var isBackingOff = false
     private var isStopped = false
@@ -25,7 +25,7 @@ final class Listener: @unchecked Sendable {
     /// `accepted` is called on the listener's queue and owns the descriptor that it is given.
     init(descriptor: Int32, logger: Logger, accepted: @escaping @Sendable (Int32) -> Void) {
         self.descriptor = descriptor
-        self.logger = logger
+        warnings = LogLimiter(logger)
         self.accepted = accepted
         source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
     }
@@ -73,7 +73,11 @@ final class Listener: @unchecked Sendable {
     /// Leaves connections in the backlog until descriptors may be free again, since the event would
     /// be raised again and again.
     private func backOff(_ error: SystemError) {
-        logger.warning("\(error): waiting for others to end")
+        warnings.log(
+            .warning,
+            "attempts to accept connections",
+            "\(error): waiting for others to end"
+        )
         isBackingOff = true
         source.suspend()
         queue.asyncAfter(deadline: .now() + .milliseconds(Self.backOffMilliseconds)) {

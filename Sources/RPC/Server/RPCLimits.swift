@@ -1,10 +1,17 @@
 /// The limits of a server's or a client's connections.
 public struct RPCLimits: Sendable {
     /// The maximum number of connections that are served at once.
+    ///
+    /// It is lower if the process may not have as many descriptors.
     public var connectionsMax = 10_000
-    /// The maximum number of connections beyond ``connectionsMax`` that get the reason why they are
-    /// not served; any further one is closed at once.
+    /// The maximum number of connections beyond ``connectionsMax`` that wait for the reason why
+    /// they are not served; a further one takes the place of the one that has waited longest.
     public var refusalsMax = 64
+    /// The number of descriptors that connections leave to the rest of the process: to stores,
+    /// hooks, and the page with metrics.
+    ///
+    /// It is a quarter of all descriptors if those are few.
+    public var descriptorsReserved = 128
     /// The maximum number of calls of one connection that are worked on at once; further ones wait
     /// in the socket.
     public var callsInFlightPerConnectionMax = 1_024

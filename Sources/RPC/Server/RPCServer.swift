@@ -18,27 +18,23 @@ public final class RPCServer: Sendable {
     /// status that answers its first call.
     public typealias Admission = @Sendable (PeerCredentials) -> CallError?
 
-    private struct Entry {
+    private struct Connection {
         var connection: ServerConnection
         var loop: EventLoop
-        var isRefused: Bool
     }
 
     private struct State {
         var listener: Listener?
         var socketFile: SocketFile?
-        var entries: [Int: Entry] = [:]
+        var connections: ConnectionTable<Connection>
         var nextID = 0
-        /// The number of entries that are not served, and stay only until their peer has the
-        /// reason.
-        var refusedEntries = 0
         var isStopping = false
         /// The number of connections that have been refused so far.
         var refusedConnections = 0
         var closeWaiters: [CheckedContinuation<Void, Never>] = []
     }
 
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     private let router: Router
     private let limits: RPCLimits
     private let admission: Admission
@@ -69,6 +65,14 @@ public final class RPCServer: Sendable {
         self.logger = logger
         refusals = LogLimiter(logger)
         self.admission = admission
+        state = Mutex(
+            State(
+                connections: ConnectionTable(
+                    connectionsMax: limits.connectionsMax,
+                    refusalsMax: limits.refusalsMax
+                )
+            )
+        )
         let instruments = RPCInstruments(router, prefix: metricsPrefix)
         self.instruments = instruments
         let count = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
@@ -79,7 +83,9 @@ public final class RPCServer: Sendable {
 
     /// Binds the socket and serves it.
     ///
-    /// If its file is removed, it is made again within two seconds.
+    /// If its file is removed, it is made again within two seconds. The soft limit of the process's
+    /// descriptors is raised if the connections need it; if the hard limit is too low, fewer
+    /// connections than ``RPCLimits/connectionsMax`` are served.
     ///
     /// - Parameters:
     ///   - address: the path of the socket.
@@ -87,14 +93,30 @@ public final class RPCServer: Sendable {
     ///   - makesFolder: true to make the socket's folder, to which only the owner may write.
     /// - Throws: an error whose description names the path and the problem: the folder is missing,
     ///   or does not belong to this user alone, another server serves the path, a file that is not a
-    ///   socket is in the way.
+    ///   socket is in the way; or no descriptor is left for connections.
     public func start(
         at address: UnixSocketAddress,
         permissions: SocketPermissions = SocketPermissions(),
         makesFolder: Bool = false
     ) throws {
+        let descriptors = try DescriptorLimit(for: limits)
+        if descriptors.connectionsMax < limits.connectionsMax {
+            logger.warning(
+                """
+                the process may have \(descriptors.descriptorsMax) open files: \
+                \(descriptors.connectionsMax) connections are served at once instead of \
+                \(limits.connectionsMax)
+                """
+            )
+        }
         let file = try SocketFile(address, permissions, makesFolder: makesFolder)
-        state.withLock { $0.socketFile = file }
+        state.withLock {
+            $0.socketFile = file
+            $0.connections = ConnectionTable(
+                connectionsMax: descriptors.connectionsMax,
+                refusalsMax: descriptors.refusalsMax
+            )
+        }
         listen(on: file.descriptor)
         file.watch(logger) { [weak self] in
             if let self { listen(on: $0) } else { Glibc.close($0) }
@@ -116,7 +138,7 @@ public final class RPCServer: Sendable {
     }
 
     /// The number of open connections, with those that are refused.
-    public var connectionCount: Int { state.withLock { $0.entries.count } }
+    public var connectionCount: Int { state.withLock { $0.connections.count } }
 
     /// The number of connections that have been refused so far, because of the limit or by
     /// admission.
@@ -129,22 +151,20 @@ public final class RPCServer: Sendable {
     /// calls until they know of the shutdown. After the grace time, peers have half a second to
     /// take the output that waits.
     public func stop(within grace: Duration) async {
-        let (listener, file, entries) = state.withLock { state in
+        let (listener, file, connections) = state.withLock { state in
             state.isStopping = true
             defer {
                 state.listener = nil
                 state.socketFile = nil
             }
-            return (
-                state.listener, state.socketFile, Array(state.entries.values)
-            )
+            return (state.listener, state.socketFile, state.connections.connections)
         }
         // The file is removed first, so that no client finds a socket on which nothing is accepted
         // any more.
         file?.remove()
         listener?.stop()
-        await drained(entries, within: grace)
-        for entry in state.withLock({ Array($0.entries.values) }) {
+        await drained(connections, within: grace)
+        for entry in state.withLock({ $0.connections.connections }) {
             entry.loop.submit { [connection = entry.connection] in
                 connection.closeAfterFlush()
             }
@@ -159,21 +179,18 @@ public final class RPCServer: Sendable {
             Glibc.close(descriptor)
             return
         }
-        let loop: EventLoop
-        let id: Int
         var refusal = admission(peer)
         instruments?.acceptedConnections.increment()
         if refusal != nil { instruments?.connectionsNotAllowed.increment() }
-        (loop, id) = state.withLock { state in
-            let served = state.entries.count - state.refusedEntries
-            if served >= limits.connectionsMax, refusal == nil {
-                refusal = CallError(
-                    .resourceExhausted,
-                    "the server has its \(limits.connectionsMax) connections: try again later"
-                )
-                instruments?.connectionsOverLimit.increment()
+        let place = state.withLock { state -> (loop: EventLoop, id: Int)? in
+            if refusal == nil {
+                refusal = state.connections.refusal(for: peer.uid)
+                if refusal != nil { instruments?.connectionsOverLimit.increment() }
             }
-            if refusal != nil { state.refusedConnections += 1 }
+            if refusal != nil {
+                state.refusedConnections += 1
+                if state.connections.isFull { return nil }
+            }
             state.nextID += 1
             return (loops[state.nextID % loops.count], state.nextID)
         }
@@ -185,39 +202,42 @@ public final class RPCServer: Sendable {
                 metadata: ["pid": "\(peer.pid)", "uid": "\(peer.uid)"]
             )
         }
-        let channel = Channel(descriptor: descriptor, loop: loop)
+        guard let place else {
+            Glibc.close(descriptor)
+            return
+        }
         let connection = ServerConnection(
-            channel: channel,
+            channel: Channel(descriptor: descriptor, loop: place.loop),
             peer: peer,
             router: router,
             refusal: refusal,
             logger: logger,
             instruments: instruments
-        ) { [weak self] in self?.closed(id) }
-        let isTooMany = state.withLock { state in
-            state.entries[id] = Entry(
-                connection: connection,
-                loop: loop,
-                isRefused: refusal != nil
+        ) { [weak self] in self?.closed(place.id) }
+        let (ending, isStopping) = state.withLock { state in
+            let ending = state.connections.add(
+                .init(
+                    connection: Connection(connection: connection, loop: place.loop),
+                    uid: peer.uid,
+                    isRefused: refusal != nil
+                ),
+                as: place.id
             )
-            if refusal != nil { state.refusedEntries += 1 }
-            instruments?.openConnections.set(state.entries.count)
-            return state.isStopping
-                || (refusal != nil && state.refusedEntries > limits.refusalsMax)
+            instruments?.openConnections.set(state.connections.count)
+            return (ending, state.isStopping)
         }
-        loop.submit { [connection] in
+        place.loop.submit {
             connection.start()
-            if isTooMany { connection.close() }
+            if isStopping { connection.close() }
         }
+        if let ending { ending.loop.submit { ending.connection.close() } }
     }
 
     private func closed(_ id: Int) {
         let waiters = state.withLock { state -> [CheckedContinuation<Void, Never>] in
-            if state.entries.removeValue(forKey: id)?.isRefused == true {
-                state.refusedEntries -= 1
-            }
-            instruments?.openConnections.set(state.entries.count)
-            guard state.entries.isEmpty else { return [] }
+            state.connections.remove(id)
+            instruments?.openConnections.set(state.connections.count)
+            guard state.connections.count == 0 else { return [] }
             defer { state.closeWaiters = [] }
             return state.closeWaiters
         }
@@ -227,7 +247,7 @@ public final class RPCServer: Sendable {
     // MARK: - Stopping
 
     /// Waits until no connection has a call left, or the grace time is over.
-    private func drained(_ entries: [Entry], within grace: Duration) async {
+    private func drained(_ entries: [Connection], within grace: Duration) async {
         guard !entries.isEmpty else { return }
         let group = DispatchGroup()
         for entry in entries {
@@ -253,7 +273,7 @@ public final class RPCServer: Sendable {
     private func allClosed(within grace: Duration) async {
         let seconds = Double(grace.nanoseconds) / 1e9
         DispatchQueue.global().asyncAfter(deadline: .now() + seconds) {
-            for entry in self.state.withLock({ Array($0.entries.values) }) {
+            for entry in self.state.withLock({ $0.connections.connections }) {
                 entry.loop.submit { [connection = entry.connection] in
                     connection.close()
                 }
@@ -261,7 +281,7 @@ public final class RPCServer: Sendable {
         }
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
             let isDone = state.withLock { state in
-                if state.entries.isEmpty { return true }
+                if state.connections.count == 0 { return true }
                 state.closeWaiters.append(continuation)
                 return false
             }
