@@ -13,7 +13,7 @@ enum ServiceBinding {
             FeedbackMethods.addFeedback, SessionMethods.updateMetadata,
             SessionMethods.deleteMetadata,
         ] {
-            router.bind(write) { change, context in
+            router.bind(write, hasSideEffects: true) { change, context in
                 try await service.write(change, context: context)
             }
         }
@@ -27,7 +27,7 @@ enum ServiceBinding {
             try await service.metadata(ofSession: sessionID, context: context)
         }
         router.bind(AlertMethods.listAlerts) { query, _ in try await service.alerts(query) }
-        router.bind(AlertMethods.retryAlerts) { ids, _ in
+        router.bind(AlertMethods.retryAlerts, hasSideEffects: true) { ids, _ in
             Int64(try await service.retryAlerts(ids))
         }
         HealthService.register(on: &router) { await service.health() == .serving }
@@ -46,11 +46,13 @@ enum ServiceBinding {
 extension Router {
     fileprivate mutating func bind<Request: Sendable, Response: Sendable>(
         _ method: MethodCodec<Request, Response>,
+        hasSideEffects: Bool = false,
         to handle: @escaping @Sendable (Request, CallContext) async throws -> Response
     ) {
         unary(
             method.service,
             method.name,
+            hasSideEffects: hasSideEffects,
             decode: method.decodeRequest,
             encode: method.encodeResponse,
             handle: handle

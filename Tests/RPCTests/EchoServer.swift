@@ -156,6 +156,10 @@ private final class Handlers: @unchecked Sendable {
             await owner.gate.pass()
             return String(repeating: "x", count: Int(value) ?? 0)
         }
+        add("Read", hasSideEffects: false, to: &router) { value, _, owner in
+            await owner.gate.pass()
+            return String(repeating: "x", count: Int(value) ?? 0)
+        }
         add("Fail", to: &router) { _, _, _ in
             throw CallError(
                 .invalidArgument,
@@ -240,12 +244,14 @@ private final class Handlers: @unchecked Sendable {
 
     private func add(
         _ name: String,
+        hasSideEffects: Bool = true,
         to router: inout Router,
         _ body: @escaping @Sendable (String, CallContext, EchoServer) async throws -> String
     ) {
         router.unary(
             EchoServer.service,
             name,
+            hasSideEffects: hasSideEffects,
             decode: EchoServer.decode,
             encode: EchoServer.encode
         ) { [weak self] value, call in

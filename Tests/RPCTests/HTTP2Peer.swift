@@ -198,10 +198,11 @@ final class HTTP2Peer {
 
     func send(_ bytes: Data) { connection.send(bytes) }
 
-    /// Sends the data of a stream as far as the server's windows allow.
-    func sendWithinWindows(stream: UInt32, _ bytes: Data) throws {
+    /// Sends the data of a stream as far as the server's windows allow, unless the stream ends
+    /// before.
+    func sendWithinWindows(stream: UInt32, _ bytes: Data, endsStream: Bool = true) throws {
         var rest = bytes[...]
-        while !rest.isEmpty {
+        while !rest.isEmpty, responses[stream]?.isEnded != true {
             let room = min(windows[0, default: 65_535], windows[stream, default: 65_535], 16_384)
             guard room > 0 else {
                 if try receive() == nil { return }
@@ -209,7 +210,7 @@ final class HTTP2Peer {
             }
             let part = rest.prefix(room)
             rest = rest.dropFirst(part.count)
-            send(Self.data(stream: stream, endsStream: rest.isEmpty, Data(part)))
+            send(Self.data(stream: stream, endsStream: endsStream && rest.isEmpty, Data(part)))
             windows[0, default: 65_535] -= part.count
             windows[stream, default: 65_535] -= part.count
         }

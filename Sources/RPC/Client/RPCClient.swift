@@ -103,7 +103,12 @@ public final class RPCClient: Sendable {
         } catch {
             throw CallError(.unavailable, "\(error)")
         }
-        let channel = Channel(descriptor: descriptor, loop: loop)
+        let channel = Channel(
+            descriptor: descriptor,
+            loop: loop,
+            // The server is trusted, and its replies have limits of their own.
+            memory: ConnectionMemory(PeerMemory(bytesMax: .max), uid: 0)
+        )
         let session = TTRPCClientSession(channel: channel)
         channel.start(delegate: session)
         connection.value = session

@@ -13,8 +13,6 @@ struct GRPCPackedMessage {
         }
     }
 
-    var size: Int { bytes.count }
-
     /// The number of bytes that have not been written yet.
     var left: Int { bytes.count - position }
 

@@ -12,6 +12,8 @@ struct GRPCRequestHead {
     /// True if messages may be compressed with gzip.
     private(set) var isGzip = false
     private(set) var metadata: CallMetadata = []
+    /// The memory of ``metadata``, in bytes.
+    private(set) var metadataBytes = 0
     /// The first fault of the header; nil if there is none.
     private(set) var fault: CallError?
     private var isPost = false
@@ -40,6 +42,7 @@ struct GRPCRequestHead {
             if !isTooLarge {
                 isTooLarge = true
                 metadata = []
+                metadataBytes = 0
                 fault = .headerTooLarge(listBytesMax)
             }
             return
@@ -111,6 +114,7 @@ struct GRPCRequestHead {
         _ value: UnsafeRawBufferPointer
     ) {
         let key = String(decoding: name, as: UTF8.self)
+        metadataBytes += name.count + value.count + 32
         guard key.hasSuffix("-bin") else {
             metadata.append((key, .text(String(decoding: value, as: UTF8.self))))
             return

@@ -37,6 +37,7 @@ extension GRPCServerSession {
         of stream: Stream,
         bytesMax: Int
     ) -> Bool {
+        releaseReply(of: stream)
         do {
             let message = try channel.loop.arena.build(builder)
             guard message.packedSize <= limits.frameBytesMax else { throw CallError.replyTooLarge }
@@ -45,12 +46,15 @@ extension GRPCServerSession {
                 stream.sendsWhole(message, builder)
                 return true
             }
+            if let call = stream.call { try channel.memory.take(size, ofReplyTo: call) }
             guard packedBytes == 0 || packedBytes + size <= limits.replyBytesHeldMax else {
+                stream.unsentBytes = size
                 stream.waitsForMemory(builder)
                 streamsWaitingForMemory.append(stream.id)
                 return false
             }
             packedBytes += size
+            stream.packedBytes = size
             stream.sendsParts(GRPCPackedMessage(message))
             stream.call?.messages?.responseIsPacked()
         } catch {
@@ -63,11 +67,33 @@ extension GRPCServerSession {
 
     func http2WriteBody(of streamID: Int32, _ count: Int, to start: UnsafeMutableRawPointer) {
         guard let stream = streams[streamID] else { return }
-        let packed = stream.packedBytes
         guard stream.writePart(count, to: start) else { return }
-        packedBytes -= packed
+        releaseReply(of: stream)
         stream.call?.messages?.responseEnded(.success(()))
         resumeNext()
+    }
+
+    /// Accounts for the reply of a unary call that could not be sent at once; it is refused if there
+    /// is no memory for it and the call has changed nothing.
+    func countUnsentReply(of stream: Stream) {
+        guard let call = stream.call, let reply = stream.unsentReply, stream.unsentBytes == 0,
+            streams[stream.id] === stream
+        else { return }
+        do {
+            stream.unsentBytes = try channel.memory.take(reply, of: call, in: channel.loop.arena)
+        } catch {
+            stream.couldNotBuild(router.status(of: error))
+            http2.resume(stream.id)
+            sendWaiting()
+        }
+    }
+
+    /// Gives back the memory of the message that was sent, is built anew, or will not be sent.
+    func releaseReply(of stream: Stream) {
+        packedBytes -= stream.packedBytes
+        channel.memory.give(stream.packedBytes + stream.unsentBytes)
+        stream.packedBytes = 0
+        stream.unsentBytes = 0
     }
 
     /// Resumes one stream whose message waits for memory.

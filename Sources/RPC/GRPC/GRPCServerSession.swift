@@ -28,6 +28,8 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     var packedBytes = 0
     /// The streams whose messages wait until others have been sent, in order.
     var streamsWaitingForMemory: Deque<Int32> = []
+    /// The streams whose replies came while nothing could be sent.
+    private var streamsWithNewReplies: [Int32] = []
 
     var onIdle: (() -> Void)?
 
@@ -55,6 +57,10 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         http2.receive(bytes)
         perform(connection.received(isInsideFrame: http2.isInsideFrame, now: .now))
         sendWaiting()
+        for streamID in streamsWithNewReplies {
+            if let stream = streams[streamID] { countUnsentReply(of: stream) }
+        }
+        streamsWithNewReplies.removeAll(keepingCapacity: true)
         scheduleWakeup()
     }
 
@@ -102,10 +108,9 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
 
     private func abandonAll() {
         let calls = streams.values.compactMap(\.call)
+        for stream in streams.values { release(stream) }
         streams = [:]
         beginning = nil
-        heldBytes = 0
-        packedBytes = 0
         streamsWaitingForMemory = []
         for call in calls { call.abandon(.connectionIsClosed) }
     }
@@ -184,7 +189,9 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         guard let stream = streams[Int32(bitPattern: call.streamID)] else { return }
         perform(answer(stream), on: stream)
         updateHeldBytes(of: stream)
+        if http2.isInsideLibrary { return streamsWithNewReplies.append(stream.id) }
         sendWaiting()
+        countUnsentReply(of: stream)
     }
 
     func handlerEnded(_ call: ServerCall) { connection.handlerEnded() }
@@ -239,6 +246,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     private func reset(_ stream: Stream, _ code: HTTP2Session.ErrorCode) {
         stream.finish()
         updateHeldBytes(of: stream)
+        releaseReply(of: stream)
         http2.reset(stream.id, code)
     }
 
@@ -269,11 +277,18 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
         }
         let arena = channel.loop.arena
         arena.reset()
-        let call = makeCall(method, stream)
+        let requestBytes = message.count + stream.head.metadataBytes
+        do {
+            try channel.memory.take(requestBytes)
+        } catch {
+            return fail(stream, error)
+        }
+        let call = makeCall(method, stream, requestBytes: requestBytes)
         do {
             try start(message, arena, call)
         } catch {
             connection.handlerEnded()
+            call.releaseRequest()
             let status = router.status(of: error)
             call.recordOutcome(status.code)
             stream.call = nil
@@ -284,6 +299,7 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     private func makeCall(
         _ method: Router.Method,
         _ stream: Stream,
+        requestBytes: Int = 0,
         messages: CallMessages? = nil
     ) -> ServerCall {
         let call = ServerCall(
@@ -292,6 +308,8 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
             deadline: stream.deadline,
             metadata: stream.head.metadata,
             messages: messages,
+            requestBytes: requestBytes,
+            mayRefuseReply: !method.hasSideEffects,
             loop: channel.loop,
             session: self,
             record: instruments?.begin(method)
@@ -307,8 +325,18 @@ final class GRPCServerSession: ServerSession, @unchecked Sendable {
     /// Updates the sum of memory after a change of a stream's requests.
     private func updateHeldBytes(of stream: Stream) {
         let bytes = stream.heldBytes + (stream.call?.messages?.heldBytes ?? 0)
-        heldBytes += bytes - stream.countedBytes
+        let change = bytes - stream.countedBytes
+        heldBytes += change
+        channel.memory.change(by: change)
         stream.countedBytes = bytes
+    }
+
+    /// Gives back the memory of a stream that has ended.
+    private func release(_ stream: Stream) {
+        heldBytes -= stream.countedBytes
+        channel.memory.give(stream.countedBytes)
+        stream.countedBytes = 0
+        releaseReply(of: stream)
     }
 
     /// Lets the client send more data on a stream, once the handler has taken all messages that
@@ -354,6 +382,7 @@ extension GRPCServerSession: HTTP2SessionDelegate {
         guard let stream = beginning else { return }
         beginning = nil
         start(stream)
+        updateHeldBytes(of: stream)
     }
 
     func http2Received(_ streamID: Int32, _ bytes: UnsafeRawBufferPointer, isLast: Bool) {
@@ -365,6 +394,9 @@ extension GRPCServerSession: HTTP2SessionDelegate {
         updateHeldBytes(of: stream)
         if heldBytes > limits.requestBytesHeldMax, stream.countedBytes > 0 {
             return fail(stream, .tooManyRequestBytes(limits.requestBytesHeldMax))
+        }
+        if channel.memory.isOver, stream.countedBytes > 0 {
+            return fail(stream, .peersHaveTooMuch)
         }
         replenishWindow(on: stream)
         if stream.isInsideMessage { expectProgress() }
@@ -380,7 +412,10 @@ extension GRPCServerSession: HTTP2SessionDelegate {
         var rest = bytes
         while let input = stream.next(&rest, isLast: isLast) {
             switch input {
-            case .run(let message): message.withBytes { run(stream, $0) }
+            case .run(let message):
+                // The message counts as the call's request from now on.
+                updateHeldBytes(of: stream)
+                message.withBytes { run(stream, $0) }
             case .deliver(let message): stream.call?.messages?.add(message)
             case .endRequests: stream.call?.messages?.endRequests()
             case .fail(let status): fail(stream, status)
@@ -390,8 +425,7 @@ extension GRPCServerSession: HTTP2SessionDelegate {
 
     func http2StreamClosed(_ streamID: Int32) {
         guard let stream = streams.removeValue(forKey: streamID) else { return }
-        heldBytes -= stream.countedBytes
-        packedBytes -= stream.packedBytes
+        release(stream)
         resumeNext()
         stream.call?.abandon(.streamIsClosed)
         closeOrReportIfIdle()

@@ -44,6 +44,10 @@ final class GRPCStream<Call> {
     var unconsumedBytes = 0
     /// The part of the session's sum of memory that stands for this stream, in bytes.
     var countedBytes = 0
+    /// The counted memory of the reply that waits as a value, in bytes.
+    var unsentBytes = 0
+    /// The counted memory of the message that is sent in parts, in bytes.
+    var packedBytes = 0
 
     // MARK: - The response
 
@@ -136,8 +140,8 @@ extension GRPCStream {
     /// The memory of requests that wait in this stream, in bytes; the call may hold more.
     var heldBytes: Int {
         switch request {
-        case .unary(.owned(let bytes)): decoder.heldBytes + bytes.count
-        case .unary, .streaming: decoder.heldBytes
+        case .unary(.owned(let bytes)): head.metadataBytes + decoder.heldBytes + bytes.count
+        case .unary, .streaming: head.metadataBytes + decoder.heldBytes
         case .header, .ignored, .ended: 0
         }
     }
@@ -276,11 +280,11 @@ extension GRPCStream {
         }
     }
 
-    /// The memory of a message that is sent in parts, in bytes.
-    var packedBytes: Int {
-        switch message {
-        case .parts(let message): message.size
-        case .none, .waiting, .waitingForMemory, .whole: 0
+    /// The reply of a unary call that waits as a value; nil if there is none.
+    var unsentReply: MessageBuilder? {
+        switch response {
+        case .ending(.waiting(let builder), _), .ending(.waitingForMemory(let builder), _): builder
+        case .none, .open, .ending, .closing, .finished: nil
         }
     }
 

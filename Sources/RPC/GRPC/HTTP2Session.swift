@@ -156,6 +156,14 @@ final class HTTP2Session: @unchecked Sendable {
         return work()
     }
 
+    /// True within a callback of the library, after which what was submitted is sent.
+    var isInsideLibrary: Bool {
+        switch state {
+        case .insideLibrary: true
+        case .open, .ended: false
+        }
+    }
+
     private var hasEnded: Bool {
         switch state {
         case .ended: true

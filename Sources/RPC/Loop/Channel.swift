@@ -41,6 +41,8 @@ final class Channel: @unchecked Sendable {
     /// The number that identifies this channel in the loop's events; 0 before the start.
     private(set) var registrationID: UInt64 = 0
     private var limits: RPCLimits { loop.limits }
+    /// The account of the memory that the peer has in this process.
+    let memory: ConnectionMemory
     /// The receiver of events, which is retained until the channel is closed.
     private var delegate: (any ChannelDelegate)?
     private var state = State.open
@@ -48,8 +50,12 @@ final class Channel: @unchecked Sendable {
     private var isReadingPaused = false
     /// True if input may wait that no further event will report, since events are edge-triggered.
     private var mayHaveInput = false
+    /// True if reading has stopped because it was not allowed.
+    private var hasStoppedReading = false
 
     private var output = OutputBuffer()
+    /// The part of the output that is in the account of memory, in bytes.
+    private var countedOutput = 0
     private var outputWasShutDown = false
     private var isInFlushList = false
     /// True while the loop reports when the socket becomes writable.
@@ -68,9 +74,10 @@ final class Channel: @unchecked Sendable {
     /// Takes ownership of a connected descriptor.
     ///
     /// The next call must be ``start(delegate:)``, on the loop's queue.
-    init(descriptor: Int32, loop: EventLoop) {
+    init(descriptor: Int32, loop: EventLoop, memory: ConnectionMemory) {
         self.descriptor = descriptor
         self.loop = loop
+        self.memory = memory
     }
 
     deinit { assert(state == .closed, "a channel must be closed before it is released") }
@@ -109,13 +116,22 @@ final class Channel: @unchecked Sendable {
     /// Reads the input that arrived while reading was not allowed.
     private func readMore() {
         guard mayHaveInput, mayRead else { return }
+        hasStoppedReading = false
         loop.submit { self.read(toTheEnd: true) }
     }
 
     /// True if input would be read now: reading is not paused, and the output is not too long.
     var mayRead: Bool {
         state != .closed && !inputHasEnded && !isReadingPaused
-            && (state == .closing || output.count < limits.outputQueueBytesPause)
+            && (state == .closing || output.count < outputBytesPause)
+    }
+
+    /// The size of the waiting output from which on nothing is read: little while the peer has more
+    /// memory than it may.
+    private var outputBytesPause: Int {
+        memory.isOver
+            ? min(ConnectionMemory.freeBytes, limits.outputQueueBytesPause)
+            : limits.outputQueueBytesPause
     }
 
     /// Reads until the socket has no more input for now.
@@ -125,6 +141,7 @@ final class Channel: @unchecked Sendable {
     /// further read finds the end, and `toTheEnd` must be true.
     private func read(toTheEnd: Bool) {
         mayHaveInput = true
+        hasStoppedReading = false
         var reads = 0
         while mayRead {
             if reads == Self.readsPerTurnMax {
@@ -155,6 +172,7 @@ final class Channel: @unchecked Sendable {
                 close()
             }
         }
+        hasStoppedReading = true
     }
 
     private func inputEnded() {
@@ -215,7 +233,6 @@ final class Channel: @unchecked Sendable {
     /// again.
     func flush() {
         isInFlushList = false
-        let readingWasPaused = output.count >= limits.outputQueueBytesPause
         var hasProgressed = stalledSince == nil
         while state != .closed, output.count > 0 {
             let bytes = output.bytes
@@ -235,6 +252,7 @@ final class Channel: @unchecked Sendable {
         }
         if state != .closed { watchOutput(output.count > 0) }
         guard state != .closed else { return }
+        countOutput()
         if output.count == 0 {
             stalledSince = nil
             if state == .closing { shutDownOutput() }
@@ -243,11 +261,19 @@ final class Channel: @unchecked Sendable {
             stalledSince = now
             setTimer(now + stallTimeout)
         }
-        if readingWasPaused { readMore() }
+        if hasStoppedReading { readMore() }
         if isFull, output.count <= limits.outputQueueBytesMax / 2 {
             isFull = false
             loop.submit { self.delegate?.channelHasRoom(self) }
         }
+    }
+
+    /// Accounts for the output that the socket did not take.
+    private func countOutput() {
+        let change = output.count - countedOutput
+        if change > 0 { memory.takeAnyway(change) }
+        if change < 0 { memory.give(-change) }
+        countedOutput = output.count
     }
 
     private func watchOutput(_ isWanted: Bool) {
@@ -326,6 +352,9 @@ final class Channel: @unchecked Sendable {
         guard state != .closed else { return }
         state = .closed
         loop.close(descriptor)
+        // Calls that go on may keep this channel for long.
+        output.removeAll()
+        countOutput()
         delegate?.channelClosed(self)
         delegate = nil
     }

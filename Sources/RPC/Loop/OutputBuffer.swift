@@ -33,6 +33,9 @@ struct OutputBuffer: ~Copyable {
         if head == tail { reset() }
     }
 
+    /// Removes all bytes.
+    mutating func removeAll() { reset() }
+
     private mutating func makeRoom(_ size: Int) {
         let needed = count + size
         if let memory, needed <= memory.count / 2, let start = memory.baseAddress {

@@ -56,6 +56,12 @@ public struct RPCLimits: Sendable {
     ///
     /// Further large replies wait as values.
     public var replyBytesHeldMax = 64 << 20
+    /// The maximum memory, in bytes, that all peers together have in the server: requests that
+    /// arrive, wait or are worked on, and replies that wait to be taken.
+    ///
+    /// The processes of one user have half of it. What would exceed it is refused. Each connection
+    /// has 16 KiB besides, which are not counted.
+    public var peerBytesMax = 256 << 20
     /// The part of a gRPC message that the peer must send or take within ``outputStallTimeout``, in
     /// bytes, unless less is left of it.
     public var progressBytesMin = 64 << 10

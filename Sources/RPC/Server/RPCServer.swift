@@ -41,6 +41,7 @@ public final class RPCServer: Sendable {
     private let logger: Logger
     private let refusals: LogLimiter
     private let loops: [EventLoop]
+    private let memory: PeerMemory
     private let instruments: RPCInstruments?
 
     /// Makes a server that does not listen yet.
@@ -65,6 +66,7 @@ public final class RPCServer: Sendable {
         self.logger = logger
         refusals = LogLimiter(logger)
         self.admission = admission
+        memory = PeerMemory(bytesMax: limits.peerBytesMax)
         state = Mutex(
             State(
                 connections: ConnectionTable(
@@ -144,6 +146,9 @@ public final class RPCServer: Sendable {
     /// admission.
     public var refusedConnectionCount: Int { state.withLock { $0.refusedConnections } }
 
+    /// The memory that peers have in the server, in bytes, as far as it is counted.
+    var peerBytes: Int { memory.bytes }
+
     /// Stops the server: removes the socket, accepts no more connections, lets running calls finish
     /// within the grace time, and closes all connections.
     ///
@@ -207,7 +212,11 @@ public final class RPCServer: Sendable {
             return
         }
         let connection = ServerConnection(
-            channel: Channel(descriptor: descriptor, loop: place.loop),
+            channel: Channel(
+                descriptor: descriptor,
+                loop: place.loop,
+                memory: ConnectionMemory(memory, uid: peer.uid)
+            ),
             peer: peer,
             router: router,
             refusal: refusal,

@@ -21,6 +21,9 @@ public struct Router: Sendable {
 
         let service: String
         let handler: Handler
+        /// True if a call may have changed something, so that its reply must not be replaced by a
+        /// refusal.
+        let hasSideEffects: Bool
         /// The position of the method among those of the router.
         let index: Int
         /// The names in the form that requests have.
@@ -29,9 +32,16 @@ public struct Router: Sendable {
         /// The path of the method in gRPC, which is `/service/name`.
         fileprivate let path: [UInt8]
 
-        fileprivate init(_ service: String, _ name: String, at index: Int, _ handler: Handler) {
+        fileprivate init(
+            _ service: String,
+            _ name: String,
+            at index: Int,
+            hasSideEffects: Bool,
+            _ handler: Handler
+        ) {
             self.service = service
             self.handler = handler
+            self.hasSideEffects = hasSideEffects
             self.index = index
             serviceBytes = Array(service.utf8)
             nameBytes = Array(name.utf8)
@@ -61,6 +71,8 @@ public struct Router: Sendable {
     /// - Parameters:
     ///   - service: the full name of the service.
     ///   - name: the name of the method without its service.
+    ///   - hasSideEffects: false if a call changes nothing, so that its reply may be refused for want
+    ///     of memory.
     ///   - decode: reads the request's bytes, which it must not keep.
     ///   - encode: builds the response in the arena.
     ///   - handle: handles the call. It begins on the connection's loop and must not block it, but
@@ -68,6 +80,7 @@ public struct Router: Sendable {
     public mutating func unary<Request: Sendable, Response: Sendable>(
         _ service: String,
         _ name: String,
+        hasSideEffects: Bool = true,
         decode: @escaping @Sendable (UnsafeRawBufferPointer, ProtoArena) throws -> Request,
         encode: @escaping @Sendable (Response, ProtoArena) throws -> ProtoMessage,
         handle: @escaping @Sendable (Request, CallContext) async throws -> Response
@@ -77,6 +90,7 @@ public struct Router: Sendable {
                 service,
                 name,
                 at: methods.count,
+                hasSideEffects: hasSideEffects,
                 .unary { bytes, arena, call in
                     let request = try decode(bytes, arena)
                     call.handlerBegan(
@@ -116,6 +130,7 @@ public struct Router: Sendable {
                 service,
                 name,
                 at: methods.count,
+                hasSideEffects: true,
                 .streaming { call in
                     call.handlerBegan(
                         Task.immediate(executorPreference: call.loop) {

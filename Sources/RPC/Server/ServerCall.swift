@@ -27,6 +27,10 @@ final class ServerCall: CallCancellation, @unchecked Sendable {
     private let cancelled = Atomic<Bool>(false)
     let loop: EventLoop
     private let session: any ServerSession
+    /// False if the reply must reach its caller, since the call may have changed something.
+    let mayRefuseReply: Bool
+    /// The memory that the request takes while its handler runs, in bytes.
+    private var requestBytes: Int
     /// The call's entry in the metrics; nil if no metrics system is installed, and once the outcome
     /// is recorded.
     private var record: CallRecord?
@@ -63,6 +67,8 @@ final class ServerCall: CallCancellation, @unchecked Sendable {
         deadline: ContinuousClock.Instant?,
         metadata: CallMetadata,
         messages: CallMessages? = nil,
+        requestBytes: Int,
+        mayRefuseReply: Bool,
         loop: EventLoop,
         session: any ServerSession,
         record: CallRecord? = nil
@@ -72,6 +78,8 @@ final class ServerCall: CallCancellation, @unchecked Sendable {
         self.deadline = deadline
         self.metadata = metadata
         self.messages = messages
+        self.requestBytes = requestBytes
+        self.mayRefuseReply = mayRefuseReply
         self.loop = loop
         self.session = session
         self.record = record
@@ -138,9 +146,16 @@ final class ServerCall: CallCancellation, @unchecked Sendable {
         dispatchPrecondition(condition: .onQueue(loop.queue))
         let wasAbandoned = isAnswered
         state = .ended
+        releaseRequest()
         messages?.fail(CancellationError())
         if wasAbandoned { session.handlerEnded(self) }
         return !wasAbandoned
+    }
+
+    /// Gives back the memory of the request, which its handler has taken or cannot take.
+    func releaseRequest() {
+        session.channel.memory.give(requestBytes)
+        requestBytes = 0
     }
 
     /// Answers the call with a failure now, and cancels the handler, which may go on for a while.

@@ -117,6 +117,9 @@ struct TTRPCConnection<Call> {
     /// The connection's first frame does not count, as its beginning may be of another protocol.
     var isInsideFrame: Bool { hasBegun && decoder.isInsideFrame }
 
+    /// The memory of the frame that has begun, in bytes.
+    var heldBytes: Int { decoder.heldBytes }
+
     /// True if no call is left.
     var isIdle: Bool { calls.isEmpty }
 
@@ -188,6 +191,24 @@ struct TTRPCConnection<Call> {
             phase = .open
             return bytes
         case .paused, .fresh, .open, .inputEnded, .closed: return nil
+        }
+    }
+
+    /// Gives up the frame that has begun, for which there is no memory.
+    mutating func discardFrame(_ status: CallError) -> Action? {
+        guard let header = decoder.discardFrame() else { return nil }
+        if case .fresh = phase { phase = .open }
+        if case .refusing(let reason) = admission {
+            return .refuseConnection(header.streamID, reason)
+        }
+        switch header.kind {
+        case TTRPCFrameHeader.Kind.request: return .refuse(header.streamID, status)
+        case TTRPCFrameHeader.Kind.data:
+            guard let (call, stage) = calls[header.streamID], stage == .streaming else {
+                return nil
+            }
+            return .abandon(call, status)
+        default: return nil
         }
     }
 
@@ -324,6 +345,8 @@ struct TTRPCConnection<Call> {
     /// - Returns: the calls for which nobody waits any more.
     mutating func closed() -> [Call] {
         phase = .closed
+        // Handlers that go on may keep the session for long.
+        decoder = TTRPCFrameDecoder(frameBytesMax: frameBytesMax)
         defer {
             calls = [:]
             streamingCount = 0

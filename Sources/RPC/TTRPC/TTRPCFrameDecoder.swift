@@ -35,6 +35,19 @@ struct TTRPCFrameDecoder {
 
     init(frameBytesMax: Int) { self.frameBytesMax = frameBytesMax }
 
+    /// The memory of the frame that has begun, in bytes.
+    var heldBytes: Int { partial.count }
+
+    /// Gives up the frame whose data arrives: the rest of it will be discarded.
+    ///
+    /// - Returns: the header of the frame; nil if no data of a frame was kept.
+    mutating func discardFrame() -> TTRPCFrameHeader? {
+        guard case .data(let header) = state else { return nil }
+        state = .discarding(Int(header.dataLength) - partial.count)
+        partial = []
+        return header
+    }
+
     /// True if a frame has begun that has not arrived wholly.
     var isInsideFrame: Bool {
         switch state {

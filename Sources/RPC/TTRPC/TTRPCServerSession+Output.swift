@@ -10,7 +10,7 @@ extension TTRPCServerSession {
     /// Sends a response that waited; returns false if there is no room for it now.
     func send(_ response: WaitingResponse) -> Bool {
         switch response {
-        case .unary(let call, let reply): send(reply, of: call)
+        case .unary(let call, let reply, _): send(reply, of: call)
         case .streaming(let call): sendResponse(of: call)
         }
     }
@@ -26,6 +26,8 @@ extension TTRPCServerSession {
             guard channel.hasRoom(for: TTRPCFrameHeader.bytes + dataLength) else {
                 return connection.isClosed
             }
+            // The channel accounts for what the socket does not take of it.
+            if call.mayRefuseReply { try channel.memory.checkRoom(for: dataLength) }
             writeFrame(dataLength, call.streamID) { start in
                 prefix.write(to: start)
                 message.pack(to: start + prefix.bytes)

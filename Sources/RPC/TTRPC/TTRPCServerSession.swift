@@ -19,12 +19,14 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
     var waiting: [WaitingResponse] = []
     /// The memory of the requests that wait for their handlers, in bytes.
     private var heldBytes = 0
+    /// The part of the frame that arrives that is in the account of memory, in bytes.
+    private var countedFrameBytes = 0
     /// The time by which more of the frame that has begun must have arrived; nil between frames.
     private var frameDeadline: ContinuousClock.Instant?
 
     enum WaitingResponse {
-        /// The reply of a unary call, whose handler has ended.
-        case unary(ServerCall, MessageBuilder)
+        /// The reply of a unary call, whose handler has ended, and its size.
+        case unary(ServerCall, MessageBuilder, bytes: Int)
         /// A response in the messages of a streaming call.
         case streaming(ServerCall)
     }
@@ -54,19 +56,42 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
     func receive(_ bytes: UnsafeRawBufferPointer) {
         var rest = bytes
         while let action = connection.next(&rest) {
-            switch action {
-            case .start(let header, let data): data.withBytes { start(header, $0) }
-            case .deliver(let call, let data, let isLast): deliver(data, isLast: isLast, to: call)
-            case .abandon(let call, let status): call.abandon(status)
-            case .refuse(let streamID, let status): refuse(streamID, status)
-            case .refuseConnection(let streamID, let status):
-                refuse(streamID, status)
-                channel.closeAfterFlush()
-            case .pauseReading: channel.pauseReading()
-            case .close: channel.close()
-            }
+            // A frame that is complete counts as a request from now on.
+            if countedFrameBytes > 0 { countFrame() }
+            perform(action)
         }
+        countFrame()
         updateFrameDeadline()
+    }
+
+    private func perform(_ action: TTRPCConnection<ServerCall>.Action) {
+        switch action {
+        case .start(let header, let data): data.withBytes { start(header, $0) }
+        case .deliver(let call, let data, let isLast): deliver(data, isLast: isLast, to: call)
+        case .abandon(let call, let status): call.abandon(status)
+        case .refuse(let streamID, let status): refuse(streamID, status)
+        case .refuseConnection(let streamID, let status):
+            refuse(streamID, status)
+            channel.closeAfterFlush()
+        case .pauseReading: channel.pauseReading()
+        case .close: channel.close()
+        }
+    }
+
+    /// Accounts for the part of a frame that has arrived; a frame for which there is no memory is
+    /// given up.
+    private func countFrame() {
+        let bytes = connection.heldBytes
+        let change = bytes - countedFrameBytes
+        if change == 0 { return }
+        do {
+            if change > 0 { try channel.memory.take(change) } else { channel.memory.give(-change) }
+            countedFrameBytes = bytes
+        } catch {
+            channel.memory.give(countedFrameBytes)
+            countedFrameBytes = 0
+            if let action = connection.discardFrame(error) { perform(action) }
+        }
     }
 
     /// Sets the time by which more of an unfinished frame must arrive, since it occupies memory
@@ -93,12 +118,16 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
             let timeout = request.timeoutNanoseconds
             // Go's client sends the rest of a deadline that has just passed, which is negative.
             if timeout < 0 { throw CallError(.deadlineExceeded, "the deadline passed") }
+            let messages = method.isStreaming ? try firstMessages(request, header.flags) : nil
+            try channel.memory.take(data.count)
             let call = ServerCall(
                 streamID: header.streamID,
                 peer: peer,
                 deadline: timeout > 0 ? deadline(timeout) : nil,
                 metadata: request.metadata,
-                messages: method.isStreaming ? try firstMessages(request, header.flags) : nil,
+                messages: messages,
+                requestBytes: data.count,
+                mayRefuseReply: !method.hasSideEffects,
                 loop: channel.loop,
                 session: self,
                 record: instruments?.begin(method)
@@ -162,6 +191,7 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
                 try start(payload, arena, call)
             } catch {
                 let status = router.status(of: error)
+                call.releaseRequest()
                 call.recordOutcome(status.code)
                 return send(status, to: call.streamID)
             }
@@ -195,6 +225,8 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
         updateHeldBytes(of: call)
         if heldBytes > limits.requestBytesHeldMax {
             call.abandon(.tooManyRequestBytes(limits.requestBytesHeldMax))
+        } else if channel.memory.isOver {
+            call.abandon(.peersHaveTooMuch)
         }
     }
 
@@ -220,8 +252,13 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
     }
 
     func keep(_ call: ServerCall, _ reply: @escaping MessageBuilder) {
-        waiting.append(.unary(call, reply))
-        connection.replyWaits(call, on: call.streamID)
+        do {
+            let bytes = try channel.memory.take(reply, of: call, in: channel.loop.arena)
+            waiting.append(.unary(call, reply, bytes: bytes))
+            connection.replyWaits(call, on: call.streamID)
+        } catch {
+            finish(call, failing: router.status(of: error))
+        }
     }
 
     func finish(_ call: ServerCall, failing status: CallError) {
@@ -256,7 +293,9 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
     /// Updates the sum of memory after a change of a streaming call's requests.
     private func updateHeldBytes(of call: ServerCall) {
         guard let messages = call.messages else { return }
-        heldBytes += messages.heldBytes - messages.countedBytes
+        let change = messages.heldBytes - messages.countedBytes
+        heldBytes += change
+        channel.memory.change(by: change)
         messages.countedBytes = messages.heldBytes
     }
 
@@ -297,7 +336,10 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
         let ended = waiting.prefix(sent)
         waiting.removeFirst(ended.count)
         for response in ended {
-            if case .unary(let call, _) = response { forget(call) }
+            if case .unary(let call, _, let bytes) = response {
+                channel.memory.give(bytes)
+                forget(call)
+            }
         }
     }
 
@@ -331,10 +373,12 @@ final class TTRPCServerSession: ServerSession, @unchecked Sendable {
     }
 
     func closed() {
+        for case .unary(_, _, let bytes) in waiting { channel.memory.give(bytes) }
         waiting = []
         for call in connection.closed() {
             call.abandon(CallError(.cancelled, "the connection is closed"))
         }
+        countFrame()
     }
 }
 
