@@ -73,6 +73,7 @@ public final class CommitQueue<Write: Sendable, Outcome: Sendable>: Sendable {
     @usableFromInline
     struct State {
         @usableFromInline var backlog: Backlog
+        @usableFromInline var places = UserPlaces()
         @usableFromInline var idleWriters: [DispatchQueue]
         /// The time at which a writer last parked.
         @usableFromInline var parkedAt = ContinuousClock.now
@@ -135,7 +136,8 @@ public final class CommitQueue<Write: Sendable, Outcome: Sendable>: Sendable {
 
     /// Waits for the write's turn, and for its commit.
     ///
-    /// - Throws: RESOURCE_EXHAUSTED at once if the queue is full; UNAVAILABLE after ``close()``;
+    /// - Throws: RESOURCE_EXHAUSTED at once if the queue is full, of which the processes of one user
+    ///   leave an eighth to others; UNAVAILABLE after ``close()``;
     ///   CANCELLED or DEADLINE_EXCEEDED if the call ended before the first attempt; the error that
     ///   `commit` gave.
     @inlinable
@@ -179,6 +181,12 @@ public final class CommitQueue<Write: Sendable, Outcome: Sendable>: Sendable {
                 let limit = "the write queue is full (\(queueLengthMax) writes)"
                 return (CallError(.resourceExhausted, limit), nil)
             }
+            if let uid = waiting.context.peer?.uid,
+                state.places.count(of: uid) >= queueLengthMax - queueLengthMax / 8
+            {
+                let limit = "the write queue has no place left for user id \(uid)"
+                return (CallError(.resourceExhausted, limit), nil)
+            }
             return (nil, enqueue(waiting, &state))
         }
         if let writer { writer.async { self.run(on: writer) } }
@@ -189,6 +197,7 @@ public final class CommitQueue<Write: Sendable, Outcome: Sendable>: Sendable {
     @inlinable
     func enqueue(_ waiting: PendingWrite, _ state: inout State) -> DispatchQueue? {
         instruments?.queueLength.increment()
+        if let uid = waiting.context.peer?.uid { state.places.add(uid) }
         if let ordering {
             let session = ordering.session(waiting.write)
             let isBusy = state.backlog.isBusy(session)
@@ -260,6 +269,9 @@ public final class CommitQueue<Write: Sendable, Outcome: Sendable>: Sendable {
                 if let done { state.backlog.finish(done) }
                 if let batch = state.backlog.takeBatch() {
                     instruments?.queueLength.decrement(by: Double(batch.elements.count))
+                    for write in batch.elements {
+                        if let uid = write.context.peer?.uid { state.places.remove(uid) }
+                    }
                     return (batch, [])
                 }
                 state.idleWriters.append(writer)

@@ -51,6 +51,33 @@ struct CommitQueueTests {
         await writer.queue.close()
     }
 
+    @Test("55: the processes of one user leave an eighth of the places to others")
+    func places() async throws {
+        let writer = StalledWriter(CommitLimits(queueLengthMax: 16, batchLengthMax: 10))
+        let greedy = CallContext(peer: PeerCredentials(pid: 1, uid: 1, gid: 1))
+        let other = CallContext(peer: PeerCredentials(pid: 2, uid: 2, gid: 1))
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { _ = try await writer.queue.submit(0, context: greedy) }
+            await writer.waitUntilStalled()
+            for number in 1...14 {
+                tasks.addTask { _ = try await writer.queue.submit(number, context: greedy) }
+                await writer.waitUntilQueued(number)
+            }
+            #expect(await writer.submit(15, greedy) == .resourceExhausted)
+            tasks.addTask { _ = try await writer.queue.submit(15, context: other) }
+            await writer.waitUntilQueued(15)
+            tasks.addTask { _ = try await writer.queue.submit(16, context: CallContext()) }
+            await writer.waitUntilQueued(16)
+            #expect(await writer.submit(17, other) == .resourceExhausted)
+            writer.resume()
+            try await tasks.waitForAll()
+        }
+        #expect(writer.batches == [[0], Array(1...10), Array(11...16)])
+        // The places are free again.
+        for number in 0..<40 { #expect(await writer.submit(number, greedy) == nil) }
+        await writer.queue.close()
+    }
+
     @Test func each_write_gets_its_own_result() async throws {
         let queue = CommitQueue<Int, Int>(label: "test", limits: CommitLimits()) { writes in
             writes.map { $0 % 2 == 0 ? .done($0) : .refused(CallError(.notFound, "odd")) }

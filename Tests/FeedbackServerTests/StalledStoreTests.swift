@@ -16,7 +16,8 @@ struct StalledStoreTests {
 
     init() throws {
         folder = try TemporaryFolder()
-        store = StalledStore(limits: CommitLimits(queueLengthMax: 100))
+        // One user may have a hundred of these places.
+        store = StalledStore(limits: CommitLimits(queueLengthMax: 114))
         var configuration = ServerConfiguration()
         configuration.socketPath = folder.path("s.sock")
         var quiet = Logger(label: "test")
