@@ -6,6 +6,8 @@ public struct CallContext: Sendable {
     public var deadline: ContinuousClock.Instant?
     /// The metadata that the caller sent with the request.
     public var metadata: CallMetadata
+    /// The maximum size of the answer as a message, in bytes; nil if it is not sent as one.
+    public var replyBytesMax: Int?
     /// Reports whether the caller still waits for the answer; nil if the call cannot be cancelled.
     public var cancellation: (any CallCancellation)?
 
@@ -14,11 +16,13 @@ public struct CallContext: Sendable {
         peer: PeerCredentials? = nil,
         deadline: ContinuousClock.Instant? = nil,
         metadata: CallMetadata = [],
+        replyBytesMax: Int? = nil,
         cancellation: (any CallCancellation)? = nil
     ) {
         self.peer = peer
         self.deadline = deadline
         self.metadata = metadata
+        self.replyBytesMax = replyBytesMax
         self.cancellation = cancellation
     }
 

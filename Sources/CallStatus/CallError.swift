@@ -128,6 +128,12 @@ extension CallError: Hashable {
 }
 
 extension CallError {
+    /// The error for an answer that no message can carry.
+    package static let replyTooLarge = CallError(
+        .resourceExhausted,
+        "the reply is larger than a message may be: ask for less at once"
+    )
+
     /// Converts any thrown error into the error that the caller sees; no other place converts
     /// errors.
     ///

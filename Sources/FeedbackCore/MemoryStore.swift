@@ -213,15 +213,15 @@ public final class MemoryStore: AlertingStore {
         context: CallContext
     ) async throws -> MetricsReport {
         let state = try snapshot(context)
-        var whole = Metrics()
-        var groups: [ExactText: Metrics] = [:]
+        var builder = MetricsReportBuilder(context)
         let filter = FeedbackQuery(sessionID: query.sessionID, created: query.created)
         for feedback in state.feedbacks.all where filter.matches(feedback) {
+            var metrics = Metrics()
             let length = Int64(feedback.comment.codePointCount)
-            whole.count(feedback.rating, commentCodePoints: length)
-            let key: String
+            metrics.count(feedback.rating, commentCodePoints: length)
+            let key: String?
             switch query.grouping {
-            case .none: continue
+            case .none: key = nil
             case .session: key = feedback.sessionID
             case .metadata(let name):
                 let metadata = state.metadata[ExactText(feedback.sessionID)]
@@ -229,12 +229,9 @@ public final class MemoryStore: AlertingStore {
             case .hour: key = feedback.createdAt.hour
             case .day: key = feedback.createdAt.day
             }
-            groups[ExactText(key), default: Metrics()].count(
-                feedback.rating,
-                commentCodePoints: length
-            )
+            try builder.add(metrics, to: key)
         }
-        return MetricsReport(metrics: whole, groups: groups)
+        return builder.report
     }
 
     /// See ``Store``.

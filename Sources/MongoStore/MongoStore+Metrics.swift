@@ -8,17 +8,13 @@ extension MongoStore {
         context: CallContext
     ) async throws -> MetricsReport {
         try await read(context) { sessions in
-            var whole = Metrics()
-            var groups: [ExactText: Metrics] = [:]
+            var builder = MetricsReportBuilder(context)
             try sessions.aggregate(MetricsPipeline.stages(query)) { row, _ in
-                let metrics = MetricsPipeline.metrics(row)
-                whole = whole + metrics
-                if let key = try MetricsPipeline.key(row, query.grouping) {
-                    groups[ExactText(key)] = groups[ExactText(key), default: Metrics()] + metrics
-                }
+                let key = try MetricsPipeline.key(row, query.grouping)
+                try builder.add(MetricsPipeline.metrics(row), to: key)
                 return true
             }
-            return MetricsReport(metrics: whole, groups: groups)
+            return builder.report
         }
     }
 }

@@ -27,9 +27,7 @@ final class SQLiteDatabase: Sendable {
     private let check: DatabaseCheck
     private let walWrites: WALWriteBuffer
     let walLength: WALLength
-    /// The number of reads that run or wait.
-    private let readCount = Atomic(0)
-    private let readQueueLength = Meter(label: CoreInstrument.readQueueLength.rawValue)
+    private let reads: ReadQueue
     let logBytes = Meter(label: CoreInstrument.sqliteLogBytes.rawValue)
     let longLogWarnings = WarningInterval()
     let isCuttingBack = Atomic(false)
@@ -62,6 +60,7 @@ final class SQLiteDatabase: Sendable {
         self.onStop = onStop
         self.limits = limits
         self.check = DatabaseCheck(path: path)
+        reads = ReadQueue(readersMax: limits.readersMax, lengthMax: limits.readQueueLengthMax)
         do {
             let lock = try SQLiteFile.prepare(path, limits)
             let pool = try DatabasePool(path: path, configuration: .connections(limits))
@@ -109,32 +108,18 @@ final class SQLiteDatabase: Sendable {
         _ body: @escaping @Sendable (Database) throws -> T
     ) async throws -> T {
         if case .closed = status.withLock({ $0 }) { throw CallError.storeIsClosed }
-        let queued = readCount.add(1, ordering: .relaxed).newValue
-        readQueueLength.increment()
-        defer {
-            readCount.subtract(1, ordering: .relaxed)
-            readQueueLength.decrement()
-        }
-        guard queued <= limits.readQueueLengthMax else {
-            throw CallError(
-                .resourceExhausted,
-                "the read queue is full (\(limits.readQueueLengthMax) reads)"
-            )
-        }
-        return try await withUnsafeThrowingContinuation { continuation in
+        return try await reads.run(context) { [self] end in
             pool.asyncRead { [self] connection in
-                if let reason = context.dropError {
-                    continuation.resume(throwing: reason)
-                    return
-                }
-                let result = Result { () throws -> T in
-                    do {
-                        return try body(connection.get())
-                    } catch {
-                        return try readAgain(after: SQLiteFailure(error, during: .read), body)
+                end(
+                    Result { () throws -> T in
+                        do {
+                            return try body(connection.get())
+                        } catch {
+                            let failure = SQLiteFailure(error, during: .read)
+                            return try readAgain(after: failure, body)
+                        }
                     }
-                }
-                continuation.resume(with: result)
+                )
             }
         }
     }

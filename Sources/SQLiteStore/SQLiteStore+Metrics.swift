@@ -17,54 +17,44 @@ extension SQLiteStore {
             case .none:
                 return MetricsReport(metrics: try counters.total(query.created).metrics)
             case .session:
-                return try report(bySession: counters, query.created) {
+                return try report(context, bySession: counters, query.created) {
                     try SessionTable.sessionID($0, db)
                 }
             case .metadata(let key):
-                return try report(bySession: counters, query.created) {
+                return try report(context, bySession: counters, query.created) {
                     try SessionTable.groupKey(key, ofSession: $0, db)
                 }
             case .hour:
-                return try report(byHour: counters, query.created, \.hour)
+                return try report(context, byHour: counters, query.created, \.hour)
             case .day:
-                return try report(byHour: counters, query.created, \.day)
+                return try report(context, byHour: counters, query.created, \.day)
             }
         }
     }
 }
 
 private func report(
+    _ context: CallContext,
     bySession counters: CounterTables,
     _ range: TimeRange,
     _ key: (Int64) throws -> String
 ) throws -> MetricsReport {
-    var whole = Metrics()
-    var groups: [ExactText: Metrics] = [:]
+    var builder = MetricsReportBuilder(context)
     for (session, counts) in try counters.bySession(range) {
-        let metrics = counts.metrics
-        whole.add(metrics)
-        groups[ExactText(try key(session)), default: Metrics()].add(metrics)
+        try builder.add(counts.metrics, to: try key(session))
     }
-    return MetricsReport(metrics: whole, groups: groups)
+    return builder.report
 }
 
 private func report(
+    _ context: CallContext,
     byHour counters: CounterTables,
     _ range: TimeRange,
     _ key: (Timestamp) -> String
 ) throws -> MetricsReport {
-    var whole = Metrics()
-    var groups: [ExactText: Metrics] = [:]
+    var builder = MetricsReportBuilder(context)
     try counters.forEachHour(range) { hour, counts in
-        let metrics = counts.metrics
-        whole.add(metrics)
-        groups[ExactText(key(Timestamp(hourNumber: hour))), default: Metrics()].add(metrics)
+        try builder.add(counts.metrics, to: key(Timestamp(hourNumber: hour)))
     }
-    return MetricsReport(metrics: whole, groups: groups)
-}
-
-extension Metrics {
-    fileprivate mutating func add(_ other: Metrics) {
-        self = self + other
-    }
+    return builder.report
 }

@@ -8,6 +8,7 @@ extension StoreContract {
         StoreBehaviour("sessions without feedback make no group", noEmptyGroups),
         StoreBehaviour("groups by metadata are called as the value is", metadataKeys),
         StoreBehaviour("groups by metadata follow a change of it", changedMetadata),
+        StoreBehaviour("groups that no message can carry are given up", tooManyGroups),
         StoreBehaviour("metrics without groups are those of MemoryStore") {
             try await compare($0, .none)
         },
@@ -39,6 +40,24 @@ extension StoreContract {
             let query = MetricsQuery(sessionID: "quiet", grouping: grouping)
             #expect(try await store.metrics(query) == MetricsReport())
         }
+    }
+
+    private static func tooManyGroups(_ store: any Store) async throws {
+        for index in 0..<20 {
+            try await store.add(FeedbackDraft(sessionID: "session \(index)", rating: .up))
+        }
+        let query = MetricsQuery(grouping: .session)
+        let small = CallContext(replyBytesMax: 200)
+        #expect(
+            await errorCode { try await store.metrics(query, context: small) }
+                == .resourceExhausted
+        )
+        for context in [CallContext(replyBytesMax: 1_000), CallContext()] {
+            #expect(try await store.metrics(query, context: context).groups.count == 20)
+        }
+        #expect(try await store.metrics(MetricsQuery(), context: small).metrics.positive == 20)
+        let ofOne = MetricsQuery(sessionID: "session 1", grouping: .session)
+        #expect(try await store.metrics(ofOne, context: small).groups.count == 1)
     }
 
     private static func metadataKeys(_ store: any Store) async throws {

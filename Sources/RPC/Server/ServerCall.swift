@@ -16,7 +16,13 @@ final class ServerCall: CallCancellation, @unchecked Sendable {
     var isCancelled: Bool { cancelled.load(ordering: .relaxed) }
     /// The part of the call that its handler may see.
     var context: CallContext {
-        CallContext(peer: peer, deadline: deadline, metadata: metadata, cancellation: self)
+        CallContext(
+            peer: peer,
+            deadline: deadline,
+            metadata: metadata,
+            replyBytesMax: session.limits.frameBytesMax,
+            cancellation: self
+        )
     }
 
     let streamID: UInt32
@@ -183,10 +189,6 @@ final class ServerCall: CallCancellation, @unchecked Sendable {
 }
 
 extension CallError {
-    static let replyTooLarge = CallError(
-        .resourceExhausted,
-        "the reply is larger than a message may be: ask for less at once"
-    )
     static let notOneMessage = CallError(
         .unimplemented,
         "the method takes exactly one message"

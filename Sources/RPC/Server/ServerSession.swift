@@ -25,6 +25,7 @@ extension ProtoArena {
 /// It is used on the connection's loop only.
 protocol ServerSession: AnyObject {
     var channel: Channel { get }
+    var limits: RPCLimits { get }
     /// The router of the methods that are served.
     var router: Router { get }
     /// True once the peer has begun to speak the protocol.
