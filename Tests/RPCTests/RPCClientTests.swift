@@ -1,6 +1,7 @@
 import CallStatus
 import Foundation
 import Logging
+import Synchronization
 import TestSupport
 import Testing
 
@@ -68,6 +69,62 @@ struct RPCClientTests {
         }
         client.close()
         await echo.stop()
+    }
+
+    @Test func calls_that_wait_when_the_stream_ids_are_used_up_end_as_unavailable() async throws {
+        let folder = try TemporaryFolder()
+        let address = try UnixSocketAddress(path: folder.path("silent.sock"))
+        let server = try SocketFile(address, SocketPermissions())
+        defer {
+            server.remove()
+            close(server.descriptor)
+        }
+        var limits = RPCLimits()
+        limits.outputQueueBytesMax = 1 << 20
+        let loop = try EventLoop(label: "test", limits: limits)
+        let channel = Channel(
+            descriptor: try SocketFile.connect(to: address),
+            loop: loop,
+            memory: ConnectionMemory(PeerMemory(bytesMax: .max), uid: 0)
+        )
+        let peer = accept(server.descriptor, nil, nil)
+        defer { close(peer) }
+        let codes = Codes()
+        // The socket does not take all of the first call, so that the others wait.
+        let value = String(repeating: "x", count: 2 << 20)
+        loop.submit {
+            let session = TTRPCClientSession(channel: channel, firstStreamID: .max - 2)
+            channel.start(delegate: session)
+            for index in 0..<3 {
+                let call = ClientCall(
+                    service: EchoServer.service,
+                    method: "Echo",
+                    deadline: nil,
+                    encode: { try EchoServer.encode(value, $0) }
+                )
+                call.begin(arena: loop.arena) { outcome, _ in
+                    guard case .failure(let error) = outcome else { return }
+                    codes.set(CallError(error).code, of: index)
+                }
+                do { try session.start(call) } catch { call.complete(.failure(error)) }
+            }
+        }
+        var buffer = [UInt8](repeating: 0, count: 1 << 20)
+        let flags = Int32(MSG_DONTWAIT)
+        #expect(
+            await eventually {
+                while recv(peer, &buffer, buffer.count, flags) > 0 {}
+                return codes.all[2] == .unavailable
+            }
+        )
+        #expect(codes.all[0...1] == [nil, nil])
+        // With its last answer, the connection ends.
+        for stream in [UInt32.max - 2, .max] {
+            let answer = Wire.frame(stream: stream, kind: 2, Data())
+            #expect(answer.withUnsafeBytes { send(peer, $0.baseAddress, $0.count, 0) } > 0)
+        }
+        #expect(await eventually { recv(peer, &buffer, buffer.count, flags) == 0 })
+        loop.submit { channel.close() }
     }
 
     @Test func a_missing_server_is_unavailable_and_found_later() async throws {
@@ -165,4 +222,13 @@ struct RPCClientTests {
         client.close()
         await echo.stop()
     }
+}
+
+/// The codes with which three calls have failed.
+private final class Codes: Sendable {
+    private let codes = Mutex([CallError.Code?](repeating: nil, count: 3))
+
+    var all: [CallError.Code?] { codes.withLock { $0 } }
+
+    func set(_ code: CallError.Code, of index: Int) { codes.withLock { $0[index] = code } }
 }

@@ -11,13 +11,14 @@ final class TTRPCClientSession: ChannelDelegate {
     private var calls: [UInt32: ClientCall] = [:]
     /// The calls that found no room in the output, in order.
     private var waiting: [ClientCall] = []
-    private var nextStreamID: UInt32 = 1
+    private var nextStreamID: UInt32
     /// True while calls can be started.
     private(set) var isOpen = true
 
-    init(channel: Channel) {
+    /// Makes the session of a connection whose calls have odd stream ids from the given one on.
+    init(channel: Channel, firstStreamID: UInt32 = 1) {
         self.channel = channel
-        decoder = TTRPCFrameDecoder(frameBytesMax: channel.loop.limits.frameBytesMax)
+        nextStreamID = firstStreamID
     }
 
     /// Sends the request, now or when the output has room for it; the answer completes the call.
@@ -57,7 +58,7 @@ final class TTRPCClientSession: ChannelDelegate {
         let streamID = nextStreamID
         advanceStreamID()
         calls[streamID] = call
-        call.onEnd = { [weak self] in self?.calls[streamID] = nil }
+        call.onEnd = { [weak self] in self?.ended(streamID) }
         let header = TTRPCFrameHeader(
             dataLength: message.packedSize,
             streamID: streamID,
@@ -78,6 +79,12 @@ final class TTRPCClientSession: ChannelDelegate {
         let (next, overflow) = nextStreamID.addingReportingOverflow(2)
         nextStreamID = next
         if overflow { isOpen = false }
+    }
+
+    private func ended(_ streamID: UInt32) {
+        calls[streamID] = nil
+        // Nobody begins another call here.
+        if !isOpen, calls.isEmpty { channel.closeAfterFlush() }
     }
 
     /// Closes the connection; calls that wait for their answers end with CANCELLED.
@@ -158,6 +165,19 @@ final class TTRPCClientSession: ChannelDelegate {
             started += 1
         }
         waiting.removeFirst(min(started, waiting.count))
+        if !isOpen { refuseWaiting() }
+    }
+
+    /// Ends the calls that wait when all stream ids are used: repeated, they go over a new
+    /// connection.
+    private func refuseWaiting() {
+        let refused = waiting
+        waiting = []
+        for call in refused {
+            call.complete(
+                .failure(CallError(.unavailable, "the connection has used all its stream ids"))
+            )
+        }
     }
 
     func channelClosed(_ channel: Channel) {
