@@ -93,7 +93,9 @@ public struct ServerConfiguration: Sendable {
     public var drainTimeout = Duration.seconds(10)
     /// The limit of connections at once, from 1 to 1,000,000; 10,000 by default.
     ///
-    /// One connection more is told so and closed.
+    /// One connection more is told so and closed. The processes of one user leave an eighth of them
+    /// to others, and fewer are served if the process may not have as many descriptors:
+    /// ``FeedbackServer/start()`` raises the soft limit as far as they need it.
     public var connectionsMax = Self.defaultLimits.connectionsMax
     /// The limit of calls of one connection at once, from 1 to 1,000,000; 1,024 by default.
     ///

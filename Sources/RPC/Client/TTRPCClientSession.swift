@@ -19,6 +19,7 @@ final class TTRPCClientSession: ChannelDelegate {
     init(channel: Channel, firstStreamID: UInt32 = 1) {
         self.channel = channel
         nextStreamID = firstStreamID
+        decoder = TTRPCFrameDecoder(frameBytesMax: channel.loop.limits.frameBytesMax)
     }
 
     /// Sends the request, now or when the output has room for it; the answer completes the call.

@@ -98,7 +98,9 @@ extension Settings {
             "connections_max",
             \.server.connectionsMax,
             .number(1...1_000_000),
-            "The most connections at once; one more is told so and closed."
+            "The most connections at once, of which the processes of one user leave an eighth to "
+                + "others; one more is told so and closed. Fewer are served if the limit of open files "
+                + "does not suffice."
         ),
         Setting(
             "calls_in_flight_max",
@@ -130,7 +132,8 @@ extension Settings {
             "write_queue_max",
             \.server.writeLimits.queueLengthMax,
             .number(1...1_000_000),
-            "The most writes that wait for the store; one more is RESOURCE_EXHAUSTED."
+            "The most writes that wait for the store, of which the processes of one user leave an "
+                + "eighth to others; one more is RESOURCE_EXHAUSTED."
         ),
         Setting(
             "drain_timeout",
