@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Makes vectors.json, the golden messages and frames that the tests of every client check.
+"""Makes vectors.json, the golden messages and frames that the tests of every client check, and
+pieces.json, those in pieces, which the tests of the daemon check as well: it reads what anybody may
+send, a client what the daemon writes.
 
-  make.py           writes vectors.json
-  make.py --check   writes nothing; fails if the committed file differs
+  make.py           writes both
+  make.py --check   writes nothing; fails if a committed file differs
 
 Needs protobuf and grpcio-tools, which Tests/support/install-python-clients.sh puts into
 .build/venv-grpc. What each vector means stands here; the bytes come from Google's own library.
@@ -21,6 +23,7 @@ import grpc_tools
 
 PROTO = pathlib.Path(__file__).resolve().parent.parent
 VECTORS = PROTO / "vectors" / "vectors.json"
+PIECES = PROTO / "vectors" / "pieces.json"
 FILES = [
     "feedback/v1/alert.proto",
     "feedback/v1/feedback.proto",
@@ -877,16 +880,22 @@ def main():
     metadata_messages()
     alert_messages()
     other_messages()
-    messages_in_pieces()
     invalid_messages()
     frames()
-    text = json.dumps(vectors, ensure_ascii=True, indent=1) + "\n"
+    whole = len(vectors)
+    messages_in_pieces()
+    write_or_check(VECTORS, vectors[:whole])
+    write_or_check(PIECES, vectors[whole:])
+
+
+def write_or_check(path, those):
+    text = json.dumps(those, ensure_ascii=True, indent=1) + "\n"
     if not sys.argv[1:]:
-        VECTORS.write_text(text)
-    elif not VECTORS.exists() or VECTORS.read_text() != text:
-        sys.exit(f"{VECTORS} differs from what make.py gives: run Proto/vectors/make.py")
+        path.write_text(text)
+    elif not path.exists() or path.read_text() != text:
+        sys.exit(f"{path} differs from what make.py gives: run Proto/vectors/make.py")
     else:
-        print(f"{len(vectors)} vectors are up to date")
+        print(f"{path.name}: {len(those)} vectors are up to date")
 
 
 if __name__ == "__main__":

@@ -55,12 +55,14 @@ public struct GoldenVector: Decodable, Sendable, CustomStringConvertible {
         meaning = frame.meaning?["payload"]
     }
 
-    /// Returns all vectors of a kind.
+    /// Returns all vectors of a kind, of both files.
     public static func all(_ kind: String) throws -> [GoldenVector] {
         let repository = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../..")
-        let vectors = repository.appendingPathComponent("Proto/vectors/vectors.json").standardized
-        return try JSONDecoder().decode([GoldenVector].self, from: Data(contentsOf: vectors))
-            .filter { $0.kind == kind }
+        return try ["vectors.json", "pieces.json"].flatMap { name in
+            let file = repository.appendingPathComponent("Proto/vectors/\(name)").standardized
+            return try JSONDecoder().decode([GoldenVector].self, from: Data(contentsOf: file))
+                .filter { $0.kind == kind }
+        }
     }
 }
 
