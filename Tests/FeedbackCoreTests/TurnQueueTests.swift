@@ -6,8 +6,8 @@ import Testing
 @testable import FeedbackCore
 
 /// `docs/RELIABILITY.md`, "Peers", 83, and "Access", 55: reads of many callers.
-@Suite("the queue of reads")
-struct ReadQueueTests {
+@Suite("turns of callers")
+struct TurnQueueTests {
     private static let first = PeerCredentials(pid: 1, uid: 1, gid: 1)
     private static let second = PeerCredentials(pid: 2, uid: 1, gid: 1)
     private static let third = PeerCredentials(pid: 3, uid: 2, gid: 1)
