@@ -187,7 +187,7 @@ struct DiskFailureTests {
         #expect(outcome.code == 1)
         // Before it, libmongoc may say that it has no room for its counters.
         let line = outcome.errors.split(separator: "\n").last ?? ""
-        #expect(line.hasPrefix("feedbackd: \(folder.path("f.db")): "), "\(outcome.errors)")
+        #expect(line.hasPrefix("feedbackd: store: \(folder.path("f.db")): "), "\(outcome.errors)")
         #expect(line.contains("limit on file sizes"), "\(outcome.errors)")
         #expect(try Data(contentsOf: URL(fileURLWithPath: folder.path("f.db"))) == before)
     }
