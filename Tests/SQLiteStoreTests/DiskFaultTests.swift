@@ -101,7 +101,8 @@ struct DiskFaultTests {
             }
             #expect(total == 40, "\(first)")
             #expect(list.count == 40, "\(first)")
-            if first <= 5 { #expect(fault.failureCount == 2 * first - 1) }
+            // The readers have read the first page when the store was opened.
+            if first <= 3 { #expect(fault.failureCount == 2 * first - 1) }
             // A write is not repeated: its first read is that of the session.
             fault.first = 1
             let refusal = await fault.inject {
