@@ -75,20 +75,29 @@ public struct ExactDictionary<Value> {
 }
 
 extension ExactDictionary: Sequence {
-    /// The pairs, one after the other, in no particular order.
-    public func makeIterator() -> AnyIterator<(key: String, value: Value)> {
-        var rest = values.makeIterator()
-        return AnyIterator { rest.next().map { (key: $0.key.text, value: $0.value) } }
+    /// Returns the pairs one after the other, in no particular order.
+    public struct Iterator: IteratorProtocol {
+        fileprivate var rest: Dictionary<ExactText, Value>.Iterator
+
+        /// Returns the next pair; nil after the last one.
+        public mutating func next() -> (key: String, value: Value)? {
+            guard let (key, value) = rest.next() else { return nil }
+            return (key.text, value)
+        }
     }
 
-    /// The number of pairs, without looking at them.
+    /// Returns an iterator over the pairs, in no particular order.
+    public func makeIterator() -> Iterator { Iterator(rest: values.makeIterator()) }
+
+    /// The number of pairs.
     public var underestimatedCount: Int { values.count }
 }
 
 extension ExactDictionary: ExpressibleByDictionaryLiteral {
     /// Makes a dictionary of a literal; of a key that comes twice, the last value counts.
     public init(dictionaryLiteral pairs: (String, Value)...) {
-        self.init(pairs) { _, last in last }
+        self.init()
+        for (key, value) in pairs { self[key] = value }
     }
 }
 
