@@ -104,7 +104,9 @@ let package = Package(
         ),
         .target(
             name: "SQLiteStore",
-            dependencies: ["FeedbackCore", "FeedbackModel", grdb, grdbSQLite, logging, metrics],
+            dependencies: [
+                "CLinux", "FeedbackCore", "FeedbackModel", grdb, grdbSQLite, logging, metrics,
+            ],
             swiftSettings: settings
         ),
         .target(

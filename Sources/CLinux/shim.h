@@ -1,14 +1,17 @@
 // What Swift's Glibc module does not have.
 #pragma once
 #include <elf.h>
+#include <fcntl.h>
 #include <link.h>
 #include <linux/memfd.h>
+#include <linux/stat.h>
 #include <malloc.h>
 #include <sched.h>
 #include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -35,3 +38,18 @@ int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *_Nonnul
 // The environment; a variable in C, which Swift cannot know to be safe.
 extern char **environ;
 static inline char *_Nullable *_Nullable process_environment(void) { return environ; }
+
+// statx(2), likewise: the inode of a path's file and its time of birth, which is 0 where the file
+// system has none. Returns 0 or -1.
+static inline int file_birth(
+    const char *_Nonnull path, unsigned long long *_Nonnull inode, long long *_Nonnull nanoseconds)
+{
+    struct statx file;
+    if (syscall(SYS_statx, AT_FDCWD, path, 0, STATX_INO | STATX_BTIME, &file) != 0)
+        return -1;
+    *inode = file.stx_ino;
+    *nanoseconds = file.stx_mask & STATX_BTIME
+        ? file.stx_btime.tv_sec * 1000000000LL + file.stx_btime.tv_nsec
+        : 0;
+    return 0;
+}

@@ -21,14 +21,21 @@ enum FieldRules {
     /// - Throws: INVALID_ARGUMENT that names all fields at fault.
     static func checked(_ query: FeedbackQuery) throws(CallError) -> FeedbackQuery {
         var faults = Faults()
-        if let sessionID = query.sessionID { faults.checkSessionID(sessionID) }
-        faults.checkID(query.messageID, "message_id")
-        faults.checkRange(query.created)
+        faults.checkFilter(query.filter)
         faults.checkPageSize(query.pageSize)
         try faults.throwIfAny()
         var query = query
         if query.pageSize == 0 { query.pageSize = FieldLimits.pageSizeDefault }
         return query
+    }
+
+    /// Checks the fields of a filter.
+    ///
+    /// - Throws: INVALID_ARGUMENT that names all fields at fault.
+    static func check(_ filter: FeedbackFilter) throws(CallError) {
+        var faults = Faults()
+        faults.checkFilter(filter)
+        try faults.throwIfAny()
     }
 
     /// Checks the fields of a metrics query.
@@ -109,6 +116,12 @@ private struct Faults {
         case .merge(let metadata): checkMetadata(.object(metadata), depth: 1)
         case .remove(let keys): for key in keys { checkMetadataKey(key, "keys") }
         }
+    }
+
+    mutating func checkFilter(_ filter: FeedbackFilter) {
+        if let sessionID = filter.sessionID { checkSessionID(sessionID) }
+        checkID(filter.messageID, "message_id")
+        checkRange(filter.created)
     }
 
     mutating func checkPageSize(_ size: Int) {

@@ -90,6 +90,8 @@ public final class MemoryStore: AlertingStore {
     private let state = Mutex(State())
     private let alerts = MemoryOutbox()
     private let tokens = PageTokenCodec(key: PageTokenCodec.makeKey())
+    private let epoch = LogEpoch.random()
+    private let logGrowth = LogGrowth()
 
     /// Makes an empty store.
     public init() {}
@@ -135,6 +137,7 @@ public final class MemoryStore: AlertingStore {
             return nil
         }
         if let original { return AddedFeedback(feedback: original, replayed: true) }
+        logGrowth.signal()
         return AddedFeedback(feedback: feedback, replayed: false)
     }
 
@@ -190,7 +193,7 @@ public final class MemoryStore: AlertingStore {
         context: CallContext
     ) async throws -> FeedbackPage {
         let feedbacks = try snapshot(context).feedbacks.all
-        let matching = feedbacks.indices.filter { query.matches(feedbacks[$0]) }
+        let matching = feedbacks.indices.filter { query.filter.matches(feedbacks[$0]) }
         var rest = query.newestFirst ? matching.reversed() : matching
         if !query.pageToken.isEmpty {
             let position = Int(try tokens.position(in: query))
@@ -214,7 +217,7 @@ public final class MemoryStore: AlertingStore {
     ) async throws -> MetricsReport {
         let state = try snapshot(context)
         var builder = MetricsReportBuilder(context)
-        let filter = FeedbackQuery(sessionID: query.sessionID, created: query.created)
+        let filter = FeedbackFilter(sessionID: query.sessionID, created: query.created)
         for feedback in state.feedbacks.all where filter.matches(feedback) {
             var metrics = Metrics()
             let length = Int64(feedback.comment.codePointCount)
@@ -245,6 +248,25 @@ public final class MemoryStore: AlertingStore {
     }
 
     /// See ``Store``.
+    public func readLog(
+        from start: LogStart,
+        context: CallContext
+    ) async throws -> any LogReader {
+        let end = Int64(try snapshot(context).feedbacks.count)
+        let number = try epoch.number(of: start, end: end, firstKept: 0)
+        return NumberedLogReader(epoch: epoch, growth: logGrowth, after: number) {
+            [self] number, limit, context in
+            // The number of a feedback is its place in the list, from 1 on.
+            let state = try snapshot(context)
+            let places = Int(number)..<min(Int(number) + limit, state.feedbacks.count)
+            return NumberedChanges(
+                changes: places.map { (Int64($0) + 1, .added, state.feedbacks[$0]) },
+                end: Int64(state.feedbacks.count)
+            )
+        }
+    }
+
+    /// See ``Store``.
     public func health() async -> StoreHealth {
         state.withLock { $0.isClosed ? .notServing("the store is closed") : .serving }
     }
@@ -252,6 +274,7 @@ public final class MemoryStore: AlertingStore {
     /// See ``Store``.
     public func close() async {
         state.withLock { $0.isClosed = true }
+        logGrowth.signal()
     }
 
     private func snapshot(_ context: CallContext) throws -> State {

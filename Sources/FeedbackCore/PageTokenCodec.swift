@@ -70,13 +70,13 @@ public struct PageTokenCodec: Sendable {
         var hmac = HMAC<SHA256>(key: key)
         hmac.update(data: content)
         // A length precedes each text, so that no two queries have the same encoding.
-        let ratings = query.ratings.map(\.rawValue).sorted()
-        let sessionID = query.sessionID ?? ""
+        let ratings = query.filter.ratings.map(\.rawValue).sorted()
+        let sessionID = query.filter.sessionID ?? ""
         let filters =
             "\(sessionID.utf8.count):\(sessionID) "
-            + "\(query.messageID.utf8.count):\(query.messageID) "
-            + "\(ratings) \(bound(query.created.from)) \(bound(query.created.until)) "
-            + "\(query.hasComment.map(String.init) ?? "any") \(query.newestFirst)"
+            + "\(query.filter.messageID.utf8.count):\(query.filter.messageID) "
+            + "\(ratings) \(bound(query.filter.created.from)) \(bound(query.filter.created.until)) "
+            + "\(query.filter.hasComment.map(String.init) ?? "any") \(query.newestFirst)"
         hmac.update(data: Data(filters.utf8))
         return Array(hmac.finalize().prefix(Self.sealBytes))
     }

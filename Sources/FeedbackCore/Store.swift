@@ -57,6 +57,13 @@ public protocol Store: Sendable {
         context: CallContext
     ) async throws -> Metadata?
 
+    /// Begins to read the change log: all feedback, in the order of its last changes.
+    ///
+    /// - Throws: INVALID_ARGUMENT for a position that no store gives; OUT_OF_RANGE for one of another
+    ///   store, of a change that has not been made, or of changes that are no longer kept;
+    ///   FAILED_PRECONDITION if the database keeps no log.
+    func readLog(from start: LogStart, context: CallContext) async throws -> any LogReader
+
     /// Returns whether calls would be served now; answers at once, even while writes are stuck.
     func health() async -> StoreHealth
 

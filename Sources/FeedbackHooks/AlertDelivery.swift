@@ -165,21 +165,21 @@ struct AlertDelivery: Sendable {
         }
     }
 
-    private func deliver(_ alerts: ArraySlice<QueuedAlert>) async -> [Delivery] {
+    private func deliver(_ alerts: ArraySlice<QueuedAlert>) async -> [DeliveryOutcome] {
         if alerts.count == 1, let alert = alerts.first {
             return [await attempt(alert)]
         }
-        return await withTaskGroup(of: (Int, Delivery).self) { group in
+        return await withTaskGroup(of: (Int, DeliveryOutcome).self) { group in
             for (index, alert) in zip(alerts.indices, alerts) {
                 group.addTask { (index, await attempt(alert)) }
             }
-            var deliveries: [Int: Delivery] = [:]
+            var deliveries: [Int: DeliveryOutcome] = [:]
             for await (index, delivery) in group { deliveries[index] = delivery }
             return alerts.indices.compactMap { deliveries[$0] }
         }
     }
 
-    private func attempt(_ alert: QueuedAlert) async -> Delivery {
+    private func attempt(_ alert: QueuedAlert) async -> DeliveryOutcome {
         let begin = DispatchTime.now()
         let delivery = await sink.deliver(alert.alert)
         let end = DispatchTime.now()
@@ -189,7 +189,7 @@ struct AlertDelivery: Sendable {
 
     private func outcome(
         of alert: QueuedAlert,
-        _ delivery: Delivery,
+        _ delivery: DeliveryOutcome,
         pause: Duration?
     ) -> AlertOutcome {
         let now = Timestamp.now

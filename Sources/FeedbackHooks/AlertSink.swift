@@ -6,11 +6,11 @@ protocol AlertSink: Sendable {
     var deliveriesMax: Int { get }
 
     /// Attempts to deliver an alert, for at most the hook's timeout.
-    func deliver(_ alert: Alert) async -> Delivery
+    func deliver(_ alert: Alert) async -> DeliveryOutcome
 }
 
 /// The outcome of an attempt to deliver an alert.
-enum Delivery: Sendable, Hashable {
+enum DeliveryOutcome: Sendable, Hashable {
     case delivered
     /// The receiver refused this alert; others may be accepted.
     case refused(String)

@@ -22,14 +22,14 @@ struct CommandSink: AlertSink {
 
     var deliveriesMax: Int { 1 }
 
-    func deliver(_ alert: Alert) async -> Delivery {
+    func deliver(_ alert: Alert) async -> DeliveryOutcome {
         await withCheckedContinuation { continuation in
             queue.async { continuation.resume(returning: run(alert)) }
         }
     }
 
     /// Runs the program; blocks until it has ended.
-    private func run(_ alert: Alert) -> Delivery {
+    private func run(_ alert: Alert) -> DeliveryOutcome {
         let ending: ChildProcess.Ending
         do throws(ChildProcess.Failure) {
             let child = try ChildProcess(

@@ -8,7 +8,7 @@ struct LogSink: AlertSink {
 
     var deliveriesMax: Int { 1 }
 
-    func deliver(_ alert: Alert) async -> Delivery {
+    func deliver(_ alert: Alert) async -> DeliveryOutcome {
         logger.warning(
             "[ALERT] \(body.subject(of: alert, includesComment: false).onOneLine)",
             metadata: [

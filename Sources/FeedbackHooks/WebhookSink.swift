@@ -64,7 +64,7 @@ final class WebhookSink: AlertSink {
         idle = Mutex((0..<deliveriesMax).map { Worker(number: $0) })
     }
 
-    func deliver(_ alert: Alert) async -> Delivery {
+    func deliver(_ alert: Alert) async -> DeliveryOutcome {
         guard let worker = idle.withLock({ $0.popLast() }) else {
             preconditionFailure("no more deliveries at once than workers")
         }
@@ -76,7 +76,7 @@ final class WebhookSink: AlertSink {
     }
 
     /// Posts an alert; blocks until there is a response or the timeout has passed.
-    private func post(_ alert: Alert, _ worker: Worker) -> Delivery {
+    private func post(_ alert: Alert, _ worker: Worker) -> DeliveryOutcome {
         guard let curl = worker.reset() else {
             return .unavailable("no memory for a connection", retryDelay: nil)
         }

@@ -62,15 +62,20 @@ extension FeedbackQuery {
 
 extension Feedback__V1__ListFeedbacksRequest {
     mutating func set(_ query: FeedbackQuery, _ arena: ProtoArena) throws {
-        session_id = try arena.string(filter: query.sessionID)
-        let ratings = try arena.allocate(of: Feedback__V1__Rating.self, count: query.ratings.count)
-        for (index, rating) in query.ratings.enumerated() { ratings[index] = rating.message }
+        session_id = try arena.string(filter: query.filter.sessionID)
+        let ratings = try arena.allocate(
+            of: Feedback__V1__Rating.self,
+            count: query.filter.ratings.count
+        )
+        for (index, rating) in query.filter.ratings.enumerated() { ratings[index] = rating.message }
         self.ratings = ratings
-        n_ratings = query.ratings.count
-        if let from = query.created.from { created_at_or_after = try arena.message(of: from) }
-        if let until = query.created.until { created_before = try arena.message(of: until) }
-        message_id = try arena.string(query.messageID, field: "message_id")
-        if let hasComment = query.hasComment {
+        n_ratings = query.filter.ratings.count
+        if let from = query.filter.created.from {
+            created_at_or_after = try arena.message(of: from)
+        }
+        if let until = query.filter.created.until { created_before = try arena.message(of: until) }
+        message_id = try arena.string(query.filter.messageID, field: "message_id")
+        if let hasComment = query.filter.hasComment {
             comment_filter_case = FEEDBACK__V1__LIST_FEEDBACKS_REQUEST__COMMENT_FILTER_HAS_COMMENT
             has_comment = hasComment ? 1 : 0
         }

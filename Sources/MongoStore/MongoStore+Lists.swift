@@ -7,7 +7,7 @@ extension MongoStore {
         _ query: FeedbackQuery,
         context: CallContext
     ) async throws -> FeedbackPage {
-        guard let sessionID = query.sessionID else {
+        guard let sessionID = query.filter.sessionID else {
             let position = try query.pageToken.isEmpty ? nil : ListPosition(query, tokens)
             return try await read(context) { [tokens] sessions in
                 try EverySessionList(query, tokens).page(beyond: position, sessions)
@@ -177,8 +177,8 @@ private struct EverySessionList {
         self.tokens = tokens
         candidates = Pipeline.candidates(
             sessionID: nil,
-            created: query.created,
-            messageID: query.messageID
+            created: query.filter.created,
+            messageID: query.filter.messageID
         )
     }
 

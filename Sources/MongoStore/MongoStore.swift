@@ -94,6 +94,11 @@ public final class MongoStore: Store {
     }
 
     /// See ``Store``.
+    public func readLog(from start: LogStart, context: CallContext) async throws -> any LogReader {
+        throw CallError(.unimplemented, "changes in MongoDB are not served yet")
+    }
+
+    /// See ``Store``.
     public func health() async -> StoreHealth { monitor.health }
 
     /// See ``Store``.

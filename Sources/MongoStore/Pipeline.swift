@@ -51,16 +51,16 @@ enum Pipeline {
 
     /// Returns the conditions for an element to match the query, apart from its session.
     static func matches(_ query: FeedbackQuery, _ element: String) -> [BSON] {
-        var conditions = isCreated(in: query.created, element)
-        if !query.ratings.isEmpty, query.ratings.count < Rating.allCases.count {
-            let ratings = query.ratings.sorted { $0.rawValue < $1.rawValue }
+        var conditions = isCreated(in: query.filter.created, element)
+        if !query.filter.ratings.isEmpty, query.filter.ratings.count < Rating.allCases.count {
+            let ratings = query.filter.ratings.sorted { $0.rawValue < $1.rawValue }
             conditions.append(["$or": .array(ratings.map { isRated($0, element) })])
         }
-        if !query.messageID.isEmpty {
-            let wanted: BSON = ["$literal": .string(query.messageID)]
+        if !query.filter.messageID.isEmpty {
+            let wanted: BSON = ["$literal": .string(query.filter.messageID)]
             conditions.append(["$eq": [.string("\(element).message_id"), wanted]])
         }
-        if let hasComment = query.hasComment {
+        if let hasComment = query.filter.hasComment {
             conditions.append([hasComment ? "$ne" : "$eq": [comment(element), ""]])
         }
         return conditions

@@ -255,7 +255,7 @@ public final class AlertFileStore: AlertingStore {
         if case .share = rule.condition {
             for milliseconds in Self.looksBackMilliseconds {
                 var ofAll = FeedbackQuery(created: upToIt)
-                ofAll.created.from = milliseconds.map {
+                ofAll.filter.created.from = milliseconds.map {
                     alert.createdAt.advanced(byMilliseconds: -$0)
                 }
                 history = try await find(alert, in: ofAll, rule.historyLength)?.history ?? []
@@ -311,6 +311,11 @@ public final class AlertFileStore: AlertingStore {
 
 // The feedback itself is in the other store.
 extension AlertFileStore {
+    /// See ``Store``.
+    public func readLog(from start: LogStart, context: CallContext) async throws -> any LogReader {
+        try await store.readLog(from: start, context: context)
+    }
+
     /// See ``Store``.
     public func list(_ query: FeedbackQuery, context: CallContext) async throws -> FeedbackPage {
         try await store.list(query, context: context)

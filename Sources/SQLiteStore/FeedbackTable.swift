@@ -9,26 +9,32 @@ enum FeedbackTable {
         "sequence, session, feedback_id, request_id, rating, comment, created_at, updated_at, "
         + "message_id, agent_id, author_source, author_id, tags, attributes"
 
-    /// Prepares the statement of ``insert(_:session:by:_:)``.
+    /// The expression for the session_id of a row.
+    static let sessionID = "(SELECT session_id FROM session WHERE id = feedback.session)"
+
+    /// Prepares the statement of ``insert(_:sequence:session:by:_:)``.
     static func insertion(_ db: Database) throws -> PreparedStatement {
         try PreparedStatement(
             """
-            INSERT INTO feedback (session, feedback_id, request_id, rating, comment, created_at,
-                updated_at, message_id, agent_id, author_source, author_id, tags, attributes)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+            INSERT INTO feedback (sequence, session, feedback_id, request_id, rating, comment,
+                created_at, updated_at, message_id, agent_id, author_source, author_id, tags,
+                attributes)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
             """,
             db
         )
     }
 
-    /// Inserts a feedback and returns its sequence; nil if the session has the request_id already.
+    /// Inserts a feedback; returns false if the session has the request_id already.
     static func insert(
         _ feedback: Feedback,
+        sequence: Int64,
         session: Int64,
         by row: inout PreparedStatement,
         _ db: Database
-    ) throws -> Int64? {
+    ) throws -> Bool {
         let draft = feedback.draft
+        try row.bind(sequence)
         try row.bind(session)
         try row.bind(feedback.id)
         try row.bind(draft.requestID.nilIfEmpty)
@@ -46,7 +52,7 @@ enum FeedbackTable {
         try row.bind(draft.tags.isEmpty ? nil : json(draft.tags))
         try row.bind(draft.attributes.isEmpty ? nil : json(draft.attributes))
         try row.run()
-        return db.changesCount == 0 ? nil : db.lastInsertedRowID
+        return db.changesCount > 0
     }
 
     /// Returns the session's feedback with the request_id; nil if there is none.

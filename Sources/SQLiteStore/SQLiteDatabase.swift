@@ -20,6 +20,11 @@ final class SQLiteDatabase: Sendable {
     }
 
     let pageTokenKey: [UInt8]
+    /// The epoch of the change log's numbers.
+    let epoch: LogEpoch
+    let numbers = ChangeNumbers()
+    /// Is signalled after each commit.
+    let logGrowth = LogGrowth()
     let path: String
     let pool: DatabasePool
     let limits: SQLiteStoreLimits
@@ -65,11 +70,12 @@ final class SQLiteDatabase: Sendable {
             let lock = try SQLiteFile.prepare(path, limits)
             let pool = try DatabasePool(path: path, configuration: .connections(limits))
             try SQLiteSchema.migrate(pool)
-            (self.walLength, self.pageTokenKey, self.walWrites, self.files) =
+            (self.walLength, self.pageTokenKey, self.epoch, self.walWrites, self.files) =
                 try pool.writeWithoutTransaction { db in
                     try Self.setUpWriter(db)
                     return (
                         try WALLength(db), try SQLiteSchema.pageTokenKey(db),
+                        try ChangeLogTable.epoch(db, of: FileIdentity(db)),
                         try WALWriteBuffer(db), try DatabaseFiles(db, path: path)
                     )
                 }
@@ -153,8 +159,10 @@ final class SQLiteDatabase: Sendable {
             if let refusal { return .failure(refusal) }
             do {
                 try PreparedStatement.run("BEGIN IMMEDIATE", db)
+                try numbers.begin(db)
                 let value = try body(db)
                 try PreparedStatement.run("COMMIT", db)
+                numbers.committed(db)
                 acknowledgedCount.add(count, ordering: .sequentiallyConsistent)
                 // The files may have been found missing meanwhile.
                 if let refusal { return .failure(refusal) }
@@ -171,6 +179,7 @@ final class SQLiteDatabase: Sendable {
         if walLength.claimCheckpoint(from: limits.walBytesBeforeCheckpoint) {
             pool.asyncWriteWithoutTransaction { [self] db in checkpoint(db) }
         }
+        logGrowth.signal()
         return try result.get()
     }
 

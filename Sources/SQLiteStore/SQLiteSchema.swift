@@ -7,7 +7,7 @@ import GRDB
 ///
 /// - `session`: one row for each session; its `id` represents the session in the other tables.
 /// - `feedback`: one row for each feedback; `sequence` is the order of insertion. Empty fields are
-///   NULL, as is `updated_at` if it equals `created_at`.
+///   NULL, as is `updated_at` if it equals `created_at`, and `revision` if it is 1.
 /// - `session_total`, `hour_total`: the counts of a session's feedback, for all time and for each
 ///   hour (`created_at` / 3,600,000 ms, rounded down); session 0 stands for all sessions together.
 ///   They change in the same transactions as `feedback` and always equal a recount.
@@ -17,6 +17,9 @@ import GRDB
 ///   ``AlertFileStore`` are here from the start, at first unconfirmed, with their rule.
 /// - `alert_sequence`: the id of the next alert.
 /// - `alert_total`: the number of alerts of a rule that an ``AlertFileStore`` has counted.
+/// - `change_log`: the epoch of the log's numbers, the file in which it holds, and the number up to
+///   which changes may have been purged. The log has no rows of its own: a feedback stands in it at
+///   `sequence`, or at `changed` once it has been changed, and so does a session whose metadata were.
 /// - `page_token_key`: the key of page tokens, which are so valid across restarts.
 ///
 /// An add should change few pages, and preferably pages that the previous adds have changed.
@@ -94,6 +97,13 @@ enum SQLiteSchema {
         }
         migrator.registerMigration("v5", foreignKeyChecks: .immediate) { db in
             try db.execute(sql: untriedAlerts)
+        }
+        migrator.registerMigration("v6", foreignKeyChecks: .immediate) { db in
+            try db.execute(sql: changeLog)
+            try db.execute(
+                sql: "INSERT INTO change_log (id, epoch) VALUES (1, ?)",
+                arguments: [LogEpoch.random().text]
+            )
         }
         return migrator
     }
@@ -228,6 +238,20 @@ enum SQLiteSchema {
             sequence INTEGER NOT NULL,
             session_count INTEGER NOT NULL,
             total_count INTEGER NOT NULL
+        ) STRICT;
+        """
+
+    private static let changeLog = """
+        ALTER TABLE feedback ADD COLUMN changed INTEGER;
+        ALTER TABLE feedback ADD COLUMN revision INTEGER;
+        CREATE UNIQUE INDEX feedback_changed ON feedback (changed) WHERE changed IS NOT NULL;
+        ALTER TABLE session ADD COLUMN changed INTEGER;
+        CREATE UNIQUE INDEX session_changed ON session (changed) WHERE changed IS NOT NULL;
+        CREATE TABLE change_log (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            epoch TEXT NOT NULL,
+            file TEXT NOT NULL DEFAULT '',
+            purged INTEGER NOT NULL DEFAULT 0
         ) STRICT;
         """
 }

@@ -10,7 +10,7 @@ extension SQLiteStore {
     ) async throws -> FeedbackPage {
         let position = query.pageToken.isEmpty ? nil : try tokens.position(in: query)
         return try await database.read(context) { [tokens] db -> FeedbackPage in
-            guard let session = try SessionTable.number(filter: query.sessionID, db),
+            guard let session = try SessionTable.number(filter: query.filter.sessionID, db),
                 let list = try FeedbackList(query, session: session, db)
             else { return FeedbackPage() }
             let total = try list.totalSize(db)
@@ -42,11 +42,11 @@ struct FeedbackList {
     init?(_ query: FeedbackQuery, session: Int64, _ db: Database) throws {
         self.query = query
         self.session = session
-        if query.created == .always {
+        if query.filter.created == .always {
             sequences = .min ... .max
         } else {
             let counters = CounterTables(db, session: session)
-            guard let touched = try counters.sequences(query.created) else { return nil }
+            guard let touched = try counters.sequences(query.filter.created) else { return nil }
             sequences = touched
         }
         addConditions()
@@ -57,22 +57,22 @@ struct FeedbackList {
             conditions.append("session = ?")
             arguments.append(.integer(session))
         }
-        if !query.messageID.isEmpty {
+        if !query.filter.messageID.isEmpty {
             conditions.append("message_id = ?")
-            arguments.append(.text(query.messageID))
+            arguments.append(.text(query.filter.messageID))
         }
-        if !query.ratings.isEmpty {
-            let values = query.ratings.map(\.rawValue).sorted().map(String.init)
+        if !query.filter.ratings.isEmpty {
+            let values = query.filter.ratings.map(\.rawValue).sorted().map(String.init)
             conditions.append("rating IN (\(values.joined(separator: ", ")))")
         }
-        if let hasComment = query.hasComment {
+        if let hasComment = query.filter.hasComment {
             conditions.append(hasComment ? "comment IS NOT NULL" : "comment IS NULL")
         }
-        if let from = query.created.from {
+        if let from = query.filter.created.from {
             conditions.append("created_at >= ?")
             arguments.append(.integer(from.millisecondsSinceEpoch))
         }
-        if let until = query.created.until {
+        if let until = query.filter.created.until {
             conditions.append("created_at < ?")
             arguments.append(.integer(until.millisecondsSinceEpoch))
         }
@@ -80,9 +80,9 @@ struct FeedbackList {
 
     /// Returns the number of matching rows, on all pages.
     func totalSize(_ db: Database) throws -> Int64 {
-        if query.messageID.isEmpty {
-            return try CounterTables(db, session: session).total(query.created)
-                .total(ratings: query.ratings, hasComment: query.hasComment)
+        if query.filter.messageID.isEmpty {
+            return try CounterTables(db, session: session).total(query.filter.created)
+                .total(ratings: query.filter.ratings, hasComment: query.filter.hasComment)
         }
         let row = try select(sql("count(*)"), in: sequences, db)
         return try row.step() ? row.integer(0) : 0
@@ -100,7 +100,7 @@ struct FeedbackList {
         while try row.step() {
             if feedbacks.count == query.pageSize { return (feedbacks, last) }
             feedbacks.append(
-                try FeedbackTable.feedback(row, sessionID: query.sessionID ?? row.text(14))
+                try FeedbackTable.feedback(row, sessionID: query.filter.sessionID ?? row.text(14))
             )
             last = row.integer(0)
         }
@@ -114,8 +114,7 @@ struct FeedbackList {
 
     private var pageColumns: String {
         guard session == SessionTable.everySession else { return FeedbackTable.columns }
-        return FeedbackTable.columns
-            + ", (SELECT session_id FROM session WHERE id = feedback.session)"
+        return "\(FeedbackTable.columns), \(FeedbackTable.sessionID)"
     }
 
     private func sequences(beyond position: Int64?) -> ClosedRange<Int64>? {
@@ -129,7 +128,7 @@ struct FeedbackList {
 
     private func sql(_ columns: String) -> String {
         let index =
-            !query.messageID.isEmpty
+            !query.filter.messageID.isEmpty
             ? "INDEXED BY feedback_message"
             : session != SessionTable.everySession ? "INDEXED BY feedback_session" : "NOT INDEXED"
         let conditions = (conditions + ["sequence BETWEEN ? AND ?"]).joined(separator: " AND ")

@@ -32,14 +32,9 @@ enum SessionTable {
         return try number(sessionID, db)
     }
 
-    static func insert(_ sessionID: String, metadata: String = "{}", _ db: Database) throws -> Int64
-    {
-        var insert = try PreparedStatement(
-            "INSERT INTO session (session_id, metadata) VALUES (?, ?)",
-            db
-        )
+    static func insert(_ sessionID: String, _ db: Database) throws -> Int64 {
+        var insert = try PreparedStatement("INSERT INTO session (session_id) VALUES (?)", db)
         try insert.bind(sessionID)
-        try insert.bind(metadata)
         try insert.run()
         return db.lastInsertedRowID
     }
@@ -58,9 +53,19 @@ enum SessionTable {
         return try row.step() ? row.text(0) : nil
     }
 
-    static func setMetadata(_ number: Int64, _ json: String, _ db: Database) throws {
-        var update = try PreparedStatement("UPDATE session SET metadata = ? WHERE id = ?", db)
+    /// Sets a session's metadata by a change with the number in the log.
+    static func setMetadata(
+        _ number: Int64,
+        _ json: String,
+        changed: Int64,
+        _ db: Database
+    ) throws {
+        var update = try PreparedStatement(
+            "UPDATE session SET metadata = ?, changed = ? WHERE id = ?",
+            db
+        )
         try update.bind(json)
+        try update.bind(changed)
         try update.bind(number)
         try update.run()
     }

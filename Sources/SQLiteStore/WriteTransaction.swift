@@ -23,6 +23,7 @@ typealias StoreWrites = CommitQueue<StoreWrite, StoreOutcome>
 /// an error of SQLite fails the whole transaction.
 struct WriteTransaction: ~Copyable {
     private let db: Database
+    private let numbers: ChangeNumbers
     private var counters = CounterChanges()
     /// The totals that were read from the counter tables, by session.
     private var storedTotals: [Int64: FeedbackCounts] = [:]
@@ -35,10 +36,12 @@ struct WriteTransaction: ~Copyable {
 
     private init(
         _ db: Database,
+        _ numbers: ChangeNumbers,
         sessionSearch: consuming PreparedStatement,
         insertion: consuming PreparedStatement
     ) {
         self.db = db
+        self.numbers = numbers
         self.sessionSearch = sessionSearch
         self.insertion = insertion
     }
@@ -52,6 +55,7 @@ struct WriteTransaction: ~Copyable {
             return try database.write(of: writes.count) { db in
                 var transaction = WriteTransaction(
                     db,
+                    database.numbers,
                     sessionSearch: try SessionTable.numberSearch(db),
                     insertion: try FeedbackTable.insertion(db)
                 )
@@ -106,8 +110,11 @@ struct WriteTransaction: ~Copyable {
             guard change.missingSession == .create else { throw CallError.unknownSession }
             session = try SessionTable.insert(sessionID, db)
         }
-        if let sequence = try FeedbackTable.insert(
+        // A number that a repeated request does not need is left out.
+        let sequence = numbers.next()
+        if try FeedbackTable.insert(
             feedback,
+            sequence: sequence,
             session: session,
             by: &insertion,
             db
@@ -188,9 +195,10 @@ struct WriteTransaction: ~Copyable {
         // An error fails only this write, not the others of the batch.
         let json = try MetadataJSON.encode(metadata)
         if let session {
-            try SessionTable.setMetadata(session, json, db)
+            try SessionTable.setMetadata(session, json, changed: numbers.next(), db)
         } else {
-            _ = try SessionTable.insert(sessionID, metadata: json, db)
+            let session = try SessionTable.insert(sessionID, db)
+            try SessionTable.setMetadata(session, json, changed: numbers.next(), db)
         }
         return metadata
     }

@@ -78,7 +78,7 @@ struct ContractTests {
 
     @Test func a_list_feedbacks_request() throws {
         var query = Samples.query
-        query.ratings = [.down]
+        query.filter.ratings = [.down]
         let expected = joined(
             Wire.field(1, "user-123"),
             Wire.field(2, Data([2])),

@@ -102,7 +102,7 @@ struct MutationTests {
         let metrics = Metrics(positive: 3, negative: 2, neutral: 1, commentCodePoints: 50)
         try damage(
             FeedbackMethods.getMetrics,
-            [MetricsQuery(created: Samples.query.created, grouping: .metadata(key: "team"))],
+            [MetricsQuery(created: Samples.query.filter.created, grouping: .metadata(key: "team"))],
             [MetricsReport(metrics: metrics, groups: ["a": metrics, "b": metrics])]
         )
     }

@@ -190,7 +190,7 @@ struct RefusalTests {
         let bytes = moment(seconds: seconds, nanos: nanos)
         let expected = Timestamp(millisecondsSinceEpoch: milliseconds)
         let query = try list.request(Wire.field(3, bytes) + Wire.field(4, bytes))
-        #expect(query.created == TimeRange(from: expected, until: expected))
+        #expect(query.filter.created == TimeRange(from: expected, until: expected))
         let measure = try metrics.request(Wire.field(2, bytes) + Wire.field(3, bytes))
         #expect(measure.created == TimeRange(from: expected, until: expected))
         #expect(Timestamp.range.contains(expected))
@@ -201,7 +201,7 @@ struct RefusalTests {
         let bound = Timestamp(millisecondsSinceEpoch: milliseconds)
         let bytes = try list.bytes(of: FeedbackQuery(created: TimeRange(from: bound)))
         if Timestamp.range.contains(bound) {
-            #expect(try list.request(bytes).created.from == bound)
+            #expect(try list.request(bytes).filter.created.from == bound)
         } else {
             expectInvalid(try list.refusal(of: bytes), "created_at_or_after")
         }

@@ -78,7 +78,7 @@ struct RoundtripTests {
     @Test(arguments: [nil, false, true], [-1, 0, 1_000, Int(Int32.max)])
     func a_list_s_query(hasComment: Bool?, pageSize: Int) throws {
         var query = Samples.query
-        query.hasComment = hasComment
+        query.filter.hasComment = hasComment
         query.pageSize = pageSize
         query.newestFirst = pageSize == 0
         #expect(try FeedbackMethods.listFeedbacks.passed(query) == query)
@@ -117,7 +117,7 @@ struct RoundtripTests {
     func a_query_of_metrics(_ grouping: MetricsGrouping) throws {
         let query = MetricsQuery(
             sessionID: "user-123",
-            created: Samples.query.created,
+            created: Samples.query.filter.created,
             grouping: grouping
         )
         #expect(try FeedbackMethods.getMetrics.passed(query) == query)

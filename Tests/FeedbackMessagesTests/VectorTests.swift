@@ -215,11 +215,12 @@ extension AddedFeedback {
 extension FeedbackQuery {
     fileprivate var json: JSON {
         .message([
-            "sessionId": .text(sessionID ?? ""),
-            "ratings": .repeated(ratings.sorted { $0.rawValue < $1.rawValue }.map(\.json)),
-            "createdAtOrAfter": created.from?.json ?? .null,
-            "createdBefore": created.until?.json ?? .null, "messageId": .text(messageID),
-            "hasComment": hasComment.map(JSON.bool) ?? .null,
+            "sessionId": .text(filter.sessionID ?? ""),
+            "ratings": .repeated(filter.ratings.sorted { $0.rawValue < $1.rawValue }.map(\.json)),
+            "createdAtOrAfter": filter.created.from?.json ?? .null,
+            "createdBefore": filter.created.until?.json ?? .null,
+            "messageId": .text(filter.messageID),
+            "hasComment": filter.hasComment.map(JSON.bool) ?? .null,
             "pageSize": .double(Double(pageSize)), "pageToken": .text(pageToken),
             "newestFirst": .flag(newestFirst),
         ])

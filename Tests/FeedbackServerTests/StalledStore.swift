@@ -66,6 +66,10 @@ final class StalledStore: Store {
         return .added(try await writes.submit(feedback, context: context))
     }
 
+    func readLog(from start: LogStart, context: CallContext) async throws -> any LogReader {
+        try await memory.readLog(from: start, context: context)
+    }
+
     func list(
         _ query: FeedbackQuery,
         context: CallContext

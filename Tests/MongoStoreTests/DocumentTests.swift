@@ -114,7 +114,7 @@ struct DocumentTests {
         ] {
             #expect(try await store.all(query).count == count)
             var ofSession = query
-            ofSession.sessionID = "p"
+            ofSession.filter.sessionID = "p"
             #expect(try await store.all(ofSession).count == count)
         }
         await store.close()

@@ -195,6 +195,10 @@ private final class FailingStore: Store {
         return try await memory.metrics(query, context: context)
     }
 
+    func readLog(from start: LogStart, context: CallContext) async throws -> any LogReader {
+        try await memory.readLog(from: start, context: context)
+    }
+
     func metadata(ofSession: String, context: CallContext) async throws -> Metadata? { nil }
 
     func health() async -> StoreHealth { .serving }

@@ -37,7 +37,7 @@ struct QueryPlanTests {
             var query = query
             query.newestFirst = newestFirst
             let steps = try await store.database.read { [query] db -> [String] in
-                let session = try SessionTable.number(filter: query.sessionID, db) ?? -1
+                let session = try SessionTable.number(filter: query.filter.sessionID, db) ?? -1
                 guard let list = try FeedbackList(query, session: session, db) else { return [] }
                 return try plan(list.pageSQL, db)
             }
