@@ -13,11 +13,12 @@ from pathlib import Path
 import dataset
 import hooks
 from counting import counted, switched, traced
-from measure import Result, Section, Settings, Spread, at_most
-from programs import Server, feedbackd, peer
+from measure import Result, Section, Settings, Spread, at_most, ttrpc_load
+from programs import Running, Server, feedbackd, peer, run_json
 
 THRESHOLDS = Path(__file__).with_name("thresholds.json")
 CALLS = (500, 3_000)
+PAGE_CALLS = (50, 250)
 ONE_CALL = (1, 1)
 
 
@@ -91,7 +92,28 @@ def _counts(case: Case) -> dict[str, float]:
     # The peers end without writing counts, and Go does not allocate through the C library anyway.
     if not case.peer:
         counts["allocations"] = _per_call(case, counted)["allocations"]
+    if case.name == "add, SQLite":
+        counts["pages"] = _pages_per_add()
     return counts
+
+
+def _pages_per_add() -> float:
+    """Returns the number of pages that an add writes to SQLite's log.
+
+    There are too few adds for a checkpoint, which would begin the log anew.
+    """
+    frames = []
+    for calls in PAGE_CALLS:
+        with dataset.copy(dataset.SMALL) as path:
+            with Running(feedbackd(f"sqlite:{path}")) as running:
+                load = ttrpc_load(running.socket, *ONE_CALL, "--warmup", "0", "--calls", str(calls))
+                run_json(load)
+                log = Path(f"{path}-wal")
+                with log.open("rb") as file:
+                    # sqlite.org/fileformat2.html, section 4.1
+                    page_bytes = int.from_bytes(file.read(12)[8:])
+                frames.append((log.stat().st_size - 32) / (24 + page_bytes))
+    return (frames[1] - frames[0]) / (PAGE_CALLS[1] - PAGE_CALLS[0])
 
 
 def _per_call(case: Case, count: Callable[..., tuple[int, dict[str, int]]]) -> dict[str, float]:
