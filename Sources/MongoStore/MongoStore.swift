@@ -98,6 +98,39 @@ public final class MongoStore: Store {
         throw CallError(.unimplemented, "changes in MongoDB are not served yet")
     }
 
+    /// Returns true if a majority of the servers has the feedback, or is bound to have it: what the
+    /// primary alone has is waited for.
+    ///
+    /// A primary that has been replaced without knowing it yet does not answer (readConcern
+    /// "linearizable" in MongoDB's manual); a server that is in no replica set has no other state
+    /// than its own.
+    ///
+    /// - Throws: DEADLINE_EXCEEDED or UNAVAILABLE if that cannot be known now.
+    public func isStored(_ feedback: Feedback, context: CallContext) async throws -> Bool {
+        guard let id = feedback.id else { return false }
+        let pipeline: [BSON] = [
+            [
+                "$match": [
+                    "_id": .string(feedback.sessionID),
+                    "feedbacks.feedback_id": .string(id.description),
+                ]
+            ], ["$project": ["_id": 1]],
+        ]
+        return try await read(context) { sessions in
+            let isReplicated = try sessions.collection.writesToReplicaSet
+            let level: BSON = isReplicated ? "linearizable" : "majority"
+            var isFound = false
+            let options: BSONDocument = [
+                "readConcern": ["level": level], "maxTimeMS": .int64(sessions.timeMilliseconds),
+            ]
+            try sessions.collection.aggregate(pipeline, options: options, onPrimary: true) { _, _ in
+                isFound = true
+                return false
+            }
+            return isFound
+        }
+    }
+
     /// See ``Store``.
     public func health() async -> StoreHealth { monitor.health }
 
@@ -152,12 +185,14 @@ struct ReadableSessions {
     /// The read uses the URI's read preference and, unless the URI sets another read concern, data
     /// that a majority has. The server works on it no longer than the caller waits.
     func aggregate(_ pipeline: [BSON], _ body: (BSONDocument, Int) throws -> Bool) throws {
-        let rest = deadline.map { max(.milliseconds(1), $0 - .now) } ?? .seconds(3_600)
-        let time = min(rest, timeMax)
-        let options: BSONDocument = [
-            "maxTimeMS": .int64(Int64(time / .milliseconds(1))), "allowDiskUse": true,
-        ]
+        let options: BSONDocument = ["maxTimeMS": .int64(timeMilliseconds), "allowDiskUse": true]
         try collection.aggregate(pipeline, options: options, body)
+    }
+
+    /// The time that the server may work on the read.
+    fileprivate var timeMilliseconds: Int64 {
+        let rest = deadline.map { max(.milliseconds(1), $0 - .now) } ?? .seconds(3_600)
+        return Int64(min(rest, timeMax) / .milliseconds(1))
     }
 }
 

@@ -33,9 +33,16 @@ enum FeedbackTable {
         by row: inout PreparedStatement,
         _ db: Database
     ) throws -> Bool {
-        let draft = feedback.draft
         try row.bind(sequence)
         try row.bind(session)
+        try bind(feedback, to: &row)
+        try row.run()
+        return db.changesCount > 0
+    }
+
+    /// Binds the columns from `feedback_id` on.
+    static func bind(_ feedback: Feedback, to row: inout PreparedStatement) throws {
+        let draft = feedback.draft
         try row.bind(feedback.id)
         try row.bind(draft.requestID.nilIfEmpty)
         try row.bind(Int64(draft.rating.rawValue))
@@ -51,8 +58,6 @@ enum FeedbackTable {
         try row.bind(draft.author?.id.nilIfEmpty)
         try row.bind(draft.tags.isEmpty ? nil : json(draft.tags))
         try row.bind(draft.attributes.isEmpty ? nil : json(draft.attributes))
-        try row.run()
-        return db.changesCount > 0
     }
 
     /// Returns the session's feedback with the request_id; nil if there is none.

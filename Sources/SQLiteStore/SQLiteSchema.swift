@@ -20,6 +20,8 @@ import GRDB
 /// - `change_log`: the epoch of the log's numbers, the file in which it holds, and the number up to
 ///   which changes may have been purged. The log has no rows of its own: a feedback stands in it at
 ///   `sequence`, or at `changed` once it has been changed, and so does a session whose metadata were.
+/// - `intent`: in the journal beside another store, feedback of whose add that store's outcome is not
+///   known; see ``JournaledStore``.
 /// - `page_token_key`: the key of page tokens, which are so valid across restarts.
 ///
 /// An add should change few pages, and preferably pages that the previous adds have changed.
@@ -253,5 +255,20 @@ enum SQLiteSchema {
             file TEXT NOT NULL DEFAULT '',
             purged INTEGER NOT NULL DEFAULT 0
         ) STRICT;
+        CREATE TABLE intent (
+            feedback_id BLOB PRIMARY KEY,
+            session_id TEXT NOT NULL,
+            request_id TEXT,
+            rating INTEGER NOT NULL,
+            comment TEXT,
+            created_at INTEGER NOT NULL,
+            updated_at INTEGER,
+            message_id TEXT,
+            agent_id TEXT,
+            author_source INTEGER,
+            author_id TEXT,
+            tags TEXT,
+            attributes TEXT
+        ) STRICT, WITHOUT ROWID;
         """
 }

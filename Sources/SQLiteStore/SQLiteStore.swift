@@ -71,6 +71,16 @@ public final class SQLiteStore: AlertingStore {
         return outcome
     }
 
+    /// Makes a write of a journal.
+    func submit(_ write: StoreWrite, context: CallContext) async throws {
+        _ = try await writes.submit(write, context: context)
+    }
+
+    /// Returns feedback whose add another store has not decided yet; see ``IntentTable``.
+    func intents(after id: FeedbackID?, limit: Int) async throws -> [Feedback] {
+        try await database.read { try IntentTable.list(after: id, limit: limit, $0) }
+    }
+
     /// See ``Store``.
     public func metadata(
         ofSession sessionID: String,

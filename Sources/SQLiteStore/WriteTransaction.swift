@@ -6,12 +6,17 @@ import GRDB
 enum StoreWrite: Sendable {
     case change(AcceptedChange)
     case changeAlerts(@Sendable (AlertTable) throws -> Void)
+    /// Keeps a feedback whose add another store has not decided yet; see ``JournaledStore``.
+    case intend(Feedback)
+    /// Moves a feedback from the intents to the log, or drops it.
+    case settle(FeedbackID, isStored: Bool)
 }
 
 /// The outcome of a committed write.
 enum StoreOutcome: Sendable {
     case changed(ChangeOutcome)
     case alertsChanged
+    case noted
 }
 
 /// The queue of the writer.
@@ -79,6 +84,12 @@ struct WriteTransaction: ~Copyable {
                 try endAlerts()
                 try change(AlertTable(db))
                 return .done(.alertsChanged)
+            case .intend(let feedback):
+                try IntentTable.insert(feedback, db)
+                return .done(.noted)
+            case .settle(let id, let isStored):
+                if let feedback = try IntentTable.take(id, db), isStored { try confirm(feedback) }
+                return .done(.noted)
             }
         } catch let refusal as CallError {
             return .refused(refusal)
@@ -135,6 +146,30 @@ struct WriteTransaction: ~Copyable {
             throw CallError(.internal, "a repeated request_id has no original")
         }
         return AddedFeedback(feedback: original, replayed: true)
+    }
+
+    /// Inserts a feedback that another store has.
+    private mutating func confirm(_ feedback: Feedback) throws {
+        var feedback = feedback
+        let session =
+            try SessionTable.number(feedback.sessionID, by: &sessionSearch)
+            ?? SessionTable.insert(feedback.sessionID, db)
+        let sequence = numbers.next()
+        func insert() throws -> Bool {
+            try FeedbackTable.insert(
+                feedback,
+                sequence: sequence,
+                session: session,
+                by: &insertion,
+                db
+            )
+        }
+        if try !insert() {
+            // The other store has lost the former feedback with this request_id.
+            feedback.draft.requestID = ""
+            guard try insert() else { return }
+        }
+        counters.count(feedback, session: session, sequence: sequence)
     }
 
     /// Queues an alert about the feedback just inserted if the rule is met.
