@@ -33,9 +33,10 @@ public final class JournaledStore: Store {
 
     /// The limits of a journal.
     struct Limits: Sendable {
-        /// The time after the end of an add from which on it cannot be written any more, so that its
-        /// intent is dropped if the other store does not have it. A command that a server has begun
-        /// ends before that, since its connection is closed.
+        /// The time after the end of an add from which on it cannot be written any more.
+        ///
+        /// Its intent is then dropped if the other store does not have it. A command that a server
+        /// has begun ends before that, since its connection is closed.
         var dropTimeout = Duration.seconds(60)
         /// The interval between two attempts to look up intents.
         var pause = Duration.seconds(1)
