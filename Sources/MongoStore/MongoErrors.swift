@@ -82,6 +82,12 @@ struct MongoFailure: Error, CustomStringConvertible {
         kind == .server && !isOfNoArray && ![13, 11_000, 14_031].contains(code)
     }
 
+    /// True if the server will never take this write: the fault lies neither in its own state nor in
+    /// what the user may do.
+    var isOfWrite: Bool {
+        kind == .server && !isTransient && ![13, 18, 50, 8_000, 11_000, 14_031].contains(code)
+    }
+
     /// Returns the error for a write that would have made the session's document larger than
     /// MongoDB allows.
     func documentTooLarge(session: String) -> CallError {

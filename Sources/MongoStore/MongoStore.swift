@@ -21,8 +21,11 @@ public import Logging
 public final class MongoStore: Store {
     let tokens: PageTokenCodec
     private let sessions: SessionCollection
+    let writableSessions: SessionCollection
+    let bulkBytesMax: Int
     private let writes: CommitQueue<MongoWrite, ChangeOutcome>
     let readers: WorkerPool
+    let replicators: WorkerPool
     private let monitor: HealthMonitor
 
     /// Makes a store whose connections are opened when they are needed: MongoDB need not be
@@ -50,7 +53,7 @@ public final class MongoStore: Store {
         let pool = try ClientPool(uri, clientsMax: limits.readersMax)
         let writerPool = try ClientPool(
             uri,
-            clientsMax: MongoStoreLimits.writerCount,
+            clientsMax: MongoStoreLimits.writerCount + MongoStoreLimits.replicationsMax,
             retriesWrites: false
         )
         let monitorPool = try ClientPool(
@@ -66,9 +69,16 @@ public final class MongoStore: Store {
             queueLengthMax: limits.readQueueLengthMax
         )
         self.sessions = sessions
+        self.writableSessions = writableSessions
         self.readers = readers
+        replicators = WorkerPool(
+            label: "feedbackd.mongo.replicator",
+            workersMax: MongoStoreLimits.replicationsMax,
+            queueLengthMax: MongoStoreLimits.replicationsMax
+        )
         tokens = PageTokenCodec(name)
         let bulkBytesMax = min(limits.bulkBytesMax, MongoStoreLimits.statementBytesMax)
+        self.bulkBytesMax = bulkBytesMax
         writes = CommitQueue(
             label: "feedbackd.mongo.writer",
             limits: limits.writes,
@@ -138,6 +148,7 @@ public final class MongoStore: Store {
     public func close() async {
         monitor.close()
         await writes.close()
+        await replicators.close()
         await readers.close()
     }
 

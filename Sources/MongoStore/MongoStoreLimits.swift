@@ -29,6 +29,8 @@ public struct MongoStoreLimits: Sendable {
     /// The number of concurrent batches of writes: a server works on each with one core, and then
     /// waits for the majority's journals about half as long.
     static let writerCount = 3
+    /// The maximum number of calls of ``MongoStore/replicate(_:)`` at once.
+    public static let replicationsMax = 3
     /// The time for which an undecided write is repeated.
     static let repetitionTimeout = Duration.seconds(5)
     /// The maximum number of bytes of a bulk write in one statement.
