@@ -131,6 +131,52 @@ struct StreamingTests {
         await echo.stop()
     }
 
+    @Test func ttrpc_gives_a_slow_reader_of_a_stream_more_time_than_one_of_replies() async throws {
+        var limits = RPCLimits()
+        limits.outputFullTimeout = .zero
+        let echo = try EchoServer(limits: limits)
+        let connection = try echo.connect()
+        connection.send(request("Flow", flags: remoteClosed, EchoServer.payload("100000")))
+        let other = try echo.connect()
+        for _ in 0..<200 {
+            other.send(EchoServer.call(stream: 1, "Echo", "x"))
+            #expect(EchoServer.value(try other.receiveFrame()) == "x")
+        }
+        // The socket's buffer, the output and one response that waits.
+        #expect(echo.flowsSent < 20)
+        for _ in 0..<200 { #expect(try connection.receiveFrame()?.data.count ?? 0 > 100_000) }
+        await echo.stop()
+    }
+
+    @Test func ttrpc_answers_others_beside_streams_that_are_read_at_once() async throws {
+        let echo = try EchoServer()
+        // There are streams on every loop; they are read until the server stops.
+        for _ in 0..<4 {
+            let connection = try echo.connect()
+            connection.send(request("Flow", flags: remoteClosed, EchoServer.payload("10")))
+            let reader = Reader(connection: connection)
+            Thread.detachNewThread { reader.readAll() }
+        }
+        for _ in 0..<8 {
+            let connection = try echo.connect()
+            for _ in 0..<50 {
+                connection.send(EchoServer.call(stream: 1, "Echo", "x"))
+                #expect(EchoServer.value(try connection.receiveFrame()) == "x")
+            }
+        }
+        await echo.stop()
+    }
+
+    /// Reads everything that a server sends, on a thread of its own.
+    private final class Reader: @unchecked Sendable {
+        // Unchecked: the connection is used by the one thread that calls `readAll`.
+        private let connection: RawConnection
+
+        init(connection: RawConnection) { self.connection = connection }
+
+        func readAll() { while let bytes = try? connection.receive(4_096), !bytes.isEmpty {} }
+    }
+
     // MARK: - gRPC
 
     @Test func grpc_sends_messages_and_then_trailers() async throws {

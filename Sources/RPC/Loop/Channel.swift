@@ -62,6 +62,8 @@ final class Channel: @unchecked Sendable {
     private var isOutputWatched = false
     /// True while the delegate has more to write than fits into the output.
     private var isFull = false
+    /// True while a streaming call waits for less output.
+    private var isAwaitedByStream = false
     /// The time at which output that the socket did not take last shrank, or at which the output
     /// became full; nil while no output waits for the socket.
     private var stalledSince: ContinuousClock.Instant?
@@ -128,10 +130,10 @@ final class Channel: @unchecked Sendable {
 
     /// The size of the waiting output from which on nothing is read: little while the peer has more
     /// memory than it may.
-    private var outputBytesPause: Int {
-        memory.isOver
-            ? min(ConnectionMemory.freeBytes, limits.outputQueueBytesPause)
-            : limits.outputQueueBytesPause
+    private var outputBytesPause: Int { reduced(limits.outputQueueBytesPause) }
+
+    private func reduced(_ bytes: Int) -> Int {
+        memory.isOver ? min(ConnectionMemory.freeBytes, bytes) : bytes
     }
 
     /// Reads until the socket has no more input for now.
@@ -208,6 +210,17 @@ final class Channel: @unchecked Sendable {
         return false
     }
 
+    /// Returns true if a streaming call may write `size` bytes now.
+    ///
+    /// If not, the delegate is told when there is room.
+    func hasRoomForStream(_ size: Int) -> Bool {
+        let bytesMax = reduced(limits.streamOutputBytesMax)
+        if output.count >= bytesMax { flush() }
+        if output.count < bytesMax { return hasRoom(for: size) }
+        isAwaitedByStream = true
+        return false
+    }
+
     /// Appends `size` bytes to the output, which is written to the socket at the end of the turn.
     ///
     /// `fill` must initialize all of the bytes, to whose beginning it is given a pointer. Once the
@@ -264,6 +277,10 @@ final class Channel: @unchecked Sendable {
         if hasStoppedReading { readMore() }
         if isFull, output.count <= limits.outputQueueBytesMax / 2 {
             isFull = false
+            loop.submit { self.delegate?.channelHasRoom(self) }
+        }
+        if isAwaitedByStream, output.count <= reduced(limits.streamOutputBytesMax) / 2 {
+            isAwaitedByStream = false
             loop.submit { self.delegate?.channelHasRoom(self) }
         }
     }

@@ -68,6 +68,9 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
     /// The time without an event after which the loop gives its worker back to Dispatch.
     private static let idleTimeoutMilliseconds: Int32 = 100
 
+    /// Holds the loop whose queue it is.
+    private static let loopKey = DispatchSpecificKey<ObjectIdentifier>()
+
     let queue: DispatchQueue
     let readBuffer: UnsafeMutableRawBufferPointer
     /// The memory of the message that is being decoded or encoded.
@@ -136,6 +139,7 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
             for descriptor in [epoll, wakeup, timerDescriptor] { Glibc.close(descriptor) }
         }
         source.activate()
+        queue.setSpecific(key: Self.loopKey, value: ObjectIdentifier(self))
     }
 
     deinit {
@@ -152,6 +156,11 @@ final class EventLoop: TaskExecutor, @unchecked Sendable {
 
     /// Runs `work` on the loop's queue in the next turn; may be called from any thread.
     func submit(_ work: @escaping @Sendable () -> Void) { add(.work(work)) }
+
+    /// True if the caller runs on the loop's queue.
+    var isCurrent: Bool {
+        DispatchQueue.getSpecific(key: Self.loopKey) == ObjectIdentifier(self)
+    }
 
     /// Flushes the channel's output at the end of the present turn.
     func flushLater(_ channel: Channel) { channelsWithOutput.append(channel) }

@@ -102,7 +102,7 @@ extension ServerCall {
         // A response that has begun to be sent must be sent wholly, so that a cancellation of the
         // task does not end the wait; the end of the call does.
         try await withUnsafeThrowingContinuation { continuation in
-            onLoop { messages, _ in
+            onLoopAtOnce { messages, _ in
                 messages.offer(response) { continuation.resume(with: $0) }
                 self.responseWaits()
             }

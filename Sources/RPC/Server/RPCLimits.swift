@@ -31,6 +31,12 @@ public struct RPCLimits: Sendable {
     public var outputQueueBytesMax = 8 << 20
     /// The size of the waiting output, in bytes, from which on no further calls are read.
     public var outputQueueBytesPause = 1 << 20
+    /// The size of the waiting output of a ttrpc connection, in bytes, from which on streaming calls
+    /// wait before they send more.
+    ///
+    /// Their peer may take ``outputStallTimeout`` for the next part of it: whoever reads a stream may
+    /// be slow.
+    public var streamOutputBytesMax = 256 << 10
     /// The maximum time for the beginning of a connection.
     ///
     /// It also limits the time until the next bytes of a frame that has begun, and the time that a

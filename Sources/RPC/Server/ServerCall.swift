@@ -7,7 +7,8 @@ internal import Synchronization
 ///
 /// It is made and answered on its connection's loop. `isCancelled` may be read on any thread.
 final class ServerCall: CallCancellation, @unchecked Sendable {
-    // Unchecked: `state`, `session`, `messages` and `record` are used on the loop's queue only.
+    // Unchecked: `state`, `session`, `messages`, `record` and `responsesOfTurn` are used on the loop's
+    // queue only.
 
     /// The time at which the caller stops waiting; nil if the call has no timeout.
     let deadline: ContinuousClock.Instant?
@@ -41,6 +42,10 @@ final class ServerCall: CallCancellation, @unchecked Sendable {
     /// is recorded.
     private var record: CallRecord?
     private var state = State.running(nil)
+    /// The number of responses that were sent at once since the call's last turn for it.
+    private var responsesOfTurn = 0
+    /// The number of responses in a row after which the loop's other connections have their turn.
+    private static let responsesPerTurnMax = 64
 
     private enum State {
         /// The handler runs, or is about to. The task is known once it has suspended for the first
@@ -181,6 +186,24 @@ final class ServerCall: CallCancellation, @unchecked Sendable {
     func onLoop(_ work: @escaping @Sendable (CallMessages, ProtoArena) -> Void) {
         guard let messages else { preconditionFailure("only streaming calls have messages") }
         loop.submit { [loop] in work(messages, loop.arena) }
+    }
+
+    /// Uses the messages of a streaming call, at once if its handler runs on the loop, as it does but
+    /// for the time that it spends on an actor: so several responses are sent in one turn, at most
+    /// ``responsesPerTurnMax``.
+    ///
+    /// The session does not know the call before the handler has suspended for the first time.
+    func onLoopAtOnce(_ work: @escaping @Sendable (CallMessages, ProtoArena) -> Void) {
+        guard loop.isCurrent, case .running(.some) = state, let messages,
+            responsesOfTurn < Self.responsesPerTurnMax
+        else {
+            return onLoop { [self] messages, arena in
+                responsesOfTurn = 0
+                work(messages, arena)
+            }
+        }
+        responsesOfTurn += 1
+        work(messages, loop.arena)
     }
 
     func requestTaken() { session.requestTaken(self) }

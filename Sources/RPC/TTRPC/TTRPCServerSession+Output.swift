@@ -48,7 +48,7 @@ extension TTRPCServerSession {
         do {
             let message = try channel.loop.arena.build(response)
             guard message.packedSize <= limits.frameBytesMax else { throw CallError.replyTooLarge }
-            guard channel.hasRoom(for: TTRPCFrameHeader.bytes + message.packedSize) else {
+            guard channel.hasRoomForStream(TTRPCFrameHeader.bytes + message.packedSize) else {
                 return connection.isClosed
             }
             writeFrame(message.packedSize, call.streamID, kind: TTRPCFrameHeader.Kind.data) {
