@@ -2,6 +2,9 @@ public import FeedbackModel
 
 /// Some changes of the log, in order.
 public struct LogPage: Sendable, Hashable {
+    /// The size of feedback, in bytes, from which on a page has no further change.
+    public static let bytesMax = 256 << 10
+
     /// The changes; empty if there are none, or none that the reader has to know.
     public var changes: [FeedbackChange]
     /// The position up to which the log has been read.
@@ -22,7 +25,8 @@ public struct LogPage: Sendable, Hashable {
 /// It holds no transaction and no snapshot between two pages, so that a slow reader holds up
 /// nobody. Its methods must not be called concurrently.
 public protocol LogReader: Sendable {
-    /// Returns the next changes, at most `limit`, in the order of the log.
+    /// Returns the next changes, at most `limit` and about ``LogPage/bytesMax`` of them, in the order
+    /// of the log.
     ///
     /// At the end of the log it waits for the first further change, at most for `patience`; the page
     /// has no changes if none came. A feedback that changes between two pages comes on the later

@@ -2,12 +2,23 @@ internal import Synchronization
 
 /// Tells the readers at the end of a log that it has grown.
 ///
-/// A commit pays two atomic operations for it while nobody waits.
+/// A commit pays two atomic operations for it while nobody waits. Other processes that write to the
+/// same database signal nothing: while anybody waits, one task for all looks for their changes.
 public final class LogGrowth: Sendable {
+    /// Returns the number of the last change in the database, whoever has made it.
+    public typealias Look = @Sendable () async throws -> Int64
+
     private struct Waiters {
         var continuations: [Int: UnsafeContinuation<Void, Never>] = [:]
         var lastKey = 0
+        /// True while the task looks.
+        var isLookedFor = false
+        /// The number that was seen last; nil if there is none, or the look has failed.
+        var lastSeen: Int64?
     }
+
+    /// The interval of looks for changes of other processes.
+    private static let lookInterval = Duration.milliseconds(250)
 
     private let growths = Atomic(0)
     private let waiterCount = Atomic(0)
@@ -33,7 +44,13 @@ public final class LogGrowth: Sendable {
 
     /// Waits until the log has grown since ``count`` had this value, at most for `patience`, or until
     /// the task is cancelled.
-    public func wait(after count: Int, atMost patience: Duration) async {
+    ///
+    /// - Parameters:
+    ///   - count: the value of ``count`` before the waiter has read the log.
+    ///   - patience: the longest wait.
+    ///   - look: looks for changes of other processes; nil if there can be none. Every waiter must
+    ///     give the same.
+    public func wait(after count: Int, atMost patience: Duration, look: Look? = nil) async {
         let key = waiters.withLock { waiters in
             waiters.lastKey += 1
             return waiters.lastKey
@@ -44,10 +61,13 @@ public final class LogGrowth: Sendable {
         }
         await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
-                waiters.withLock { waiters in
+                let mustLook = waiters.withLock { waiters in
                     waiters.continuations[key] = continuation
                     waiterCount.add(1, ordering: .sequentiallyConsistent)
+                    defer { waiters.isLookedFor = waiters.isLookedFor || look != nil }
+                    return !waiters.isLookedFor
                 }
+                if mustLook, let look { Task { await lookWhileWaitedFor(look) } }
                 // A growth between the look at the log and this was not told to anybody.
                 if self.count != count || Task.isCancelled { wake(key) }
             }
@@ -55,6 +75,27 @@ public final class LogGrowth: Sendable {
             wake(key)
         }
         timer.cancel()
+    }
+
+    /// Signals the changes of other processes until nobody waits any more.
+    ///
+    /// This process's own changes are signalled once more then, which does no harm. A look that fails
+    /// is signalled, too, so that the waiters meet the reason themselves.
+    private func lookWhileWaitedFor(_ look: Look) async {
+        while true {
+            try? await Task.sleep(for: Self.lookInterval)
+            let isWaitedFor = waiters.withLock { waiters in
+                waiters.isLookedFor = !waiters.continuations.isEmpty
+                return waiters.isLookedFor
+            }
+            guard isWaitedFor else { return }
+            let seen = try? await look()
+            let hasGrown = waiters.withLock { waiters in
+                defer { waiters.lastSeen = seen }
+                return seen == nil || seen != waiters.lastSeen
+            }
+            if hasGrown { signal() }
+        }
     }
 
     private func wake(_ key: Int) {

@@ -7,14 +7,18 @@ public struct NumberedChanges: Sendable {
     public var changes: [(number: Int64, kind: FeedbackChange.Kind, feedback: Feedback)]
     /// The highest number that was given when the changes were read.
     public var end: Int64
+    /// True if more changes were there than ``LogPage/bytesMax`` allows.
+    public var isCut: Bool
 
     /// Makes changes that were read.
     public init(
         changes: [(number: Int64, kind: FeedbackChange.Kind, feedback: Feedback)],
-        end: Int64
+        end: Int64,
+        isCut: Bool = false
     ) {
         self.changes = changes
         self.end = end
+        self.isCut = isCut
     }
 }
 
@@ -24,12 +28,10 @@ public final class NumberedLogReader: LogReader {
     public typealias Read =
         @Sendable (_ after: Int64, _ limit: Int, CallContext) async throws -> NumberedChanges
 
-    /// The longest wait for a signal: another process may have written to the same database.
-    private static let pollInterval = Duration.milliseconds(250)
-
     private let epoch: LogEpoch
     private let growth: LogGrowth
     private let number: Mutex<Int64>
+    private let look: LogGrowth.Look?
     private let read: Read
 
     /// Makes a reader that begins after a number.
@@ -38,11 +40,19 @@ public final class NumberedLogReader: LogReader {
     ///   - epoch: the epoch of the numbers.
     ///   - growth: is signalled after each commit of this process.
     ///   - number: the number after which the reader begins.
+    ///   - look: looks for changes of other processes; nil if there can be none.
     ///   - read: reads changes.
-    public init(epoch: LogEpoch, growth: LogGrowth, after number: Int64, read: @escaping Read) {
+    public init(
+        epoch: LogEpoch,
+        growth: LogGrowth,
+        after number: Int64,
+        look: LogGrowth.Look? = nil,
+        read: @escaping Read
+    ) {
         self.epoch = epoch
         self.growth = growth
         self.number = Mutex(number)
+        self.look = look
         self.read = read
     }
 
@@ -59,7 +69,7 @@ public final class NumberedLogReader: LogReader {
             let page = try await nextNow(limit, context)
             let rest = end - .now
             if !page.changes.isEmpty || rest <= .zero { return page }
-            await growth.wait(after: count, atMost: min(rest, Self.pollInterval))
+            await growth.wait(after: count, atMost: rest, look: look)
         }
     }
 
@@ -70,7 +80,7 @@ public final class NumberedLogReader: LogReader {
         let before = number.withLock { $0 }
         let part = try await read(before, limit, context)
         // A short part has all that is there, also numbers that stand for no feedback any more.
-        let isAtEnd = part.changes.count < limit
+        let isAtEnd = part.changes.count < limit && !part.isCut
         let after = isAtEnd ? max(before, part.end) : part.changes.last?.number ?? before
         number.withLock { $0 = after }
         return LogPage(

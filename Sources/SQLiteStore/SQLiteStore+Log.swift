@@ -16,15 +16,24 @@ extension SQLiteStore {
                 firstKept: try ChangeLogTable.purged(db)
             )
         }
-        return NumberedLogReader(epoch: epoch, growth: database.logGrowth, after: number) {
-            [database] number, limit, context in
+        let look: LogGrowth.Look = { [database] in
+            try await database.read { try ChangeNumbers.last($0) }
+        }
+        return NumberedLogReader(
+            epoch: epoch,
+            growth: database.logGrowth,
+            after: number,
+            look: look
+        ) { [database] number, limit, context in
             try await database.read(context) { db in
                 guard try ChangeLogTable.purged(db) <= number else {
                     throw CallError(.outOfRange, "changes that follow are no longer kept")
                 }
+                let (changes, isCut) = try FeedbackTable.changes(after: number, limit: limit, db)
                 return NumberedChanges(
-                    changes: try FeedbackTable.changes(after: number, limit: limit, db),
-                    end: try ChangeNumbers.last(db)
+                    changes: changes,
+                    end: try ChangeNumbers.last(db),
+                    isCut: isCut
                 )
             }
         }
@@ -64,12 +73,28 @@ extension FeedbackTable {
     typealias Change = (number: Int64, kind: FeedbackChange.Kind, feedback: Feedback)
 
     /// Returns the first changes after a number, in order; each feedback stands at its last change.
-    static func changes(after number: Int64, limit: Int, _ db: Database) throws -> [Change] {
+    ///
+    /// `isCut` is true if changes were left out because of ``LogPage/bytesMax``.
+    static func changes(
+        after number: Int64,
+        limit: Int,
+        _ db: Database
+    ) throws -> (changes: [Change], isCut: Bool) {
         let added = try changes(by: addedSQL, after: number, limit: limit, db)
         let changed = try changes(by: changedSQL, after: number, limit: limit, db)
         // Nearly always nothing has been changed since.
-        if changed.isEmpty { return added }
-        return Array((added + changed).sorted { $0.number < $1.number }.prefix(limit))
+        if changed.changes.isEmpty { return added }
+        // Beyond the last change of a part that was cut, some are not known.
+        let ends = [added, changed].map { $0.isCut ? $0.changes.last?.number ?? 0 : .max }
+        let end = ends.min() ?? .max
+        let all = (added.changes + changed.changes).filter { $0.number <= end }
+            .sorted { $0.number < $1.number }.prefix(limit)
+        var bytes = 0
+        let part = all.prefix { change in
+            defer { bytes += change.feedback.logBytes }
+            return bytes < LogPage.bytesMax
+        }
+        return (Array(part), added.isCut || changed.isCut || part.count < all.count)
     }
 
     /// The statements that find changes; also for tests of their query plans.
@@ -88,19 +113,25 @@ extension FeedbackTable {
         after number: Int64,
         limit: Int,
         _ db: Database
-    ) throws -> [Change] {
+    ) throws -> (changes: [Change], isCut: Bool) {
         var row = try PreparedStatement(sql, db)
         try row.bind(number)
         try row.bind(Int64(limit))
         var changes: [Change] = []
+        var bytes = 0
         while try row.step() {
+            if bytes >= LogPage.bytesMax { return (changes, true) }
+            let feedback = try feedback(row, sessionID: row.text(14))
+            bytes += feedback.logBytes
             changes.append(
-                (
-                    row.integer(15), row.integer(16) > 1 ? .updated : .added,
-                    try feedback(row, sessionID: row.text(14))
-                )
+                (row.integer(15), row.integer(16) > 1 ? .updated : .added, feedback)
             )
         }
-        return changes
+        return (changes, false)
     }
+}
+
+extension Feedback {
+    /// The size that counts for ``LogPage/bytesMax``.
+    fileprivate var logBytes: Int { draft.textBytes(perTag: 0, perAttribute: 0) }
 }
