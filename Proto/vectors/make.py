@@ -470,6 +470,40 @@ def list_messages():
     )
 
 
+def watch_messages():
+    request = "feedback.v1.WatchFeedbacksRequest"
+    message("watch request: everything there is", request, {})
+    message(
+        "watch request: all fields",
+        request,
+        {
+            "filter": {
+                "sessionId": "user-123",
+                "ratings": ["RATING_DOWN"],
+                "createdAtOrAfter": "1969-12-31T23:59:59.999Z",
+                "createdBefore": "2024-01-22T15:00:00.123Z",
+                "messageId": "message-1",
+                "hasComment": True,
+            },
+            "startPosition": "0123456789abcdef-42",
+            "follow": True,
+        },
+    )
+    message("watch request: from now on", request, {"fromNow": True, "follow": True})
+    message("watch request: no comment", request, {"filter": {"hasComment": False}})
+    decode_only("watch request: a filter without fields", request, field(1, b""), {"filter": {}})
+
+    response = "feedback.v1.WatchFeedbacksResponse"
+    left = {**SMALLEST, "feedbackId": STORED["feedbackId"], "updatedAt": "2024-01-22T15:00:00Z"}
+    for kind, feedback in [
+        ("ADDED", STORED), ("UPDATED", STORED), ("DELETED", left), ("LEFT", left)
+    ]:
+        change = {"position": "0123456789abcdef-42", "kind": f"KIND_{kind}", "feedback": feedback}
+        message(f"watch response: {kind.lower()}", response, {"change": change})
+    position = {"heartbeatPosition": "0123456789abcdef-42"}
+    message("watch response: a heartbeat", response, position)
+
+
 def metrics_messages():
     request = "feedback.v1.GetMetricsRequest"
     message("metrics request: nothing", request, {})
@@ -876,6 +910,7 @@ def main():
         sys.exit("usage: make.py [--check]")
     feedback_messages()
     list_messages()
+    watch_messages()
     metrics_messages()
     metadata_messages()
     alert_messages()

@@ -13,6 +13,10 @@ public final class FeedbackService: Sendable {
     private let writer: ChangeWriter
     /// The store, if it queues alerts; nil otherwise.
     private let alertingStore: (any AlertingStore)?
+    private let heartbeatInterval: Duration
+
+    /// The time without a change after which a watcher is told the position of its stream.
+    public static let heartbeatIntervalDefault = Duration.seconds(15)
 
     private struct Hooks {
         /// The chain of the hooks; nil if there are no hooks.
@@ -55,12 +59,16 @@ public final class FeedbackService: Sendable {
     ///   - hooks: the hooks around every change, the first outermost.
     ///   - missingSession: the policy for a write to a session that does not exist.
     ///   - clock: the clock that gives the times of creation.
+    ///   - heartbeatInterval: the time without a change after which a watcher is told the position of
+    ///     its stream.
     public init(
         store: any Store,
         hooks: [any FeedbackHook] = [],
         missingSession: MissingSessionPolicy = .create,
-        clock: @escaping @Sendable () -> Timestamp = { Timestamp.now }
+        clock: @escaping @Sendable () -> Timestamp = { Timestamp.now },
+        heartbeatInterval: Duration = FeedbackService.heartbeatIntervalDefault
     ) {
+        self.heartbeatInterval = heartbeatInterval
         writer = ChangeWriter(store: store, missingSession: missingSession, clock: clock)
         alertingStore = store as? any AlertingStore
         _ = install(hooks)
@@ -196,6 +204,23 @@ public final class FeedbackService: Sendable {
             throw CallError.unknownSession
         }
         return metadata
+    }
+
+    /// Begins a stream of the changes of feedback.
+    ///
+    /// - Throws: INVALID_ARGUMENT that names all fields at fault; the errors of
+    ///   ``Store/readLog(from:context:)``.
+    public func watch(
+        _ query: WatchQuery,
+        context: CallContext = CallContext()
+    ) async throws -> LogWatch {
+        try FieldRules.check(query)
+        return LogWatch(
+            query,
+            of: try await writer.store.readLog(from: query.start, context: context),
+            heartbeatInterval: heartbeatInterval,
+            context: context
+        )
     }
 
     // MARK: - Alerts and health

@@ -38,6 +38,17 @@ enum FieldRules {
         try faults.throwIfAny()
     }
 
+    /// Checks the fields of a query of changes.
+    ///
+    /// - Throws: INVALID_ARGUMENT that names all fields at fault.
+    static func check(_ query: WatchQuery) throws(CallError) {
+        var faults = Faults()
+        faults.checkFilter(query.filter)
+        faults.moveInside("filter")
+        if case .after(let position) = query.start { faults.checkPosition(position) }
+        try faults.throwIfAny()
+    }
+
     /// Checks the fields of a metrics query.
     ///
     /// - Throws: INVALID_ARGUMENT that names all fields at fault.
@@ -96,6 +107,13 @@ private struct Faults {
         if !violations.contains(violation) { violations.append(violation) }
     }
 
+    /// Names the faults so far as those of a message in a field.
+    mutating func moveInside(_ parent: String) {
+        for index in violations.indices {
+            violations[index].field = "\(parent).\(violations[index].field)"
+        }
+    }
+
     func throwIfAny() throws(CallError) {
         if !violations.isEmpty { throw .invalid(violations) }
     }
@@ -122,6 +140,15 @@ private struct Faults {
         if let sessionID = filter.sessionID { checkSessionID(sessionID) }
         checkID(filter.messageID, "message_id")
         checkRange(filter.created)
+    }
+
+    mutating func checkPosition(_ position: LogPosition) {
+        let bytes = position.text.utf8
+        guard (1...LogPosition.bytesMax).contains(bytes.count),
+            bytes.allSatisfy({ (0x20...0x7E).contains($0) })
+        else {
+            return add("start_position", "must be a position that a stream gave")
+        }
     }
 
     mutating func checkPageSize(_ size: Int) {

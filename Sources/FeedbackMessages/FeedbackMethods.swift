@@ -104,6 +104,20 @@ public enum FeedbackMethods {
         }
     )
 
+    /// Streams the changes of feedback; each response has one event.
+    public static let watchFeedbacks = MethodCodec<WatchQuery, WatchEvent>(
+        service,
+        "WatchFeedbacks",
+        request: ProtoType(feedback__v1__watch_feedbacks_request__init),
+        unserved: UnservedFields.watchFeedbacks,
+        inside: 1,
+        response: ProtoType(feedback__v1__watch_feedbacks_response__init),
+        buildRequest: { query, message, arena in try message.set(query, arena) },
+        readRequest: { try WatchQuery($0) },
+        buildResponse: { event, message, arena in try message.set(event, arena) },
+        readResponse: { try WatchEvent($0) }
+    )
+
     private static let metricsGroup = ProtoType(feedback__v1__metrics_group__init)
 }
 

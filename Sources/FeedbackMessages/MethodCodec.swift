@@ -14,12 +14,14 @@ public struct MethodCodec<Request: Sendable, Response: Sendable>: Sendable {
 
     /// Makes a codec of the conversions between values and generated messages.
     ///
-    /// A server refuses requests with ``UnservedFields``.
+    /// A server refuses requests with ``UnservedFields``, which are those of the request, or of the
+    /// messages in its field `unservedParent`.
     init<RequestMessage, ResponseMessage>(
         _ service: String,
         _ name: String,
         request: ProtoType<RequestMessage>,
         unserved: ProtoFieldNumbers = [],
+        inside unservedParent: UInt32? = nil,
         response: ProtoType<ResponseMessage>,
         buildRequest:
             @escaping @Sendable (Request, inout RequestMessage, ProtoArena) throws -> Void,
@@ -36,7 +38,13 @@ public struct MethodCodec<Request: Sendable, Response: Sendable>: Sendable {
             return ProtoMessage(message, builtIn: arena)
         }
         self.readRequest = { bytes, arena in
-            try readRequest(try arena.unpack(bytes, as: request, refusing: unserved).pointee)
+            let message = try arena.unpack(
+                bytes,
+                as: request,
+                refusing: unserved,
+                inside: unservedParent
+            )
+            return try readRequest(message.pointee)
         }
         self.buildResponse = { value, arena in
             let message = try arena.make(response)

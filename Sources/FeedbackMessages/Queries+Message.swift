@@ -19,7 +19,7 @@ extension TimeRange {
 
 extension String {
     /// Reads the session_id of a query; nil for every session, which is empty on the wire.
-    fileprivate init?(filter sessionID: UnsafePointer<CChar>?) {
+    init?(filter sessionID: UnsafePointer<CChar>?) {
         self.init(proto: sessionID)
         if isEmpty { return nil }
     }
@@ -29,7 +29,7 @@ extension ProtoArena {
     /// Builds the session_id of a query; without one it is empty, which means every session.
     ///
     /// - Throws: INVALID_ARGUMENT for an empty one, which would mean every session, too.
-    fileprivate func string(
+    func string(
         filter sessionID: String?
     ) throws -> UnsafeMutablePointer<CChar> {
         if sessionID?.isEmpty == true {
@@ -60,15 +60,21 @@ extension FeedbackQuery {
     }
 }
 
+extension ProtoArena {
+    /// Builds a repeated field of ratings.
+    func ratings(
+        _ ratings: Set<Rating>
+    ) throws(ProtoError) -> UnsafeMutablePointer<Feedback__V1__Rating> {
+        let array = try allocate(of: Feedback__V1__Rating.self, count: ratings.count)
+        for (index, rating) in ratings.enumerated() { array[index] = rating.message }
+        return array
+    }
+}
+
 extension Feedback__V1__ListFeedbacksRequest {
     mutating func set(_ query: FeedbackQuery, _ arena: ProtoArena) throws {
         session_id = try arena.string(filter: query.filter.sessionID)
-        let ratings = try arena.allocate(
-            of: Feedback__V1__Rating.self,
-            count: query.filter.ratings.count
-        )
-        for (index, rating) in query.filter.ratings.enumerated() { ratings[index] = rating.message }
-        self.ratings = ratings
+        ratings = try arena.ratings(query.filter.ratings)
         n_ratings = query.filter.ratings.count
         if let from = query.filter.created.from {
             created_at_or_after = try arena.message(of: from)

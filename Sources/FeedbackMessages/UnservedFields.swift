@@ -10,6 +10,8 @@ enum UnservedFields {
     static let addFeedback: ProtoFieldNumbers = [10...18]
     /// `agent_id` to `trace_id`.
     static let listFeedbacks: ProtoFieldNumbers = [10...18]
+    /// The same, of the filter.
+    static let watchFeedbacks = listFeedbacks
     /// `page_size`, `page_token`, and `agent_id` to `trace_id`.
     static let getMetrics: ProtoFieldNumbers = [7...8, 10...18]
     /// `document`, `typed` and `dotted`.

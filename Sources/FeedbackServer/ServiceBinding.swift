@@ -23,6 +23,16 @@ enum ServiceBinding {
         router.bind(FeedbackMethods.getMetrics) { query, context in
             try await service.metrics(query, context: context)
         }
+        let watch = FeedbackMethods.watchFeedbacks
+        router.streaming(
+            watch.service,
+            watch.name,
+            decode: watch.decodeRequest,
+            encode: watch.encodeResponse
+        ) { requests, responses, context in
+            var watch = try await service.watch(try await requests.only(), context: context)
+            try await watch.deliver { try await responses.send($0) }
+        }
         router.bind(SessionMethods.getMetadata) { sessionID, context in
             try await service.metadata(ofSession: sessionID, context: context)
         }

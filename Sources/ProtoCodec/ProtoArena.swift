@@ -124,17 +124,25 @@ public final class ProtoArena {
     /// Checks the bytes of a message (see ``WireCheck``) and decodes them into the arena, as
     /// Google's own library does: a message that comes in parts is merged.
     ///
-    /// The refused fields are some of the type's own, not of the messages inside of it.
+    /// The refused fields are some of the type's own, or of the messages in its field `parent`, not of
+    /// any other messages inside of it.
     ///
     /// - Throws: a ``ProtoError`` if the message is malformed, is refused by the check, or needs
     ///   more memory than the arena may give.
     public func unpack<Message>(
         _ bytes: UnsafeRawBufferPointer,
         as type: ProtoType<Message>,
-        refusing refused: ProtoFieldNumbers = []
+        refusing refused: ProtoFieldNumbers = [],
+        inside parent: UInt32? = nil
     ) throws(ProtoError) -> UnsafeMutablePointer<Message> {
         var bytes = bytes
-        if try WireCheck.check(bytes, against: type.descriptor, refusing: refused) {
+        let isInParts = try WireCheck.check(
+            bytes,
+            against: type.descriptor,
+            refusing: refused,
+            inside: parent
+        )
+        if isInParts {
             bytes = try WireJoin.join(bytes, of: type.descriptor, in: self)
         }
         let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)

@@ -14,10 +14,13 @@ enum WireCheck {
     /// Checks a message and returns true if it has to be joined before protobuf-c decodes it (see
     /// ``WireJoin``): a field of it, or of a message inside of it, that is a message and not
     /// repeated occurs more than once.
+    ///
+    /// The refused fields are those of the message, or of the messages in its field `parent`.
     static func check(
         _ bytes: UnsafeRawBufferPointer,
         against type: UnsafePointer<ProtobufCMessageDescriptor>,
         refusing refused: ProtoFieldNumbers = [],
+        inside parent: UInt32? = nil,
         depth: Int = 1
     ) throws(ProtoError) -> Bool {
         guard depth <= depthMax else { throw ProtoError(.tooDeep) }
@@ -30,13 +33,16 @@ enum WireCheck {
             guard let field = protobuf_c_message_descriptor_get_field(type, number) else {
                 continue
             }
-            if refused.contains(number) {
+            if parent == nil, refused.contains(number) {
                 throw ProtoError(.refusedField, field: String(cString: field.pointee.name))
             }
             switch value {
             case .varint(let value): try checkEnum(value, field)
             case .bytes(let content):
-                if try check(content, of: field, depth: depth) { isInParts = true }
+                let refused = number == parent ? refused : []
+                if try check(content, of: field, refusing: refused, depth: depth) {
+                    isInParts = true
+                }
                 if field.isSingularMessage {
                     // A field beyond the 64th counts as seen: joining changes nothing then.
                     let index = field - type.pointee.fields
@@ -53,6 +59,7 @@ enum WireCheck {
     private static func check(
         _ content: UnsafeRawBufferPointer,
         of field: UnsafePointer<ProtobufCFieldDescriptor>,
+        refusing refused: ProtoFieldNumbers,
         depth: Int
     ) throws(ProtoError) -> Bool {
         switch field.pointee.type {
@@ -63,7 +70,7 @@ enum WireCheck {
         case PROTOBUF_C_TYPE_MESSAGE:
             let type = field.messageType
             do throws(ProtoError) {
-                return try check(content, against: type, depth: depth + 1)
+                return try check(content, against: type, refusing: refused, depth: depth + 1)
             } catch {
                 let parent = String(cString: field.pointee.name)
                 // Callers do not know the field names inside of protobuf's own types.

@@ -15,6 +15,7 @@ struct ContractTests {
         #expect(FeedbackMethods.addFeedback.service == "feedback.v1.FeedbackService")
         #expect(FeedbackMethods.addFeedback.name == "AddFeedback")
         #expect(FeedbackMethods.listFeedbacks.name == "ListFeedbacks")
+        #expect(FeedbackMethods.watchFeedbacks.name == "WatchFeedbacks")
         #expect(FeedbackMethods.getMetrics.name == "GetMetrics")
         #expect(SessionMethods.updateMetadata.service == "feedback.v1.SessionService")
         #expect(SessionMethods.updateMetadata.name == "UpdateMetadata")
@@ -99,6 +100,83 @@ struct ContractTests {
         let without = try FeedbackMethods.listFeedbacks.bytes(of: FeedbackQuery(hasComment: false))
         #expect(none == Data())
         #expect(without == Wire.field(6, 0))
+    }
+
+    @Test func a_watch_feedbacks_request() throws {
+        var query = WatchQuery(Samples.query.filter, from: .after(LogPosition("e-7")))
+        query.filter.ratings = [.down]
+        let filter = joined(
+            Wire.field(1, "user-123"),
+            Wire.field(2, Data([2])),
+            Wire.field(3, Wire.field(1, UInt64(bitPattern: -1)) + Wire.field(2, 999_000_000)),
+            Wire.field(4, Wire.field(1, 1_705_935_600) + Wire.field(2, 123_000_000)),
+            Wire.field(5, "message-1"),
+            Wire.field(6, 1)
+        )
+        let expected = Wire.field(1, filter) + Wire.field(2, "e-7") + Wire.field(4, 1)
+        #expect(try FeedbackMethods.watchFeedbacks.bytes(of: query) == expected)
+        #expect(try FeedbackMethods.watchFeedbacks.request(expected) == query)
+        let now = Wire.field(3, 1)
+        let fromNow = WatchQuery(from: .now, follows: false)
+        #expect(try FeedbackMethods.watchFeedbacks.bytes(of: fromNow) == now)
+        #expect(try FeedbackMethods.watchFeedbacks.request(now) == fromNow)
+    }
+
+    @Test(arguments: FeedbackChange.Kind.allCases)
+    func a_watch_feedbacks_response(_ kind: FeedbackChange.Kind) throws {
+        let feedback = Feedback(
+            id: FeedbackID(high: 0x018D_3F60_5A00_7B1C, low: 0x8A2F_0123_4567_89AB),
+            draft: FeedbackDraft(sessionID: "s"),
+            createdAt: Samples.moment(1)
+        )
+        let message = joined(
+            Wire.field(1, "018d3f60-5a00-7b1c-8a2f-0123456789ab"),
+            Wire.field(2, "s"),
+            Wire.field(5, Wire.field(1, 1)),
+            Wire.field(6, Wire.field(1, 1))
+        )
+        let number: UInt64 =
+            switch kind {
+            case .added: 1
+            case .updated: 2
+            case .deleted: 3
+            case .left: 4
+            }
+        let expected = Wire.field(
+            1,
+            Wire.field(1, "e-7") + Wire.field(2, number) + Wire.field(3, message)
+        )
+        let event = WatchEvent.change(
+            FeedbackChange(position: LogPosition("e-7"), kind: kind, feedback: feedback)
+        )
+        #expect(try FeedbackMethods.watchFeedbacks.bytes(ofResponse: event) == expected)
+        #expect(try FeedbackMethods.watchFeedbacks.response(expected) == event)
+    }
+
+    @Test func a_heartbeat() throws {
+        let event = WatchEvent.heartbeat(LogPosition("e-7"))
+        let bytes = Wire.field(2, "e-7")
+        #expect(try FeedbackMethods.watchFeedbacks.bytes(ofResponse: event) == bytes)
+        #expect(try FeedbackMethods.watchFeedbacks.response(bytes) == event)
+    }
+
+    @Test func a_watch_that_begins_at_two_places_or_with_an_unserved_filter_is_refused() throws {
+        let watch = FeedbackMethods.watchFeedbacks
+        let both = try watch.refusal(of: Wire.field(2, "e-7") + Wire.field(3, 1))
+        #expect(both?.code == .invalidArgument)
+        #expect(both?.violations.map(\.field) == ["start_position"])
+        for number in 10...18 {
+            let filter = number == 12 ? Wire.field(12, 1) : Wire.field(number, "x")
+            let refusal = try watch.refusal(of: Wire.field(1, filter))
+            #expect(refusal?.code == .unimplemented, "\(number)")
+        }
+        let refusal = try watch.refusal(of: Wire.field(1, Wire.field(10, "a")))
+        #expect(refusal?.message == "filter.agent_id is not served yet")
+        // The request's own fields of these numbers are a later version's.
+        #expect(try watch.request(Wire.field(10, "a")) == WatchQuery(follows: false))
+        #expect(throws: CallError.self) {
+            try watch.bytes(of: WatchQuery(from: .after(LogPosition(""))))
+        }
     }
 
     @Test func a_get_metrics_request() throws {

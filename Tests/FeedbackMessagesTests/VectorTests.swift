@@ -27,6 +27,13 @@ struct VectorTests {
             try check(vector, request: FeedbackMethods.listFeedbacks) { $0.json }
         case "feedback.v1.ListFeedbacksResponse":
             try check(vector, response: FeedbackMethods.listFeedbacks) { $0.json }
+        case "feedback.v1.WatchFeedbacksRequest":
+            try check(vector, request: FeedbackMethods.watchFeedbacks) { query in
+                // The decoded query does not distinguish an absent filter from one without fields.
+                query.json(hasFilter: vector.meaning?["filter"] != .null)
+            }
+        case "feedback.v1.WatchFeedbacksResponse":
+            try check(vector, response: FeedbackMethods.watchFeedbacks) { $0.json }
         case "feedback.v1.GetMetricsRequest":
             try check(vector, request: FeedbackMethods.getMetrics) { $0.json }
         case "feedback.v1.GetMetricsResponse":
@@ -212,18 +219,55 @@ extension AddedFeedback {
     }
 }
 
+extension FeedbackFilter {
+    fileprivate var members: [String: JSON] {
+        [
+            "sessionId": .text(sessionID ?? ""),
+            "ratings": .repeated(ratings.sorted { $0.rawValue < $1.rawValue }.map(\.json)),
+            "createdAtOrAfter": created.from?.json ?? .null,
+            "createdBefore": created.until?.json ?? .null,
+            "messageId": .text(messageID),
+            "hasComment": hasComment.map(JSON.bool) ?? .null,
+        ]
+    }
+}
+
 extension FeedbackQuery {
     fileprivate var json: JSON {
-        .message([
-            "sessionId": .text(filter.sessionID ?? ""),
-            "ratings": .repeated(filter.ratings.sorted { $0.rawValue < $1.rawValue }.map(\.json)),
-            "createdAtOrAfter": filter.created.from?.json ?? .null,
-            "createdBefore": filter.created.until?.json ?? .null,
-            "messageId": .text(filter.messageID),
-            "hasComment": filter.hasComment.map(JSON.bool) ?? .null,
-            "pageSize": .double(Double(pageSize)), "pageToken": .text(pageToken),
-            "newestFirst": .flag(newestFirst),
-        ])
+        var members = filter.members
+        members["pageSize"] = .double(Double(pageSize))
+        members["pageToken"] = .text(pageToken)
+        members["newestFirst"] = .flag(newestFirst)
+        return .message(members)
+    }
+}
+
+extension WatchQuery {
+    fileprivate func json(hasFilter: Bool) -> JSON {
+        var members: [String: JSON] = ["follow": .flag(follows)]
+        if hasFilter { members["filter"] = .message(filter.members) }
+        switch start {
+        case .beginning: break
+        case .now: members["fromNow"] = .bool(true)
+        case .after(let position): members["startPosition"] = .text(position.text)
+        }
+        return .message(members)
+    }
+}
+
+extension WatchEvent {
+    fileprivate var json: JSON {
+        switch self {
+        case .heartbeat(let position): .message(["heartbeatPosition": .text(position.text)])
+        case .change(let change):
+            .message([
+                "change": .message([
+                    "position": .text(change.position.text),
+                    "kind": .string("KIND_\(change.kind)".uppercased()),
+                    "feedback": change.feedback.json,
+                ])
+            ])
+        }
     }
 }
 

@@ -11,7 +11,7 @@ struct GRPCPythonTests {
 
     @Test(
         "methods, errors, metadata, gzip, deadlines, cancellation, health, reflection",
-        arguments: ["all", "errors", "transport", "health", "reflection"]
+        arguments: ["all", "errors", "transport", "health", "changes", "reflection"]
     )
     func subcommand(_ name: String) async throws {
         let daemon = try await Daemon(in: folder)

@@ -18,6 +18,8 @@ USAGE = """usage: main.py SOCKET SUBCOMMAND
   keepalive               ping every second, busy and idle
   health                  Check and Watch of every service
   watch                   print what Watch says, until the server ends it
+  changes                 call WatchFeedbacks in every way
+  follow                  print what WatchFeedbacks says, until the server ends it
   reflection              list the services and call one, without the .proto files
   unserved                call and set what the .proto files declare and the daemon does not serve,
                           and print its methods as "SERVICE METHOD"
@@ -37,6 +39,8 @@ SUBCOMMANDS = {
     "keepalive": ("keepalive", 0),
     "health": ("health", 0),
     "watch": ("watch", 0),
+    "changes": ("changes", 0),
+    "follow": ("follow", 0),
     "reflection": ("reflection", 0),
     "unserved": ("unserved", 0),
     "raw": ("raw", 2),

@@ -10,7 +10,9 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 from checks import CALL_TIMEOUT, expect, new_session, run_steps
 
 METHODS = {
-    "feedback.v1.FeedbackService": ["AddFeedback", "ListFeedbacks", "GetMetrics"],
+    "feedback.v1.FeedbackService": [
+        "AddFeedback", "ListFeedbacks", "GetMetrics", "WatchFeedbacks"
+    ],
     "feedback.v1.AlertService": ["ListAlerts", "RetryAlerts"],
     "feedback.v1.SessionService": ["UpdateMetadata", "GetMetadata", "DeleteMetadata"],
     "grpc.health.v1.Health": ["Check", "Watch"],

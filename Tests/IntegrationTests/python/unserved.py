@@ -92,6 +92,11 @@ def fields_of_an_add(client):
 def other_fields(client):
     session = new_session("unserved")
     refuse(client.list_feedbacks, fb.ListFeedbacksRequest(), range(10, 19))
+
+    def watch(selected):
+        return next(client.feedback.WatchFeedbacks(fb.WatchFeedbacksRequest(filter=selected)))
+
+    refuse(watch, fb.FeedbackFilter(), range(10, 19))
     refuse(client.get_metrics, fb.GetMetricsRequest(), [7, 8, *range(10, 19)])
     for group_by in range(fb.GROUP_BY_AGENT, fb.GROUP_BY_ATTRIBUTE + 1):
         request = fb.GetMetricsRequest(group_by=group_by)
