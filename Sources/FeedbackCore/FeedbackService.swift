@@ -49,6 +49,11 @@ public final class FeedbackService: Sendable {
         }
     }
 
+    /// The name of the store, for ``status(context:)``.
+    private let storeName: String
+    /// The time at which the service was made.
+    private let startedAt: Timestamp
+    private let engine = Mutex<(any DeliveryControl)?>(nil)
     private let hooks = Mutex(Hooks())
     private let hasHooks = Atomic(false)
 
@@ -58,6 +63,7 @@ public final class FeedbackService: Sendable {
     ///   - store: the store that keeps the feedback; the caller closes it.
     ///   - hooks: the hooks around every change, the first outermost.
     ///   - missingSession: the policy for a write to a session that does not exist.
+    ///   - storeName: the name of the store for ``status(context:)``, without secrets.
     ///   - clock: the clock that gives the times of creation.
     ///   - heartbeatInterval: the time without a change after which a watcher is told the position of
     ///     its stream.
@@ -65,12 +71,15 @@ public final class FeedbackService: Sendable {
         store: any Store,
         hooks: [any FeedbackHook] = [],
         missingSession: MissingSessionPolicy = .create,
+        storeName: String = "",
         clock: @escaping @Sendable () -> Timestamp = { Timestamp.now },
         heartbeatInterval: Duration = FeedbackService.heartbeatIntervalDefault
     ) {
         self.heartbeatInterval = heartbeatInterval
         writer = ChangeWriter(store: store, missingSession: missingSession, clock: clock)
         alertingStore = store as? any AlertingStore
+        self.storeName = storeName
+        startedAt = clock()
         _ = install(hooks)
     }
 
@@ -221,6 +230,44 @@ public final class FeedbackService: Sendable {
             heartbeatInterval: heartbeatInterval,
             context: context
         )
+    }
+
+    // MARK: - Operation
+
+    /// The engine that delivers to the destinations; nil if there are none.
+    ///
+    /// Whoever makes the engine sets it here, before the first call.
+    package var deliveryEngine: (any DeliveryControl)? {
+        get { engine.withLock { $0 } }
+        set { engine.withLock { $0 = newValue } }
+    }
+
+    /// The destinations, as an operator sees and controls them; a service without any has an empty
+    /// list.
+    ///
+    /// Its methods check their arguments by the rules of the requests' fields.
+    public var deliveries: any DeliveryControl { CheckedDeliveries(engine: deliveryEngine) }
+
+    /// Returns the state of the service, of its store and of its destinations.
+    public func status(context: CallContext = CallContext()) async throws -> ServerStatus {
+        ServerStatus(
+            version: FeedbackdVersion.text,
+            startedAt: startedAt,
+            store: storeName,
+            position: await position(context),
+            destinations: try await deliveries.destinations()
+        )
+    }
+
+    /// Returns the position of the last change; nil if the store keeps no log, or cannot be asked
+    /// now: the rest of the status is of use then, too.
+    private func position(_ context: CallContext) async -> LogPosition? {
+        guard let reader = try? await writer.store.readLog(from: .now, context: context) else {
+            return nil
+        }
+        let page = try? await reader.next(limit: 1, patience: .zero, context: context)
+        await reader.close()
+        return page?.position
     }
 
     // MARK: - Alerts and health

@@ -96,7 +96,7 @@ enum FieldRules {
 }
 
 /// The violations found so far.
-private struct Faults {
+struct Faults {
     /// The maximum number of reported violations; more would not be read, and each costs memory.
     private static let violationsMax = 32
     private var violations: [CallError.FieldViolation] = []

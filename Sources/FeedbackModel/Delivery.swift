@@ -148,7 +148,8 @@ public struct DeliveryPage: Sendable, Hashable {
 public struct DeliverySelection: Sendable, Hashable {
     /// The name of the destination.
     public var destination: String
-    /// The ids of the deliveries, at most 1,000; nil for all that the request can be about.
+    /// The ids of the deliveries, 1 to ``FieldLimits/deliveryIDsMax``; nil for all that the request
+    /// can be about.
     public var ids: [String]?
 
     /// Makes a selection.
@@ -166,8 +167,8 @@ public struct ServerStatus: Sendable, Hashable {
     public var startedAt: Timestamp
     /// The store as the configuration names it, without secrets.
     public var store: String
-    /// The position of the last change.
-    public var position: LogPosition
+    /// The position of the last change; nil if the store keeps no log, or cannot be asked now.
+    public var position: LogPosition?
     /// The destinations, in the order of the configuration.
     public var destinations: [DestinationStatus]
     /// The number of writes that MongoDB does not have yet.
@@ -180,7 +181,7 @@ public struct ServerStatus: Sendable, Hashable {
         version: String,
         startedAt: Timestamp,
         store: String,
-        position: LogPosition,
+        position: LogPosition?,
         destinations: [DestinationStatus] = [],
         unreplicatedCount: Int64 = 0,
         unreplicatedSince: Timestamp? = nil
