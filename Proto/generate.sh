@@ -23,7 +23,7 @@ rpc_protos=(
 )
 # What reflection tells: all services that are served, and the messages inside their errors.
 described_protos=(
-    feedback/v1/feedback.proto feedback/v1/session.proto feedback/v1/alert.proto
+    feedback/v1/{admin,alert,delivery,feedback,session}.proto
     grpc/health/v1/health.proto
     grpc/reflection/v1/reflection.proto grpc/reflection/v1alpha/reflection.proto
     google/rpc/status.proto google/rpc/error_details.proto

@@ -25,7 +25,9 @@ PROTO = pathlib.Path(__file__).resolve().parent.parent
 VECTORS = PROTO / "vectors" / "vectors.json"
 PIECES = PROTO / "vectors" / "pieces.json"
 FILES = [
+    "feedback/v1/admin.proto",
     "feedback/v1/alert.proto",
+    "feedback/v1/delivery.proto",
     "feedback/v1/feedback.proto",
     "feedback/v1/session.proto",
     "grpc/health/v1/health.proto",
@@ -35,6 +37,8 @@ FILES = [
 FEEDBACK = "feedback.v1.FeedbackService"
 SESSION = "feedback.v1.SessionService"
 ALERT = "feedback.v1.AlertService"
+DELIVERY = "feedback.v1.DeliveryService"
+ADMIN = "feedback.v1.AdminService"
 BAD_REQUEST = "type.googleapis.com/google.rpc.BadRequest"
 
 
@@ -332,6 +336,49 @@ PENDING_ALERT = {
     "queuedAt": "1970-01-01T00:00:00Z",
     "nextAttemptAt": "1970-01-01T00:00:00.001Z",
 }
+DESTINATION = {
+    "name": "slack",
+    "kind": "webhook",
+    "position": "0123456789abcdef-42",
+    "behindChanges": "4000000000",
+    "behindSeconds": "86400",
+    "retrying": "7",
+    "dead": "3",
+    "lastError": "HTTP status 500",
+    "paused": True,
+    "nextAttemptAt": "2024-01-22T15:00:02Z",
+    "skipped": "2",
+}
+IDLE_DESTINATION = {"name": "größe", "kind": "log", "position": "0123456789abcdef-0"}
+DEAD_DELIVERY = {
+    "deliveryId": "0123456789abcdef-41",
+    "destination": "slack",
+    "feedbackId": STORED["feedbackId"],
+    "sessionId": "user-123",
+    "state": "DELIVERY_STATE_DEAD",
+    "attempts": 42,
+    "firstAttemptAt": "2024-01-22T15:00:00.124Z",
+    "lastError": "HTTP status 500",
+    "feedback": STORED,
+}
+RETRYING_DELIVERY = {
+    "deliveryId": "1",
+    "destination": "größe",
+    "sessionId": "s",
+    "state": "DELIVERY_STATE_RETRYING",
+    "attempts": 1,
+    "firstAttemptAt": "1970-01-01T00:00:00Z",
+    "nextAttemptAt": "1970-01-01T00:00:00.001Z",
+}
+STATUS = {
+    "version": "0.1.0",
+    "startedAt": "2024-01-22T15:00:00.123Z",
+    "store": "mongodb://db1:27017,db2:27017",
+    "position": "0123456789abcdef-42",
+    "destinations": [DESTINATION, IDLE_DESTINATION],
+    "unreplicated": "4000000000",
+    "unreplicatedSince": "2024-01-22T15:00:01.124Z",
+}
 VIOLATIONS = {
     "code": 3,
     "message": "comment: at most 10000 code points; author.id: größe",
@@ -621,6 +668,76 @@ def alert_messages():
     message("retry alerts response: many", response, {"retried": "4000000000"})
 
 
+def delivery_messages():
+    message("list destinations request", "feedback.v1.ListDestinationsRequest", {})
+    response = "feedback.v1.ListDestinationsResponse"
+    message("list destinations response: nothing", response, {})
+    both = {"destinations": [DESTINATION, IDLE_DESTINATION]}
+    message("list destinations response: all fields", response, both)
+    for method in ["Pause", "Resume"]:
+        name = f"{method.lower()} destination"
+        message(f"{name} request", f"feedback.v1.{method}DestinationRequest", {"name": "größe"})
+        response = f"feedback.v1.{method}DestinationResponse"
+        message(f"{name} response: all fields", response, {"destination": DESTINATION})
+    request = "feedback.v1.RewindDestinationRequest"
+    message("rewind destination request: all", request, {"name": "slack"})
+    message(
+        "rewind destination request: a position",
+        request,
+        {"name": "slack", "position": DESTINATION["position"]},
+    )
+    message(
+        "rewind destination response: nothing was delivered",
+        "feedback.v1.RewindDestinationResponse",
+        {"destination": IDLE_DESTINATION},
+    )
+    message("test destination request", "feedback.v1.TestDestinationRequest", {"name": "slack"})
+    response = "feedback.v1.TestDestinationResponse"
+    message("test destination response: accepted", response, {})
+    message("test destination response: refused", response, {"error": "HTTP status 500"})
+    request = "feedback.v1.ListDeliveriesRequest"
+    message("list deliveries request: dead letters", request, {"state": "DELIVERY_STATE_DEAD"})
+    message(
+        "list deliveries request: all fields",
+        request,
+        {
+            "destination": "größe",
+            "state": "DELIVERY_STATE_RETRYING",
+            "pageSize": 1000,
+            "pageToken": "0123456789abcdef",
+            "withContent": True,
+        },
+    )
+    response = "feedback.v1.ListDeliveriesResponse"
+    message("list deliveries response: nothing", response, {})
+    message(
+        "list deliveries response: all fields",
+        response,
+        {
+            "deliveries": [RETRYING_DELIVERY, DEAD_DELIVERY],
+            "nextPageToken": "0123456789abcdef",
+            "totalSize": "4000000000",
+        },
+    )
+    for method, done in [("Retry", "retried"), ("Drop", "dropped")]:
+        name = f"{method.lower()} deliveries"
+        request = f"feedback.v1.{method}DeliveriesRequest"
+        message(f"{name} request: all", request, {"destination": "slack", "all": True})
+        some = {"destination": "slack", "deliveryIds": ["0123456789abcdef-41", "1"]}
+        message(f"{name} request: some", request, some)
+        response = f"feedback.v1.{method}DeliveriesResponse"
+        message(f"{name} response: none", response, {})
+        message(f"{name} response: many", response, {done: "4000000000"})
+
+
+def admin_messages():
+    message("get status request", "feedback.v1.GetStatusRequest", {})
+    response = "feedback.v1.GetStatusResponse"
+    message("get status response: all fields that are served", response, STATUS)
+    started = {"startedAt": "1970-01-01T00:00:00Z", "version": "0.1.0", "store": "memory:"}
+    message("get status response: no log and no destinations", response, started)
+
+
 def other_messages():
     message("health request: the server", "grpc.health.v1.HealthCheckRequest", {})
     message("health request: a service", "grpc.health.v1.HealthCheckRequest", {"service": SESSION})
@@ -681,6 +798,9 @@ def messages_in_pieces():
     pieces("get metadata response", "feedback.v1.GetMetadataResponse", {"metadata": METADATA})
     alerts = {"alerts": [PENDING_ALERT, DEAD_ALERT], "totalSize": "2"}
     pieces("list alerts response", "feedback.v1.ListAlertsResponse", alerts)
+    deliveries = {"deliveries": [RETRYING_DELIVERY, DEAD_DELIVERY], "totalSize": "2"}
+    pieces("list deliveries response", "feedback.v1.ListDeliveriesResponse", deliveries)
+    pieces("get status response", "feedback.v1.GetStatusResponse", STATUS)
     # A oneof: what came before its last other member does not count, what comes after it does.
     a, b, c = ({"a": 1.0}, {"b": 2.0}, {"c": 3.0})
     kinds = {}
@@ -811,6 +931,27 @@ def invalid_messages():
         "INVALID_ARGUMENT",
         "state",
     )
+    invalid(
+        "invalid list deliveries request: an unknown state",
+        "feedback.v1.ListDeliveriesRequest",
+        field(2, 3),
+        "INVALID_ARGUMENT",
+        "state",
+    )
+    invalid(
+        "invalid retry deliveries request: all and some",
+        "feedback.v1.RetryDeliveriesRequest",
+        field(1, b"slack") + field(2, b"1") + field(3, 1),
+        "INVALID_ARGUMENT",
+        "all",
+    )
+    invalid(
+        "invalid drop deliveries request: all and some",
+        "feedback.v1.DropDeliveriesRequest",
+        field(1, b"slack") + field(2, b"1") + field(3, 1),
+        "INVALID_ARGUMENT",
+        "all",
+    )
     deep = field(3, b"innermost")
     for _ in range(100):
         deep = field(6, field(1, deep))
@@ -854,6 +995,11 @@ def frames():
     dead = {"state": "ALERT_STATE_DEAD"}
     request_frame("request frame: ListAlerts", ALERT, "ListAlerts", dead)
     request_frame("request frame: RetryAlerts", ALERT, "RetryAlerts", {"alertIds": ["1", "2"]})
+    request_frame("request frame: ListDestinations", DELIVERY, "ListDestinations", {})
+    request_frame("request frame: PauseDestination", DELIVERY, "PauseDestination", {"name": "a"})
+    retry = {"destination": "slack", "all": True}
+    request_frame("request frame: RetryDeliveries", DELIVERY, "RetryDeliveries", retry)
+    request_frame("request frame: GetStatus", ADMIN, "GetStatus", {})
     request_frame("request frame: health", "grpc.health.v1.Health", "Check", {})
 
     added = {"feedback": STORED, "replayed": True}
@@ -864,6 +1010,9 @@ def frames():
     )
     alerts = {"alerts": [DEAD_ALERT], "totalSize": "1"}
     response_frame("response frame: alerts", "feedback.v1.ListAlertsResponse", alerts)
+    deliveries = {"deliveries": [DEAD_DELIVERY], "totalSize": "1"}
+    response_frame("response frame: deliveries", "feedback.v1.ListDeliveriesResponse", deliveries)
+    response_frame("response frame: a status", "feedback.v1.GetStatusResponse", STATUS)
     response_frame(
         "response frame: a reply with a status of 0",
         "feedback.v1.AddFeedbackResponse",
@@ -914,6 +1063,8 @@ def main():
     metrics_messages()
     metadata_messages()
     alert_messages()
+    delivery_messages()
+    admin_messages()
     other_messages()
     invalid_messages()
     frames()

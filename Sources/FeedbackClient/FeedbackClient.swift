@@ -178,6 +178,108 @@ public final class FeedbackClient: Sendable {
         try await attempt(timeout) { try await self.transport.retryAlerts(ids, timeout: $0) }
     }
 
+    // MARK: - Operation
+
+    // The daemon lets only its own user, root and the users of `admin_uid` call these methods:
+    // PERMISSION_DENIED answers others.
+
+    /// Returns all destinations of changes, in the order of the configuration.
+    public func destinations(timeout: Duration? = nil) async throws -> [DestinationStatus] {
+        try await attempt(timeout) { try await self.transport.destinations(timeout: $0) }
+    }
+
+    /// Delivers nothing more to a destination until it is resumed, also after a new start.
+    ///
+    /// - Throws: NOT_FOUND if there is no such destination.
+    @discardableResult
+    public func pauseDestination(
+        _ name: String,
+        timeout: Duration? = nil
+    ) async throws -> DestinationStatus {
+        try await attempt(timeout) { try await self.transport.pauseDestination(name, timeout: $0) }
+    }
+
+    /// Delivers to a paused destination again.
+    ///
+    /// - Throws: NOT_FOUND if there is no such destination.
+    @discardableResult
+    public func resumeDestination(
+        _ name: String,
+        timeout: Duration? = nil
+    ) async throws -> DestinationStatus {
+        try await attempt(timeout) { try await self.transport.resumeDestination(name, timeout: $0) }
+    }
+
+    /// Delivers again what came after a position; nil means everything that is there.
+    ///
+    /// - Throws: NOT_FOUND if there is no such destination; INVALID_ARGUMENT for a position that is
+    ///   none; OUT_OF_RANGE for one of another store, or of changes that are no longer kept.
+    @discardableResult
+    public func rewindDestination(
+        _ name: String,
+        to position: LogPosition?,
+        timeout: Duration? = nil
+    ) async throws -> DestinationStatus {
+        try await attempt(timeout) {
+            try await self.transport.rewindDestination(name, to: position, timeout: $0)
+        }
+    }
+
+    /// Sends a test message to a destination, and returns the reason for which it was not accepted;
+    /// empty if it was.
+    ///
+    /// - Throws: NOT_FOUND if there is no such destination.
+    public func testDestination(_ name: String, timeout: Duration? = nil) async throws -> String {
+        try await attempt(timeout) { try await self.transport.testDestination(name, timeout: $0) }
+    }
+
+    /// Returns a page of the deliveries that wait for another attempt, or of the dead letters.
+    ///
+    /// - Throws: NOT_FOUND if there is no such destination.
+    public func listDeliveries(
+        _ query: DeliveryQuery = DeliveryQuery(),
+        timeout: Duration? = nil
+    ) async throws -> DeliveryPage {
+        try await attempt(timeout) { try await self.transport.deliveries(query, timeout: $0) }
+    }
+
+    /// Makes deliveries due at once, dead letters too, and returns their number; without ids, all
+    /// dead letters of the destination.
+    ///
+    /// Deliveries that are gone are passed over.
+    ///
+    /// - Throws: NOT_FOUND if there is no such destination.
+    @discardableResult
+    public func retryDeliveries(
+        _ selection: DeliverySelection,
+        timeout: Duration? = nil
+    ) async throws -> Int64 {
+        try await attempt(timeout) {
+            try await self.transport.retryDeliveries(selection, timeout: $0)
+        }
+    }
+
+    /// Gives deliveries up for ever and returns their number; without ids, all dead letters of the
+    /// destination.
+    ///
+    /// The feedback itself stays.
+    ///
+    /// - Throws: NOT_FOUND if there is no such destination.
+    @discardableResult
+    public func dropDeliveries(
+        _ selection: DeliverySelection,
+        timeout: Duration? = nil
+    ) async throws -> Int64 {
+        try await attempt(timeout) {
+            try await self.transport.dropDeliveries(selection, timeout: $0)
+        }
+    }
+
+    /// Returns the state of the daemon, of its store and of its destinations.
+    public func serverStatus(timeout: Duration? = nil) async throws -> ServerStatus {
+        try await attempt(timeout) { try await self.transport.status(timeout: $0) }
+    }
+
     // MARK: - Health
 
     /// Returns true if the server reports that calls are served now; there is one attempt.

@@ -37,6 +37,48 @@ struct InProcessTransport: Transport {
         try await run(timeout) { [service] _ in Int64(try await service.retryAlerts(ids)) }
     }
 
+    func destinations(timeout: Duration) async throws -> [DestinationStatus] {
+        try await run(timeout) { [service] _ in try await service.deliveries.destinations() }
+    }
+
+    func pauseDestination(_ name: String, timeout: Duration) async throws -> DestinationStatus {
+        try await run(timeout) { [service] _ in try await service.deliveries.pause(name) }
+    }
+
+    func resumeDestination(_ name: String, timeout: Duration) async throws -> DestinationStatus {
+        try await run(timeout) { [service] _ in try await service.deliveries.resume(name) }
+    }
+
+    func rewindDestination(
+        _ name: String,
+        to position: LogPosition?,
+        timeout: Duration
+    ) async throws -> DestinationStatus {
+        try await run(timeout) { [service] _ in
+            try await service.deliveries.rewind(name, to: position)
+        }
+    }
+
+    func testDestination(_ name: String, timeout: Duration) async throws -> String {
+        try await run(timeout) { [service] _ in try await service.deliveries.test(name) }
+    }
+
+    func deliveries(_ query: DeliveryQuery, timeout: Duration) async throws -> DeliveryPage {
+        try await run(timeout) { [service] _ in try await service.deliveries.deliveries(query) }
+    }
+
+    func retryDeliveries(_ selection: DeliverySelection, timeout: Duration) async throws -> Int64 {
+        try await run(timeout) { [service] _ in try await service.deliveries.retry(selection) }
+    }
+
+    func dropDeliveries(_ selection: DeliverySelection, timeout: Duration) async throws -> Int64 {
+        try await run(timeout) { [service] _ in try await service.deliveries.drop(selection) }
+    }
+
+    func status(timeout: Duration) async throws -> ServerStatus {
+        try await run(timeout) { [service] in try await service.status(context: $0) }
+    }
+
     func isServing(timeout: Duration) async throws -> Bool {
         try await run(timeout) { [service] _ in await service.health() == .serving }
     }

@@ -44,6 +44,46 @@ struct SocketTransport: Transport {
         try await call(AlertMethods.retryAlerts, ids, timeout)
     }
 
+    func destinations(timeout: Duration) async throws -> [DestinationStatus] {
+        try await call(DeliveryMethods.listDestinations, (), timeout)
+    }
+
+    func pauseDestination(_ name: String, timeout: Duration) async throws -> DestinationStatus {
+        try await call(DeliveryMethods.pauseDestination, name, timeout)
+    }
+
+    func resumeDestination(_ name: String, timeout: Duration) async throws -> DestinationStatus {
+        try await call(DeliveryMethods.resumeDestination, name, timeout)
+    }
+
+    func rewindDestination(
+        _ name: String,
+        to position: LogPosition?,
+        timeout: Duration
+    ) async throws -> DestinationStatus {
+        try await call(DeliveryMethods.rewindDestination, (name, position), timeout)
+    }
+
+    func testDestination(_ name: String, timeout: Duration) async throws -> String {
+        try await call(DeliveryMethods.testDestination, name, timeout)
+    }
+
+    func deliveries(_ query: DeliveryQuery, timeout: Duration) async throws -> DeliveryPage {
+        try await call(DeliveryMethods.listDeliveries, query, timeout)
+    }
+
+    func retryDeliveries(_ selection: DeliverySelection, timeout: Duration) async throws -> Int64 {
+        try await call(DeliveryMethods.retryDeliveries, selection, timeout)
+    }
+
+    func dropDeliveries(_ selection: DeliverySelection, timeout: Duration) async throws -> Int64 {
+        try await call(DeliveryMethods.dropDeliveries, selection, timeout)
+    }
+
+    func status(timeout: Duration) async throws -> ServerStatus {
+        try await call(AdminMethods.getStatus, (), timeout)
+    }
+
     func isServing(timeout: Duration) async throws -> Bool {
         do {
             return try await HealthService.check(with: rpc, timeout: timeout)

@@ -12,5 +12,18 @@ protocol Transport: Sendable {
     func metadata(_ sessionID: String, timeout: Duration) async throws -> Metadata
     func alerts(_ query: AlertQuery, timeout: Duration) async throws -> AlertPage
     func retryAlerts(_ ids: [Int64], timeout: Duration) async throws -> Int64
+    func destinations(timeout: Duration) async throws -> [DestinationStatus]
+    func pauseDestination(_ name: String, timeout: Duration) async throws -> DestinationStatus
+    func resumeDestination(_ name: String, timeout: Duration) async throws -> DestinationStatus
+    func rewindDestination(
+        _ name: String,
+        to position: LogPosition?,
+        timeout: Duration
+    ) async throws -> DestinationStatus
+    func testDestination(_ name: String, timeout: Duration) async throws -> String
+    func deliveries(_ query: DeliveryQuery, timeout: Duration) async throws -> DeliveryPage
+    func retryDeliveries(_ selection: DeliverySelection, timeout: Duration) async throws -> Int64
+    func dropDeliveries(_ selection: DeliverySelection, timeout: Duration) async throws -> Int64
+    func status(timeout: Duration) async throws -> ServerStatus
     func isServing(timeout: Duration) async throws -> Bool
 }

@@ -94,12 +94,17 @@ public final class FeedbackServer: Sendable {
         service = FeedbackService(
             store: store,
             hooks: hooks,
-            missingSession: configuration.missingSession
+            missingSession: configuration.missingSession,
+            storeName: location.description
         )
         metrics = try configuration.metricsListen.map { _ in try MetricsPage.collectedMetrics() }
         let allowed = configuration.allowedUIDs
         rpc = try RPCServer(
-            router: ServiceBinding.router(for: service, logger: logger),
+            router: ServiceBinding.router(
+                for: service,
+                admins: AdminAccess(configuration.adminUIDs),
+                logger: logger
+            ),
             limits: configuration.rpcLimits,
             metricsPrefix: MetricsPage.prefix,
             logger: logger,

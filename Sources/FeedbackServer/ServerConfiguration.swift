@@ -73,6 +73,11 @@ public struct ServerConfiguration: Sendable {
     public var socketGroup: String?
     /// The users that are served; nil for all users that the socket's permissions admit.
     public var allowedUIDs: Set<UInt32>?
+    /// The users that may call DeliveryService and AdminService, besides root and the user of the
+    /// process.
+    ///
+    /// Those that ``allowedUIDs`` leaves out are not served even so.
+    public var adminUIDs: Set<UInt32> = []
     /// The location of the store; nil for the default, whose folder is created if it does not
     /// exist.
     public var store: StoreLocation?

@@ -63,6 +63,7 @@ func withClient(
     _ way: Way,
     hooks: [any FeedbackHook] = [],
     missingSession: MissingSessionPolicy = .create,
+    deliveries: (any DeliveryControl)? = nil,
     options: FeedbackClient.Options = .forTests,
     _ body: (FeedbackClient) async throws -> Void
 ) async throws {
@@ -73,6 +74,7 @@ func withClient(
             hooks: hooks,
             missingSession: missingSession
         )
+        service.deliveryEngine = deliveries
         try await body(FeedbackClient(service: service, options: options))
     case .socket:
         let folder = try TemporaryFolder()
@@ -82,6 +84,7 @@ func withClient(
             hooks: hooks,
             missingSession: missingSession
         )
+        server.service.deliveryEngine = deliveries
         let client = try FeedbackClient(socket: server.socketPath, options: options)
         do {
             try await body(client)

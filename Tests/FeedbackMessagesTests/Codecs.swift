@@ -76,6 +76,40 @@ enum Samples {
         )
     }
 
+    /// A destination with all its fields.
+    static var destination: DestinationStatus {
+        var status = DestinationStatus(
+            name: "slack",
+            kind: "webhook",
+            position: LogPosition("0123456789abcdef-42")
+        )
+        status.changesBehind = 5
+        status.secondsBehind = 60
+        status.retryingCount = 7
+        status.deadCount = 3
+        status.skippedCount = 2
+        status.lastError = "HTTP status 500"
+        status.isPaused = true
+        status.nextAttemptAt = moment(1_705_935_602)
+        return status
+    }
+
+    /// A delivery with all its fields.
+    static func delivery(_ state: Delivery.State) -> Delivery {
+        Delivery(
+            id: "0123456789abcdef-41",
+            destination: "slack",
+            feedbackID: FeedbackID(high: 0x018D_3F60_5A00_7B1C, low: 0x8A2F_0123_4567_89AB),
+            sessionID: "user-123",
+            state: state,
+            attempts: 4,
+            firstAttemptAt: moment(1_705_935_601),
+            nextAttemptAt: state == .dead ? nil : moment(1_705_935_602),
+            lastError: "HTTP status 500",
+            feedback: stored(draft)
+        )
+    }
+
     static let draft = FeedbackDraft(
         sessionID: "user-123",
         rating: .down,

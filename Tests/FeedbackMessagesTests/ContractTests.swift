@@ -24,6 +24,114 @@ struct ContractTests {
         #expect(AlertMethods.listAlerts.service == "feedback.v1.AlertService")
         #expect(AlertMethods.listAlerts.name == "ListAlerts")
         #expect(AlertMethods.retryAlerts.name == "RetryAlerts")
+        #expect(DeliveryMethods.listDestinations.service == "feedback.v1.DeliveryService")
+        #expect(DeliveryMethods.listDestinations.name == "ListDestinations")
+        #expect(DeliveryMethods.pauseDestination.name == "PauseDestination")
+        #expect(DeliveryMethods.resumeDestination.name == "ResumeDestination")
+        #expect(DeliveryMethods.rewindDestination.name == "RewindDestination")
+        #expect(DeliveryMethods.testDestination.name == "TestDestination")
+        #expect(DeliveryMethods.listDeliveries.name == "ListDeliveries")
+        #expect(DeliveryMethods.retryDeliveries.name == "RetryDeliveries")
+        #expect(DeliveryMethods.dropDeliveries.name == "DropDeliveries")
+        #expect(AdminMethods.getStatus.service == "feedback.v1.AdminService")
+        #expect(AdminMethods.getStatus.name == "GetStatus")
+    }
+
+    @Test func a_get_status_response() throws {
+        let destination = joined(
+            Wire.field(1, "slack"),
+            Wire.field(2, "webhook"),
+            Wire.field(3, "0123456789abcdef-42"),
+            Wire.field(4, 5),
+            Wire.field(5, 60),
+            Wire.field(6, 7),
+            Wire.field(7, 3),
+            Wire.field(8, "HTTP status 500"),
+            Wire.field(9, 1),
+            Wire.field(10, Wire.field(1, 1_705_935_602)),
+            Wire.field(11, 2)
+        )
+        let bytes = joined(
+            Wire.field(1, "0.1.0"),
+            Wire.field(2, Wire.field(1, 1_705_935_600)),
+            Wire.field(3, "memory:"),
+            Wire.field(4, "0123456789abcdef-47"),
+            Wire.field(5, destination),
+            Wire.field(6, 9),
+            Wire.field(7, Wire.field(1, 1_705_935_599))
+        )
+        let status = ServerStatus(
+            version: "0.1.0",
+            startedAt: Samples.moment(1_705_935_600),
+            store: "memory:",
+            position: LogPosition("0123456789abcdef-47"),
+            destinations: [Samples.destination],
+            unreplicatedCount: 9,
+            unreplicatedSince: Samples.moment(1_705_935_599)
+        )
+        #expect(try AdminMethods.getStatus.bytes(ofResponse: status) == bytes)
+        #expect(try AdminMethods.getStatus.response(bytes) == status)
+    }
+
+    @Test func a_list_deliveries_response() throws {
+        var delivery = Samples.delivery(.retrying)
+        delivery.feedback = Samples.stored(FeedbackDraft(sessionID: "s"))
+        let feedback = joined(
+            Wire.field(1, "018d3f60-5a00-7b1c-8a2f-0123456789ab"),
+            Wire.field(2, "s"),
+            Wire.field(5, Wire.field(1, 1_705_935_600) + Wire.field(2, 123_000_000)),
+            Wire.field(6, Wire.field(1, 1_705_935_601) + Wire.field(2, 124_000_000))
+        )
+        let message = joined(
+            Wire.field(1, "0123456789abcdef-41"),
+            Wire.field(2, "slack"),
+            Wire.field(3, "018d3f60-5a00-7b1c-8a2f-0123456789ab"),
+            Wire.field(4, "user-123"),
+            Wire.field(5, 1),
+            Wire.field(6, 4),
+            Wire.field(7, Wire.field(1, 1_705_935_601)),
+            Wire.field(8, Wire.field(1, 1_705_935_602)),
+            Wire.field(9, "HTTP status 500"),
+            Wire.field(10, feedback)
+        )
+        let bytes = joined(Wire.field(1, message), Wire.field(2, "token"), Wire.field(3, 9))
+        let page = DeliveryPage(deliveries: [delivery], nextPageToken: "token", totalSize: 9)
+        #expect(try DeliveryMethods.listDeliveries.bytes(ofResponse: page) == bytes)
+        #expect(try DeliveryMethods.listDeliveries.response(bytes) == page)
+    }
+
+    @Test func a_list_deliveries_request_without_a_state_is_about_dead_letters() throws {
+        #expect(try DeliveryMethods.listDeliveries.request(Data()) == DeliveryQuery())
+        let retrying = try DeliveryMethods.listDeliveries.request(Wire.field(2, 1))
+        #expect(retrying.state == .retrying)
+    }
+
+    @Test func requests_about_deliveries() throws {
+        let ids = Wire.field(1, "slack") + Wire.field(2, "a") + Wire.field(2, "b")
+        let some = DeliverySelection(destination: "slack", ids: ["a", "b"])
+        let everything = Wire.field(1, "slack") + Wire.field(3, 1)
+        for method in [DeliveryMethods.retryDeliveries, DeliveryMethods.dropDeliveries] {
+            #expect(try method.bytes(of: some) == ids)
+            #expect(try method.request(ids) == some)
+            #expect(try method.bytes(of: DeliverySelection(destination: "slack")) == everything)
+            #expect(try method.request(everything) == DeliverySelection(destination: "slack"))
+            // Neither is no selection; the service refuses it.
+            #expect(try method.request(Wire.field(1, "slack")).ids == [])
+        }
+        let rewind = DeliveryMethods.rewindDestination
+        #expect(try rewind.bytes(of: ("a", nil)) == Wire.field(1, "a"))
+        #expect(try rewind.request(Wire.field(1, "a")) == ("a", nil))
+        #expect(
+            try rewind.bytes(of: ("a", LogPosition("b"))) == Wire.field(1, "a") + Wire.field(2, "b")
+        )
+    }
+
+    @Test func a_rewind_to_an_empty_position_is_none_to_the_beginning() {
+        #expect {
+            try DeliveryMethods.rewindDestination.bytes(of: ("a", LogPosition("")))
+        } throws: {
+            ($0 as? CallError)?.violations.map(\.field) == ["position"]
+        }
     }
 
     @Test func a_list_alerts_response() throws {

@@ -120,4 +120,23 @@ struct MutationTests {
             [.metadata(["k": .bool(true)])]
         )
     }
+
+    @Test func of_the_delivery_methods_are_refused_or_read_without_harm() throws {
+        let deliveries = [Samples.delivery(.retrying), Samples.delivery(.dead)]
+        try damage(
+            DeliveryMethods.listDeliveries,
+            [DeliveryQuery(destination: "slack", state: .retrying, pageSize: 10, pageToken: "t")],
+            [DeliveryPage(deliveries: deliveries, nextPageToken: "t", totalSize: 2)]
+        )
+        try damage(
+            DeliveryMethods.retryDeliveries,
+            [DeliverySelection(destination: "slack", ids: ["a", "b"])],
+            [7]
+        )
+        try damage(
+            DeliveryMethods.rewindDestination,
+            [("slack", LogPosition("0123456789abcdef-42"))],
+            [Samples.destination]
+        )
+    }
 }

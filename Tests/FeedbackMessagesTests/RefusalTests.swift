@@ -37,6 +37,14 @@ struct RefusalTests {
         expectInvalid(try add.refusal(of: Wire.field(9, Wire.field(2, text))), "attributes.value")
         expectInvalid(try list.refusal(of: Wire.field(8, text)), "page_token")
         expectInvalid(try metrics.refusal(of: Wire.field(5, text)), "metadata_key")
+        let deliveries = DeliveryMethods.listDeliveries
+        expectInvalid(try deliveries.refusal(of: Wire.field(1, text)), "destination")
+        expectInvalid(try deliveries.refusal(of: Wire.field(4, text)), "page_token")
+        let drop = DeliveryMethods.dropDeliveries
+        expectInvalid(try drop.refusal(of: Wire.field(2, text)), "delivery_ids")
+        let rewind = DeliveryMethods.rewindDestination
+        expectInvalid(try rewind.refusal(of: Wire.field(1, text)), "name")
+        expectInvalid(try rewind.refusal(of: Wire.field(2, text)), "position")
         let keys = SessionMethods.deleteMetadata
         expectInvalid(try keys.refusal(of: Wire.field(2, text)), "keys")
         expectInvalid(try SessionMethods.getMetadata.refusal(of: Wire.field(1, text)), "session_id")

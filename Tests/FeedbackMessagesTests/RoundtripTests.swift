@@ -67,6 +67,78 @@ struct RoundtripTests {
         #expect(try AlertMethods.retryAlerts.passed(response: 3) == 3)
     }
 
+    @Test func destinations_and_deliveries() throws {
+        let idle = DestinationStatus(name: "größe", kind: "log", position: LogPosition("e-0"))
+        let destinations = [Samples.destination, idle]
+        #expect(
+            try DeliveryMethods.listDestinations.passed(response: destinations) == destinations
+        )
+        #expect(try DeliveryMethods.listDestinations.passed(response: []) == [])
+        for method in [DeliveryMethods.pauseDestination, DeliveryMethods.resumeDestination] {
+            #expect(try method.passed("größe") == "größe")
+            #expect(try method.passed(response: Samples.destination) == Samples.destination)
+        }
+        #expect(try DeliveryMethods.rewindDestination.passed(response: idle) == idle)
+        for position in [nil, LogPosition("e-42")] {
+            let passed = try DeliveryMethods.rewindDestination.passed(("slack", position))
+            #expect(passed == ("slack", position))
+        }
+        #expect(try DeliveryMethods.testDestination.passed("slack") == "slack")
+        #expect(try DeliveryMethods.testDestination.passed(response: "no") == "no")
+        for query in [
+            DeliveryQuery(),
+            DeliveryQuery(
+                destination: "slack",
+                state: .retrying,
+                pageSize: 9,
+                pageToken: "17",
+                includesContent: true
+            ),
+        ] {
+            #expect(try DeliveryMethods.listDeliveries.passed(query) == query)
+        }
+        var ofNone = Samples.delivery(.dead)
+        ofNone.feedbackID = nil
+        ofNone.feedback = nil
+        let page = DeliveryPage(
+            deliveries: [Samples.delivery(.dead), Samples.delivery(.retrying), ofNone],
+            nextPageToken: "7",
+            totalSize: .max
+        )
+        #expect(try DeliveryMethods.listDeliveries.passed(response: page) == page)
+        #expect(
+            try DeliveryMethods.listDeliveries.passed(response: DeliveryPage()) == DeliveryPage()
+        )
+    }
+
+    @Test func selections_of_deliveries() throws {
+        for ids in [nil, [], ["a", "größe"], ["a", "a"]] as [[String]?] {
+            let selection = DeliverySelection(destination: "slack", ids: ids)
+            for method in [DeliveryMethods.retryDeliveries, DeliveryMethods.dropDeliveries] {
+                #expect(try method.passed(selection) == selection)
+                #expect(try method.passed(response: .max) == .max)
+            }
+        }
+    }
+
+    @Test func a_status() throws {
+        let since = Timestamp(millisecondsSinceEpoch: -1)
+        for status in [
+            ServerStatus(version: "", startedAt: since, store: "", position: nil),
+            ServerStatus(
+                version: "0.1.0",
+                startedAt: since,
+                store: "sqlite:/größe.db",
+                position: LogPosition("e-42"),
+                destinations: [Samples.destination],
+                unreplicatedCount: .max,
+                unreplicatedSince: since
+            ),
+        ] {
+            #expect(try AdminMethods.getStatus.passed(response: status) == status)
+        }
+    }
+
     @Test func the_request_id_stays_with_the_caller() throws {
         var feedback = Samples.stored(Samples.draft)
         feedback.draft.requestID = "request-1"

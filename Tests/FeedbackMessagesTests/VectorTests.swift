@@ -85,12 +85,70 @@ struct VectorTests {
             try check(vector, response: AlertMethods.retryAlerts) {
                 .message(["retried": .int64($0)])
             }
+        default: try checkOperation(vector)
+        }
+    }
+
+    private func checkOperation(_ vector: GoldenVector) throws {
+        switch vector.type {
+        case "feedback.v1.ListDestinationsRequest":
+            try check(vector, request: DeliveryMethods.listDestinations) { .message([:]) }
+        case "feedback.v1.ListDestinationsResponse":
+            try check(vector, response: DeliveryMethods.listDestinations) {
+                .message(["destinations": .repeated($0.map(\.json))])
+            }
+        case "feedback.v1.PauseDestinationRequest":
+            try check(vector, request: DeliveryMethods.pauseDestination, named)
+        case "feedback.v1.PauseDestinationResponse":
+            try check(vector, response: DeliveryMethods.pauseDestination, destinationReply)
+        case "feedback.v1.ResumeDestinationRequest":
+            try check(vector, request: DeliveryMethods.resumeDestination, named)
+        case "feedback.v1.ResumeDestinationResponse":
+            try check(vector, response: DeliveryMethods.resumeDestination, destinationReply)
+        case "feedback.v1.RewindDestinationRequest":
+            try check(vector, request: DeliveryMethods.rewindDestination) {
+                .message(["name": .text($0.name), "position": .text($0.position?.text ?? "")])
+            }
+        case "feedback.v1.RewindDestinationResponse":
+            try check(vector, response: DeliveryMethods.rewindDestination, destinationReply)
+        case "feedback.v1.TestDestinationRequest":
+            try check(vector, request: DeliveryMethods.testDestination, named)
+        case "feedback.v1.TestDestinationResponse":
+            try check(vector, response: DeliveryMethods.testDestination) {
+                .message(["error": .text($0)])
+            }
+        case "feedback.v1.ListDeliveriesRequest":
+            try check(vector, request: DeliveryMethods.listDeliveries) { $0.json }
+        case "feedback.v1.ListDeliveriesResponse":
+            try check(vector, response: DeliveryMethods.listDeliveries) { $0.json }
+        case "feedback.v1.RetryDeliveriesRequest":
+            try check(vector, request: DeliveryMethods.retryDeliveries) { $0.json }
+        case "feedback.v1.RetryDeliveriesResponse":
+            try check(vector, response: DeliveryMethods.retryDeliveries) {
+                .message(["retried": .int64($0)])
+            }
+        case "feedback.v1.DropDeliveriesRequest":
+            try check(vector, request: DeliveryMethods.dropDeliveries) { $0.json }
+        case "feedback.v1.DropDeliveriesResponse":
+            try check(vector, response: DeliveryMethods.dropDeliveries) {
+                .message(["dropped": .int64($0)])
+            }
+        case "feedback.v1.GetStatusRequest":
+            try check(vector, request: AdminMethods.getStatus) { .message([:]) }
+        case "feedback.v1.GetStatusResponse":
+            try check(vector, response: AdminMethods.getStatus) { $0.json }
         default: Issue.record("there is no message \(vector.type ?? "without a type")")
         }
     }
 
     private func metadataReply(_ metadata: Metadata) -> JSON {
         .message(["metadata": metadata.json])
+    }
+
+    private func named(_ name: String) -> JSON { .message(["name": .text(name)]) }
+
+    private func destinationReply(_ destination: DestinationStatus) -> JSON {
+        .message(["destination": destination.json])
     }
 
     private func check<Request, Response>(
@@ -127,6 +185,12 @@ struct VectorTests {
             refusal = try SessionMethods.updateMetadata.refusal(of: vector.bytes)
         case "feedback.v1.ListAlertsRequest":
             refusal = try AlertMethods.listAlerts.refusal(of: vector.bytes)
+        case "feedback.v1.ListDeliveriesRequest":
+            refusal = try DeliveryMethods.listDeliveries.refusal(of: vector.bytes)
+        case "feedback.v1.RetryDeliveriesRequest":
+            refusal = try DeliveryMethods.retryDeliveries.refusal(of: vector.bytes)
+        case "feedback.v1.DropDeliveriesRequest":
+            refusal = try DeliveryMethods.dropDeliveries.refusal(of: vector.bytes)
         default:
             refusal = nil
             Issue.record("there is no request \(vector.type ?? "without a type")")
@@ -356,6 +420,79 @@ extension AlertPage {
         .message([
             "alerts": .repeated(alerts.map(\.json)), "nextPageToken": .text(nextPageToken),
             "totalSize": .int64(totalSize),
+        ])
+    }
+}
+
+extension DestinationStatus {
+    fileprivate var json: JSON {
+        .message([
+            "name": .text(name), "kind": .text(kind), "position": .text(position.text),
+            "behindChanges": .int64(changesBehind), "behindSeconds": .int64(secondsBehind),
+            "retrying": .int64(retryingCount), "dead": .int64(deadCount),
+            "lastError": .text(lastError), "paused": .flag(isPaused),
+            "nextAttemptAt": nextAttemptAt?.json ?? .null, "skipped": .int64(skippedCount),
+        ])
+    }
+}
+
+extension Delivery.State {
+    fileprivate var json: JSON {
+        switch self {
+        case .retrying: .string("DELIVERY_STATE_RETRYING")
+        case .dead: .string("DELIVERY_STATE_DEAD")
+        }
+    }
+}
+
+extension Delivery {
+    fileprivate var json: JSON {
+        .message([
+            "deliveryId": .text(id), "destination": .text(destination),
+            "feedbackId": .text(feedbackID?.description ?? ""), "sessionId": .text(sessionID),
+            "state": state.json, "attempts": .double(Double(attempts)),
+            "firstAttemptAt": firstAttemptAt.json, "nextAttemptAt": nextAttemptAt?.json ?? .null,
+            "lastError": .text(lastError), "feedback": feedback?.json ?? .null,
+        ])
+    }
+}
+
+extension DeliveryQuery {
+    fileprivate var json: JSON {
+        .message([
+            "destination": .text(destination), "state": state.json,
+            "pageSize": .double(Double(pageSize)), "pageToken": .text(pageToken),
+            "withContent": .flag(includesContent),
+        ])
+    }
+}
+
+extension DeliveryPage {
+    fileprivate var json: JSON {
+        .message([
+            "deliveries": .repeated(deliveries.map(\.json)),
+            "nextPageToken": .text(nextPageToken), "totalSize": .int64(totalSize),
+        ])
+    }
+}
+
+extension DeliverySelection {
+    fileprivate var json: JSON {
+        .message([
+            "destination": .text(destination),
+            "deliveryIds": .repeated((ids ?? []).map(JSON.string)), "all": .flag(ids == nil),
+        ])
+    }
+}
+
+extension ServerStatus {
+    fileprivate var json: JSON {
+        .message([
+            "version": .text(version), "startedAt": startedAt.json, "store": .text(store),
+            "position": .text(position?.text ?? ""),
+            "destinations": .repeated(destinations.map(\.json)),
+            "unreplicated": .int64(unreplicatedCount),
+            "unreplicatedSince": unreplicatedSince?.json ?? .null,
         ])
     }
 }

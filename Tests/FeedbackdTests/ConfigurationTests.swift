@@ -84,6 +84,7 @@ struct ConfigurationTests {
 
         #expect(settings.server.socketMode == 0o660)
         #expect(settings.server.allowedUIDs == [0, 1_000])
+        #expect(settings.server.adminUIDs == [1_000])
         #expect(settings.server.metricsListen?.description == "127.0.0.1:9464")
         #expect(settings.server.alertsFile == "/var/lib/feedbackd/alerts.db")
         #expect(settings.hooks.map(\.name).count == 6)
@@ -173,6 +174,7 @@ struct ConfigurationTests {
         BadFile("allow_uid: root", ":1: allow_uid must be a whole number from 0 to 4294967294"),
         BadFile("allow_uid: [0, -1]", ":1: allow_uid must be a whole number"),
         BadFile("allow_uid: [4294967295]", ":1: allow_uid must be a whole number"),
+        BadFile("admin_uid: root", ":1: admin_uid must be a whole number from 0 to 4294967294"),
         BadFile("allow_uid: []", ":1: allow_uid must have at least one user id"),
         BadFile("store: mysql:hunter2", ":1: store cannot be used: the store must be memory:"),
         BadFile("store: mongodb://h/?tls=hunter2", ":1: store cannot be used: the store's MongoDB"),
@@ -353,6 +355,9 @@ struct ConfigurationTests {
         #expect(try settings("allow_uid: 1000").server.allowedUIDs == [1_000])
         #expect(try settings("allow_uid: '1000'").server.allowedUIDs == [1_000])
         #expect(try settings("").server.allowedUIDs == nil)
+        #expect(try settings("admin_uid: [1000, 1001]").server.adminUIDs == [1_000, 1_001])
+        #expect(try settings("admin_uid: []").server.adminUIDs == [])
+        #expect(try settings("").server.adminUIDs == [])
     }
 
     @Test("the command line goes before the environment, and that before the file")

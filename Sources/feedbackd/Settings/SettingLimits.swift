@@ -6,7 +6,7 @@ enum SettingLimits {
     static let textBytesMax = 65_536
     /// The maximum number of hooks.
     static let hooksMax = 32
-    /// The maximum number of users in the list of those that are served.
+    /// The maximum number of users in each of the lists of those that are served.
     static let userIDsMax = 1_000
     /// The maximum number of headers of a webhook.
     static let headersMax = 32

@@ -39,6 +39,13 @@ extension Settings {
             "The only user ids that are served; an empty list is refused."
         ),
         Setting(
+            "admin_uid",
+            \.server.adminUIDs,
+            .set(of: .userID, max: SettingLimits.userIDsMax),
+            "The user ids that may see and control destinations and ask for the daemon's status, "
+                + "besides root and the daemon's own; `allow_uid` has to let them in."
+        ),
+        Setting(
             "store",
             \.server.store,
             .store,

@@ -14,6 +14,17 @@ METHODS = {
         "AddFeedback", "ListFeedbacks", "GetMetrics", "WatchFeedbacks"
     ],
     "feedback.v1.AlertService": ["ListAlerts", "RetryAlerts"],
+    "feedback.v1.DeliveryService": [
+        "ListDestinations",
+        "PauseDestination",
+        "ResumeDestination",
+        "RewindDestination",
+        "TestDestination",
+        "ListDeliveries",
+        "RetryDeliveries",
+        "DropDeliveries",
+    ],
+    "feedback.v1.AdminService": ["GetStatus"],
     "feedback.v1.SessionService": ["UpdateMetadata", "GetMetadata", "DeleteMetadata"],
     "grpc.health.v1.Health": ["Check", "Watch"],
     "grpc.reflection.v1.ServerReflection": ["ServerReflectionInfo"],
