@@ -13,6 +13,7 @@ struct Feedbackctl: AsyncParsableCommand {
             + "74 cannot write the output.",
         subcommands: [
             AddCommand.self, ListCommand.self, MetricsCommand.self, MetadataCommand.self,
+            StatusCommand.self, DestinationsCommand.self, DeliveriesCommand.self,
             AlertsCommand.self, HealthCommand.self,
         ]
     )

@@ -391,6 +391,28 @@ struct FeedbackctlTests {
         }
     }
 
+    @Test func the_status_of_a_daemon_without_destinations() async throws {
+        let daemon = try await Daemon(in: folder)
+        func position() throws -> String {
+            let status = try json(daemon.control("status", "--json"))
+            #expect(status["store"] as? String == "sqlite:\(folder.path("f.db"))")
+            #expect((status["destinations"] as? [Any])?.isEmpty == true)
+            return try #require(status["position"] as? String)
+        }
+        let before = try position()
+        #expect(try position() == before)
+        #expect(try daemon.control("add", "s").code == 0)
+        let after = try position()
+        #expect(!before.isEmpty && !after.isEmpty && after != before)
+        let text = try daemon.control("status").output
+        #expect(text.contains("\nPOSITION  \(after)\n\nNAME  KIND  POSITION  "))
+        #expect(try daemon.control("destinations").output.hasPrefix("NAME  KIND  POSITION  "))
+        #expect(try daemon.control("deliveries").output.hasSuffix("\n0 of 0\n"))
+        let unknown = try daemon.control("destinations", "pause", "slack")
+        #expect(unknown.code == 1)
+        #expect(unknown.errors == "feedbackctl: NOT_FOUND: there is no destination of this name\n")
+    }
+
     @Test func exit_codes_tell_what_went_wrong() async throws {
         let daemon = try await Daemon(in: folder)
         let refused = try daemon.control("add", "")
