@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 # The well-known types and who uses them: each C symbol may exist in one module only. The messages of
 # feedback.v1 with a google.rpc.Status take it from CRPCProto.
 feedback_protos=(
-    feedback/v1/{admin,alert,delivery,feedback,hook,session,value}.proto
+    feedback/v1/{admin,delivery,feedback,hook,session,value}.proto
     google/protobuf/{field_mask,struct,timestamp}.proto
 )
 rpc_protos=(
@@ -23,7 +23,7 @@ rpc_protos=(
 )
 # What reflection tells: all services that are served, and the messages inside their errors.
 described_protos=(
-    feedback/v1/{admin,alert,delivery,feedback,session}.proto
+    feedback/v1/{admin,delivery,feedback,session}.proto
     grpc/health/v1/health.proto
     grpc/reflection/v1/reflection.proto grpc/reflection/v1alpha/reflection.proto
     google/rpc/status.proto google/rpc/error_details.proto

@@ -26,7 +26,6 @@ VECTORS = PROTO / "vectors" / "vectors.json"
 PIECES = PROTO / "vectors" / "pieces.json"
 FILES = [
     "feedback/v1/admin.proto",
-    "feedback/v1/alert.proto",
     "feedback/v1/delivery.proto",
     "feedback/v1/feedback.proto",
     "feedback/v1/session.proto",
@@ -36,7 +35,6 @@ FILES = [
 ]
 FEEDBACK = "feedback.v1.FeedbackService"
 SESSION = "feedback.v1.SessionService"
-ALERT = "feedback.v1.AlertService"
 DELIVERY = "feedback.v1.DeliveryService"
 ADMIN = "feedback.v1.AdminService"
 BAD_REQUEST = "type.googleapis.com/google.rpc.BadRequest"
@@ -312,29 +310,6 @@ METRICS = {
     "averageCommentLength": 26.0,
     "satisfactionRate": 63.63636363636363,
     "approvalRate": 70.0,
-}
-DEAD_ALERT = {
-    "alertId": str(2**63 - 1),
-    "hook": "slack",
-    "feedbackId": STORED["feedbackId"],
-    "sessionId": "user-123",
-    "rating": "RATING_DOWN",
-    "comment": "Zu langsam — 日本語 🎉",
-    "createdAt": "2024-01-22T15:00:00.123Z",
-    "sessionCount": "3",
-    "totalCount": "4000000000",
-    "state": "ALERT_STATE_DEAD",
-    "queuedAt": "2024-01-22T15:00:00.124Z",
-    "attempts": 42,
-    "lastError": "HTTP status 500",
-}
-PENDING_ALERT = {
-    "alertId": "1",
-    "feedbackId": STORED["feedbackId"],
-    "createdAt": "1970-01-01T00:00:00Z",
-    "state": "ALERT_STATE_PENDING",
-    "queuedAt": "1970-01-01T00:00:00Z",
-    "nextAttemptAt": "1970-01-01T00:00:00.001Z",
 }
 DESTINATION = {
     "name": "slack",
@@ -635,39 +610,6 @@ def metadata_messages():
         )
 
 
-def alert_messages():
-    request = "feedback.v1.ListAlertsRequest"
-    message("list alerts request: dead letters", request, {"state": "ALERT_STATE_DEAD"})
-    message(
-        "list alerts request: all fields",
-        request,
-        {"state": "ALERT_STATE_PENDING", "pageSize": 1000, "pageToken": "0123456789abcdef"},
-    )
-    response = "feedback.v1.ListAlertsResponse"
-    message("list alerts response: nothing", response, {})
-    message(
-        "list alerts response: all fields",
-        response,
-        {
-            "alerts": [PENDING_ALERT, DEAD_ALERT],
-            "nextPageToken": "0123456789abcdef",
-            "totalSize": "2",
-        },
-    )
-    request = "feedback.v1.RetryAlertsRequest"
-    message("retry alerts request: all", request, {})
-    message("retry alerts request: some", request, {"alertIds": ["1", "300", str(2**63 - 1)]})
-    decode_only(
-        "retry alerts request: some, not packed",
-        request,
-        field(1, 1) + field(1, 300),
-        {"alertIds": ["1", "300"]},
-    )
-    response = "feedback.v1.RetryAlertsResponse"
-    message("retry alerts response: none", response, {})
-    message("retry alerts response: many", response, {"retried": "4000000000"})
-
-
 def delivery_messages():
     message("list destinations request", "feedback.v1.ListDestinationsRequest", {})
     response = "feedback.v1.ListDestinationsResponse"
@@ -796,8 +738,6 @@ def messages_in_pieces():
         {"metadata": {"k": {"b": {"c": None}, "e": [True]}, "text": "x"}},
     )
     pieces("get metadata response", "feedback.v1.GetMetadataResponse", {"metadata": METADATA})
-    alerts = {"alerts": [PENDING_ALERT, DEAD_ALERT], "totalSize": "2"}
-    pieces("list alerts response", "feedback.v1.ListAlertsResponse", alerts)
     deliveries = {"deliveries": [RETRYING_DELIVERY, DEAD_DELIVERY], "totalSize": "2"}
     pieces("list deliveries response", "feedback.v1.ListDeliveriesResponse", deliveries)
     pieces("get status response", "feedback.v1.GetStatusResponse", STATUS)
@@ -925,13 +865,6 @@ def invalid_messages():
         "group_by",
     )
     invalid(
-        "invalid list alerts request: an unknown state",
-        "feedback.v1.ListAlertsRequest",
-        field(1, 3),
-        "INVALID_ARGUMENT",
-        "state",
-    )
-    invalid(
         "invalid list deliveries request: an unknown state",
         "feedback.v1.ListDeliveriesRequest",
         field(2, 3),
@@ -992,9 +925,6 @@ def frames():
     request_frame("request frame: GetMetadata", SESSION, "GetMetadata", {"sessionId": "s"})
     keys = {"sessionId": "user-123", "keys": ["variant"]}
     request_frame("request frame: DeleteMetadata", SESSION, "DeleteMetadata", keys)
-    dead = {"state": "ALERT_STATE_DEAD"}
-    request_frame("request frame: ListAlerts", ALERT, "ListAlerts", dead)
-    request_frame("request frame: RetryAlerts", ALERT, "RetryAlerts", {"alertIds": ["1", "2"]})
     request_frame("request frame: ListDestinations", DELIVERY, "ListDestinations", {})
     request_frame("request frame: PauseDestination", DELIVERY, "PauseDestination", {"name": "a"})
     retry = {"destination": "slack", "all": True}
@@ -1008,8 +938,6 @@ def frames():
         "response frame: an empty reply", "feedback.v1.ListFeedbacksResponse", {}, stream_id=3,
         decode_only=True,
     )
-    alerts = {"alerts": [DEAD_ALERT], "totalSize": "1"}
-    response_frame("response frame: alerts", "feedback.v1.ListAlertsResponse", alerts)
     deliveries = {"deliveries": [DEAD_DELIVERY], "totalSize": "1"}
     response_frame("response frame: deliveries", "feedback.v1.ListDeliveriesResponse", deliveries)
     response_frame("response frame: a status", "feedback.v1.GetStatusResponse", STATUS)
@@ -1062,7 +990,6 @@ def main():
     watch_messages()
     metrics_messages()
     metadata_messages()
-    alert_messages()
     delivery_messages()
     admin_messages()
     other_messages()

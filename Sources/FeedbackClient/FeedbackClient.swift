@@ -158,26 +158,6 @@ public final class FeedbackClient: Sendable {
         try await write(.changeMetadata(sessionID: sessionID, .remove(keys)), timeout).metadata()
     }
 
-    // MARK: - Alerts
-
-    /// Returns a page of the alerts that notification hooks have yet to deliver, or of the dead
-    /// letters.
-    public func listAlerts(
-        _ query: AlertQuery = AlertQuery(),
-        timeout: Duration? = nil
-    ) async throws -> AlertPage {
-        try await attempt(timeout) { try await self.transport.alerts(query, timeout: $0) }
-    }
-
-    /// Makes dead letters pending again, those with the ids or all if `ids` is empty, and returns
-    /// their number.
-    ///
-    /// Ids of alerts that no longer exist, or are pending, are ignored.
-    @discardableResult
-    public func retryAlerts(_ ids: [Int64] = [], timeout: Duration? = nil) async throws -> Int64 {
-        try await attempt(timeout) { try await self.transport.retryAlerts(ids, timeout: $0) }
-    }
-
     // MARK: - Operation
 
     // The daemon lets only its own user, root and the users of `admin_uid` call these methods:

@@ -29,14 +29,6 @@ struct InProcessTransport: Transport {
         }
     }
 
-    func alerts(_ query: AlertQuery, timeout: Duration) async throws -> AlertPage {
-        try await run(timeout) { [service] _ in try await service.alerts(query) }
-    }
-
-    func retryAlerts(_ ids: [Int64], timeout: Duration) async throws -> Int64 {
-        try await run(timeout) { [service] _ in Int64(try await service.retryAlerts(ids)) }
-    }
-
     func destinations(timeout: Duration) async throws -> [DestinationStatus] {
         try await run(timeout) { [service] _ in try await service.deliveries.destinations() }
     }

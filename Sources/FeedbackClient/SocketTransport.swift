@@ -36,14 +36,6 @@ struct SocketTransport: Transport {
         try await call(SessionMethods.getMetadata, sessionID, timeout)
     }
 
-    func alerts(_ query: AlertQuery, timeout: Duration) async throws -> AlertPage {
-        try await call(AlertMethods.listAlerts, query, timeout)
-    }
-
-    func retryAlerts(_ ids: [Int64], timeout: Duration) async throws -> Int64 {
-        try await call(AlertMethods.retryAlerts, ids, timeout)
-    }
-
     func destinations(timeout: Duration) async throws -> [DestinationStatus] {
         try await call(DeliveryMethods.listDestinations, (), timeout)
     }

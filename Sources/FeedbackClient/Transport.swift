@@ -10,8 +10,6 @@ protocol Transport: Sendable {
     func list(_ query: FeedbackQuery, timeout: Duration) async throws -> FeedbackPage
     func metrics(_ query: MetricsQuery, timeout: Duration) async throws -> MetricsReport
     func metadata(_ sessionID: String, timeout: Duration) async throws -> Metadata
-    func alerts(_ query: AlertQuery, timeout: Duration) async throws -> AlertPage
-    func retryAlerts(_ ids: [Int64], timeout: Duration) async throws -> Int64
     func destinations(timeout: Duration) async throws -> [DestinationStatus]
     func pauseDestination(_ name: String, timeout: Duration) async throws -> DestinationStatus
     func resumeDestination(_ name: String, timeout: Duration) async throws -> DestinationStatus

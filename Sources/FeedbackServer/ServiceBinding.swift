@@ -41,10 +41,6 @@ enum ServiceBinding {
             try await service.metadata(ofSession: sessionID, context: context)
         }
         bindOperation(of: service, for: admins, on: &router)
-        router.bind(AlertMethods.listAlerts) { query, _ in try await service.alerts(query) }
-        router.bind(AlertMethods.retryAlerts, hasSideEffects: true) { ids, _ in
-            Int64(try await service.retryAlerts(ids))
-        }
         HealthService.register(on: &router) { await service.health() == .serving }
         ReflectionService.register(on: &router, descriptors: descriptors)
         return router

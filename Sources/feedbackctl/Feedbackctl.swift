@@ -14,7 +14,7 @@ struct Feedbackctl: AsyncParsableCommand {
         subcommands: [
             AddCommand.self, ListCommand.self, MetricsCommand.self, MetadataCommand.self,
             StatusCommand.self, DestinationsCommand.self, DeliveriesCommand.self,
-            AlertsCommand.self, HealthCommand.self,
+            HealthCommand.self,
         ]
     )
 

@@ -56,26 +56,6 @@ enum Samples {
         Timestamp(millisecondsSinceEpoch: seconds * 1_000)
     }
 
-    static func alert(state: QueuedAlert.State) -> QueuedAlert {
-        QueuedAlert(
-            id: 7,
-            alert: Alert(
-                rule: "slack",
-                feedbackID: FeedbackID(high: 0x018D_3F60_5A00_7B1C, low: 0x8A2F_0123_4567_89AB),
-                sessionID: "user-123",
-                rating: .down,
-                comment: "no",
-                createdAt: moment(1_705_935_600),
-                sessionCount: 2,
-                totalCount: 3
-            ),
-            state: state,
-            queuedAt: moment(1_705_935_601),
-            attempts: 4,
-            lastError: "HTTP status 500"
-        )
-    }
-
     /// A destination with all its fields.
     static var destination: DestinationStatus {
         var status = DestinationStatus(

@@ -21,9 +21,6 @@ struct ContractTests {
         #expect(SessionMethods.updateMetadata.name == "UpdateMetadata")
         #expect(SessionMethods.getMetadata.name == "GetMetadata")
         #expect(SessionMethods.deleteMetadata.name == "DeleteMetadata")
-        #expect(AlertMethods.listAlerts.service == "feedback.v1.AlertService")
-        #expect(AlertMethods.listAlerts.name == "ListAlerts")
-        #expect(AlertMethods.retryAlerts.name == "RetryAlerts")
         #expect(DeliveryMethods.listDestinations.service == "feedback.v1.DeliveryService")
         #expect(DeliveryMethods.listDestinations.name == "ListDestinations")
         #expect(DeliveryMethods.pauseDestination.name == "PauseDestination")
@@ -132,39 +129,6 @@ struct ContractTests {
         } throws: {
             ($0 as? CallError)?.violations.map(\.field) == ["position"]
         }
-    }
-
-    @Test func a_list_alerts_response() throws {
-        let bytes = joined(
-            Wire.field(
-                1,
-                joined(
-                    Wire.field(1, 7),
-                    Wire.field(2, "slack"),
-                    Wire.field(3, "018d3f60-5a00-7b1c-8a2f-0123456789ab"),
-                    Wire.field(4, "user-123"),
-                    Wire.field(5, 2),
-                    Wire.field(6, "no"),
-                    Wire.field(7, Wire.field(1, 1_705_935_600)),
-                    Wire.field(8, 2),
-                    Wire.field(9, 3),
-                    Wire.field(10, 1),
-                    Wire.field(11, Wire.field(1, 1_705_935_601)),
-                    Wire.field(12, 4),
-                    Wire.field(13, Wire.field(1, 1_705_935_602)),
-                    Wire.field(14, "HTTP status 500")
-                )
-            ),
-            Wire.field(2, "7"),
-            Wire.field(3, 9)
-        )
-        let page = AlertPage(
-            alerts: [Samples.alert(state: .pending(due: Samples.moment(1_705_935_602)))],
-            nextPageToken: "7",
-            totalSize: 9
-        )
-        #expect(try AlertMethods.listAlerts.bytes(ofResponse: page) == bytes)
-        #expect(try AlertMethods.listAlerts.response(bytes) == page)
     }
 
     @Test func an_add_feedback_request() throws {

@@ -41,32 +41,6 @@ struct RoundtripTests {
         #expect(try FeedbackMethods.listFeedbacks.passed(response: page) == page)
     }
 
-    @Test func alerts() throws {
-        for query in [AlertQuery(), AlertQuery(dead: false, pageSize: 9, pageToken: "17")] {
-            #expect(try AlertMethods.listAlerts.passed(query) == query)
-        }
-        let page = AlertPage(
-            alerts: [
-                Samples.alert(state: .dead),
-                Samples.alert(
-                    state: .pending(
-                        due: .init(
-                            millisecondsSinceEpoch: -1
-                        )
-                    )
-                ),
-            ],
-            nextPageToken: "7",
-            totalSize: 2
-        )
-        #expect(try AlertMethods.listAlerts.passed(response: page) == page)
-        #expect(try AlertMethods.listAlerts.passed(response: AlertPage()) == AlertPage())
-        for ids in [[], [1, 2, .max]] as [[Int64]] {
-            #expect(try AlertMethods.retryAlerts.passed(ids) == ids)
-        }
-        #expect(try AlertMethods.retryAlerts.passed(response: 3) == 3)
-    }
-
     @Test func destinations_and_deliveries() throws {
         let idle = DestinationStatus(name: "größe", kind: "log", position: LogPosition("e-0"))
         let destinations = [Samples.destination, idle]

@@ -73,18 +73,6 @@ struct VectorTests {
             try check(vector, response: SessionMethods.deleteMetadata) {
                 metadataReply(try $0.metadata())
             }
-        case "feedback.v1.ListAlertsRequest":
-            try check(vector, request: AlertMethods.listAlerts) { $0.json }
-        case "feedback.v1.ListAlertsResponse":
-            try check(vector, response: AlertMethods.listAlerts) { $0.json }
-        case "feedback.v1.RetryAlertsRequest":
-            try check(vector, request: AlertMethods.retryAlerts) {
-                .message(["alertIds": .repeated($0.map(JSON.int64))])
-            }
-        case "feedback.v1.RetryAlertsResponse":
-            try check(vector, response: AlertMethods.retryAlerts) {
-                .message(["retried": .int64($0)])
-            }
         default: try checkOperation(vector)
         }
     }
@@ -183,8 +171,6 @@ struct VectorTests {
             refusal = try FeedbackMethods.getMetrics.refusal(of: vector.bytes)
         case "feedback.v1.UpdateMetadataRequest":
             refusal = try SessionMethods.updateMetadata.refusal(of: vector.bytes)
-        case "feedback.v1.ListAlertsRequest":
-            refusal = try AlertMethods.listAlerts.refusal(of: vector.bytes)
         case "feedback.v1.ListDeliveriesRequest":
             refusal = try DeliveryMethods.listDeliveries.refusal(of: vector.bytes)
         case "feedback.v1.RetryDeliveriesRequest":
@@ -381,45 +367,6 @@ extension MetricsReport {
             "groups": .repeated(
                 groups.map { .message(["key": .text($0.key), "metrics": $0.metrics.json]) }
             ),
-        ])
-    }
-}
-
-extension AlertQuery {
-    fileprivate var json: JSON {
-        .message([
-            "state": .string(dead ? "ALERT_STATE_DEAD" : "ALERT_STATE_PENDING"),
-            "pageSize": .double(Double(pageSize)), "pageToken": .text(pageToken),
-        ])
-    }
-}
-
-extension QueuedAlert {
-    fileprivate var json: JSON {
-        var members: [String: JSON] = [
-            "alertId": .int64(id), "hook": .text(alert.rule),
-            "feedbackId": .string("\(alert.feedbackID)"), "sessionId": .text(alert.sessionID),
-            "rating": alert.rating == .none ? .null : alert.rating.json,
-            "comment": .text(alert.comment), "createdAt": alert.createdAt.json,
-            "sessionCount": .int64(alert.sessionCount), "totalCount": .int64(alert.totalCount),
-            "queuedAt": queuedAt.json, "attempts": .double(Double(attempts)),
-            "lastError": .text(lastError),
-        ]
-        switch state {
-        case .pending(let due):
-            members["state"] = .string("ALERT_STATE_PENDING")
-            members["nextAttemptAt"] = due.json
-        case .dead: members["state"] = .string("ALERT_STATE_DEAD")
-        }
-        return .message(members)
-    }
-}
-
-extension AlertPage {
-    fileprivate var json: JSON {
-        .message([
-            "alerts": .repeated(alerts.map(\.json)), "nextPageToken": .text(nextPageToken),
-            "totalSize": .int64(totalSize),
         ])
     }
 }

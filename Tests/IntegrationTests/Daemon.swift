@@ -60,6 +60,24 @@ final class Daemon {
         try Programs.run(Programs.path("feedbackctl"), ["--socket", socket] + arguments)
     }
 
+    /// Returns true if there are destinations and nothing waits for any of them, neither for its
+    /// first attempt nor for another one.
+    func hasDeliveredEverything() throws -> Bool {
+        struct List: Decodable {
+            struct Destination: Decodable {
+                let behindChanges: Int64
+                let retrying: Int64
+            }
+            let destinations: [Destination]
+        }
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        let json = Data(try control("destinations", "--json").output.utf8)
+        let destinations = try decoder.decode(List.self, from: json).destinations
+        return !destinations.isEmpty
+            && destinations.allSatisfy { $0.behindChanges == 0 && $0.retrying == 0 }
+    }
+
     /// Runs a command of SQLite's shell on the database.
     func sqlite(_ command: String) throws -> String {
         let outcome = try Programs.run("/usr/bin/sqlite3", [folder.path("f.db"), command])

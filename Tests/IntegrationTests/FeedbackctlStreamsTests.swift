@@ -8,7 +8,7 @@ struct FeedbackctlStreamsTests {
         ["add", "s"], ["list"], ["metrics"], ["metrics", "--group-by", "day"],
         ["metadata", "set", "s", "k=1"], ["metadata", "get", "s"],
         ["metadata", "delete", "s", "k"],
-        ["alerts"], ["alerts", "retry"], ["status"], ["destinations"], ["deliveries"], ["health"],
+        ["status"], ["destinations"], ["deliveries"], ["health"],
     ]
 
     private static let texts: [[String]] = [

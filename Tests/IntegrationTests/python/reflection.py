@@ -13,7 +13,6 @@ METHODS = {
     "feedback.v1.FeedbackService": [
         "AddFeedback", "ListFeedbacks", "GetMetrics", "WatchFeedbacks"
     ],
-    "feedback.v1.AlertService": ["ListAlerts", "RetryAlerts"],
     "feedback.v1.DeliveryService": [
         "ListDestinations",
         "PauseDestination",

@@ -2,7 +2,7 @@
 and fields of requests, which must not be acknowledged and dropped."""
 
 import grpc
-from feedback.v1 import admin_pb2, alert_pb2, delivery_pb2, hook_pb2
+from feedback.v1 import admin_pb2, delivery_pb2, hook_pb2
 from feedback.v1 import feedback_pb2 as fb
 from feedback.v1 import session_pb2 as ss
 from feedback.v1 import value_pb2
@@ -12,7 +12,7 @@ from checks import expect, expect_error, new_session, run_steps
 from client import Client, connect
 from reflection import METHODS
 
-FILES = [admin_pb2, alert_pb2, delivery_pb2, fb, hook_pb2, ss, value_pb2]
+FILES = [admin_pb2, delivery_pb2, fb, hook_pb2, ss, value_pb2]
 UNIMPLEMENTED = grpc.StatusCode.UNIMPLEMENTED
 
 
