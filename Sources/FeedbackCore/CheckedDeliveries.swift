@@ -64,6 +64,6 @@ extension CallError {
     /// The error for a request about a destination that does not exist.
     package static let unknownDestination = CallError(
         .notFound,
-        "there is no destination of this name"
+        "destination: there is none of this name"
     )
 }

@@ -259,9 +259,15 @@ public final class FeedbackService: Sendable {
         )
     }
 
+    /// The time that the store is given to tell the position of the last change.
+    private static let positionTimeout = Duration.seconds(1)
+
     /// Returns the position of the last change; nil if the store keeps no log, or cannot be asked
     /// now: the rest of the status is of use then, too.
     private func position(_ context: CallContext) async -> LogPosition? {
+        var context = context
+        let end = ContinuousClock.now + Self.positionTimeout
+        context.deadline = min(context.deadline ?? end, end)
         guard let reader = try? await writer.store.readLog(from: .now, context: context) else {
             return nil
         }

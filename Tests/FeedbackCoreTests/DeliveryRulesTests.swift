@@ -119,4 +119,10 @@ struct DeliveryRulesTests {
         #expect(after.startedAt == before.startedAt)
         #expect(try await service.status() == after)
     }
+
+    @Test func a_store_that_does_not_tell_the_position_holds_no_status_up() async throws {
+        let status = try await FeedbackService(store: StoreWithStuckLog()).status()
+        #expect(status.position == nil)
+        #expect(status.version == FeedbackdVersion.text)
+    }
 }

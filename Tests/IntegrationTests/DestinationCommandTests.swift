@@ -209,7 +209,7 @@ struct DestinationCommandTests {
             #expect(outcome.code == 64, "\(arguments): \(outcome.errors)")
         }
         for (arguments, error) in [
-            (["destinations", "pause", "sms"], "NOT_FOUND: there is no destination of this name"),
+            (["destinations", "pause", "sms"], "NOT_FOUND: destination: there is none of this"),
             (["destinations", "test", ""], "INVALID_ARGUMENT: name: must be 1 to 255 bytes"),
             (["deliveries", "drop", "sms", "--all"], "NOT_FOUND: "),
         ] {

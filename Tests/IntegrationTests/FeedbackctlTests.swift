@@ -410,7 +410,9 @@ struct FeedbackctlTests {
         #expect(try daemon.control("deliveries").output.hasSuffix("\n0 of 0\n"))
         let unknown = try daemon.control("destinations", "pause", "slack")
         #expect(unknown.code == 1)
-        #expect(unknown.errors == "feedbackctl: NOT_FOUND: there is no destination of this name\n")
+        #expect(
+            unknown.errors == "feedbackctl: NOT_FOUND: destination: there is none of this name\n"
+        )
     }
 
     @Test func exit_codes_tell_what_went_wrong() async throws {
