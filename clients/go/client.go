@@ -17,6 +17,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -56,6 +57,8 @@ type Client struct {
 
 	mutex   sync.Mutex
 	current *connection
+	// The connections of watches.
+	watches map[net.Conn]struct{}
 	closed  bool
 }
 
@@ -67,6 +70,7 @@ func NewClient(socket string) *Client {
 		Backoff:     50 * time.Millisecond,
 		BackoffMax:  time.Second,
 		socket:      socket,
+		watches:     map[net.Conn]struct{}{},
 	}
 }
 
@@ -83,13 +87,16 @@ func ConventionalSocket() string {
 	return folder + "/feedbackd.sock"
 }
 
-// Close closes the connection. Calls that wait, and later ones, end with codes.Canceled.
+// Close closes all connections. Calls that wait, and later ones, end with codes.Canceled.
 func (c *Client) Close() {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	c.closed = true
 	if c.current != nil {
 		c.current.ttrpc.Close()
+	}
+	for conn := range c.watches {
+		conn.Close()
 	}
 }
 
@@ -267,7 +274,7 @@ func (c *Client) call(
 ) error {
 	ctx, cancel := c.withDeadline(ctx)
 	defer cancel()
-	pause := c.Backoff
+	var pause time.Duration
 	var before *Error
 	for attempt := 1; ; attempt++ {
 		err := c.attempt(ctx, service, method, request, reply)
@@ -280,9 +287,7 @@ func (c *Client) call(
 		if err.Code != codes.Unavailable || attempt >= c.AttemptsMax {
 			return err
 		}
-		if pause > c.BackoffMax {
-			pause = c.BackoffMax
-		}
+		pause = c.nextPause(pause)
 		cut := shortened(pause)
 		if deadline, _ := ctx.Deadline(); time.Until(deadline) <= cut {
 			// The reason is of more use than that time is over.
@@ -293,9 +298,21 @@ func (c *Client) call(
 		case <-ctx.Done():
 			return newError(ctx.Err(), nil)
 		}
-		pause *= 2
 		before = err
 	}
+}
+
+// nextPause is the pause that follows another one, or 0.
+func (c *Client) nextPause(pause time.Duration) time.Duration {
+	if pause == 0 {
+		pause = c.Backoff
+	} else {
+		pause *= 2
+	}
+	if pause > c.BackoffMax {
+		pause = c.BackoffMax
+	}
+	return pause
 }
 
 func (c *Client) attempt(

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"net"
 	"sync"
 	"syscall"
@@ -36,9 +35,20 @@ type connection struct {
 }
 
 func dial(ctx context.Context, socket string) (*connection, error) {
+	conn, err := dialSocket(ctx, socket)
+	if err != nil {
+		return nil, err
+	}
+	c := &connection{Conn: conn}
+	c.ttrpc = ttrpc.NewClient(c, ttrpc.WithUnaryClientInterceptor(checkRequest))
+	return c, nil
+}
+
+func dialSocket(ctx context.Context, socket string) (net.Conn, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
 	switch {
 	case err == nil:
+		return conn, nil
 	case errors.Is(err, syscall.EINVAL):
 		return nil, invalid("socket", "must be a path that a socket can have")
 	case ctx.Err() != nil:
@@ -46,9 +56,6 @@ func dial(ctx context.Context, socket string) (*connection, error) {
 	default:
 		return nil, &Error{Code: codes.Unavailable, Message: "cannot connect: " + err.Error()}
 	}
-	c := &connection{Conn: conn}
-	c.ttrpc = ttrpc.NewClient(c, ttrpc.WithUnaryClientInterceptor(checkRequest))
-	return c, nil
 }
 
 // checkRequest ends calls that must not be sent. The library would send the negative rest of a
@@ -64,11 +71,7 @@ func checkRequest(
 		}
 	}
 	if size := proto.Size(request); size > frameBytesMax {
-		return &Error{
-			Code: codes.ResourceExhausted,
-			Message: fmt.Sprintf("the request has %d bytes, at most %d are possible",
-				size, frameBytesMax),
-		}
+		return tooLarge("the request", size)
 	}
 	return invoke(ctx, request, reply)
 }
@@ -88,16 +91,10 @@ func (c *connection) fail(cause *Error) {
 	}
 }
 
-func (c *connection) lost(err error) {
-	c.fail(&Error{
-		Code: codes.Unavailable, Message: "the connection to the daemon was lost: " + err.Error(),
-	})
-}
-
 func (c *connection) Read(bytes []byte) (int, error) {
 	count, err := c.Conn.Read(bytes)
 	if err != nil {
-		c.lost(err)
+		c.fail(lost(err))
 	} else if oversized := c.checkFrames(bytes[:count]); oversized != nil {
 		c.fail(oversized)
 		err = oversized
@@ -108,7 +105,7 @@ func (c *connection) Read(bytes []byte) (int, error) {
 func (c *connection) Write(bytes []byte) (int, error) {
 	count, err := c.Conn.Write(bytes)
 	if err != nil {
-		c.lost(err)
+		c.fail(lost(err))
 	}
 	return count, err
 }
@@ -132,11 +129,7 @@ func (c *connection) checkFrames(bytes []byte) *Error {
 			c.headerBytes = 0
 			c.dataBytes = binary.BigEndian.Uint32(c.header[:4])
 			if c.dataBytes > frameBytesMax {
-				return &Error{
-					Code: codes.ResourceExhausted,
-					Message: fmt.Sprintf("a reply has %d bytes, at most %d are accepted",
-						c.dataBytes, frameBytesMax),
-				}
+				return tooLarge("a reply", int(c.dataBytes))
 			}
 		}
 	}

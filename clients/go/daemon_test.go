@@ -89,6 +89,31 @@ func (d *daemon) stop() {
 	d.process = nil
 }
 
+// kill ends the daemon as a crash would.
+func (d *daemon) kill() {
+	d.process.Process.Kill()
+	d.process.Wait()
+	d.process = nil
+}
+
+// connections is how many clients are connected.
+func (d *daemon) connections() int {
+	d.t.Helper()
+	text, err := os.ReadFile("/proc/net/unix")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	count := 0
+	for _, line := range strings.Split(string(text), "\n") {
+		// The sixth column is the socket's state (3: connected), the last its path.
+		columns := strings.Fields(line)
+		if len(columns) == 8 && columns[5] == "03" && columns[7] == d.socket {
+			count++
+		}
+	}
+	return count
+}
+
 func (d *daemon) client() *Client {
 	return newTestClient(d.t, d.socket)
 }

@@ -64,6 +64,23 @@ func invalid(field, description string) *Error {
 	}
 }
 
+func lost(err error) *Error {
+	return &Error{
+		Code: codes.Unavailable, Message: "the connection to the daemon was lost: " + err.Error(),
+	}
+}
+
+func tooLarge(what string, size int) *Error {
+	return &Error{
+		Code:    codes.ResourceExhausted,
+		Message: fmt.Sprintf("%s has %d bytes, at most %d are possible", what, size, frameBytesMax),
+	}
+}
+
+func undecodable() *Error {
+	return &Error{Code: codes.Internal, Message: "the server's reply cannot be decoded"}
+}
+
 // newError makes an Error of what the library says about a call on that connection. Its own
 // deadlines and cancellations come as plain context errors, the server's answers as a status.
 func newError(err error, conn *connection) *Error {
@@ -87,7 +104,7 @@ func newError(err error, conn *connection) *Error {
 	if errors.Is(err, ttrpc.ErrClosed) {
 		return &Error{Code: codes.Unavailable, Message: "the connection was closed"}
 	}
-	return &Error{Code: codes.Internal, Message: "the server's reply cannot be decoded"}
+	return undecodable()
 }
 
 func violations(answer *status.Status) []FieldViolation {

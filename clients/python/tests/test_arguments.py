@@ -79,6 +79,7 @@ SESSION_CALLS = {
     "add_feedback": {},
     "list_feedbacks": {},
     "list_page": {},
+    "watch_feedbacks": {},
     "get_metrics": {},
     "update_metadata": {"metadata": {}},
     "get_metadata": {},
@@ -205,7 +206,7 @@ WRONG = {
     ("health", "service"): [*WRONG_TEXTS, None],
     ("health", "timeout"): WRONG_TIMEOUTS,
 }
-for method in ("list_feedbacks", "list_page"):
+for method in ("list_feedbacks", "list_page", "watch_feedbacks"):
     WRONG |= {
         (method, "ratings"): ["up", b"", 5, 0, {"up": 1}, None, Other()],
         (method, "created_at_or_after"): WRONG_INSTANTS,
@@ -213,11 +214,15 @@ for method in ("list_feedbacks", "list_page"):
         # None would show all messages where one was meant.
         (method, "message_id"): [*WRONG_TEXTS, None],
         (method, "has_comment"): WRONG_FLAGS,
-        (method, "page_size"): WRONG_NUMBERS,
-        (method, "newest_first"): [*WRONG_FLAGS, None],
         (method, "timeout"): WRONG_TIMEOUTS,
     }
+for method in ("list_feedbacks", "list_page"):
+    WRONG[method, "page_size"] = WRONG_NUMBERS
+    WRONG[method, "newest_first"] = [*WRONG_FLAGS, None]
 WRONG["list_page", "page_token"] = [*WRONG_TEXTS, None]
+WRONG["watch_feedbacks", "start_position"] = [*WRONG_TEXTS, None]
+WRONG["watch_feedbacks", "from_now"] = [*WRONG_FLAGS, None]
+WRONG["watch_feedbacks", "follow"] = [*WRONG_FLAGS, None]
 
 
 def required(method):
@@ -251,7 +256,7 @@ def test_no_argument_is_forgotten_here(client):
 def test_a_wrong_rating_is_a_value_error_that_names_it(refuse, rating):
     with pytest.raises(InvalidArgumentError, match="^rating: "):
         refuse("add_feedback", "s", rating)
-    for method in ("list_feedbacks", "list_page"):
+    for method in ("list_feedbacks", "list_page", "watch_feedbacks"):
         with pytest.raises(InvalidArgumentError, match="^ratings: "):
             refuse(method, "s", ratings=[rating])
 
@@ -289,6 +294,9 @@ class NoOffset(tzinfo):
         ("health", "timeout", float("nan")),
         ("health", "timeout", Decimal("nan")),
         ("list_feedbacks", "timeout", -1),
+        ("watch_feedbacks", "message_id", "\ud800"),
+        ("watch_feedbacks", "start_position", "\ud800"),
+        ("watch_feedbacks", "timeout", 0),
     ],
     ids=repr,
 )

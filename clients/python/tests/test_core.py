@@ -3,14 +3,17 @@
 import inspect
 import itertools
 import random
+import re
 import struct
 from collections.abc import AsyncIterator, Iterator
 from typing import get_args, get_type_hints
 
 import pytest
 from feedbackd import (
+    AsyncChanges,
     AsyncFeedbackClient,
     CallCancelledError,
+    Changes,
     DeadlineExceededError,
     Feedback,
     FeedbackClient,
@@ -335,7 +338,7 @@ METHODS = {
     name: call
     for module in (_calls, _alerts)
     for name, call in inspect.getmembers(module, inspect.isfunction)
-    if get_type_hints(call).get("return") and "Call[" in str(call.__annotations__["return"])
+    if re.match(r"Call\[|Watch$", str(call.__annotations__.get("return")))
 }
 
 
@@ -352,7 +355,7 @@ def test_clients_have_every_call_with_its_signature_and_its_docstring(client):
         assert method.__doc__.startswith(inspect.getdoc(call))
         assert len(inspect.getdoc(call)) > 20
         assert "Raises TypeError for an argument of a wrong type" in method.__doc__
-        is_list = name in ("list_feedbacks", "list_alerts")
+        is_list = name in ("list_feedbacks", "list_alerts", "watch_feedbacks")
         assert inspect.iscoroutinefunction(method) == (
             client is AsyncFeedbackClient and not is_list
         )
@@ -364,6 +367,10 @@ def test_lists_return_iterators_of_their_values():
     iterators = {FeedbackClient: Iterator, AsyncFeedbackClient: AsyncIterator}
     for client, iterator in iterators.items():
         assert inspect.signature(client.list_feedbacks).return_annotation == iterator[Feedback]
+    watches = {FeedbackClient: Changes, AsyncFeedbackClient: AsyncChanges}
+    for client, changes in watches.items():
+        assert inspect.signature(client.watch_feedbacks).return_annotation == changes
+        assert issubclass(changes, iterators[client])
 
 
 @pytest.mark.parametrize("module", [_core, _ttrpc, _messages], ids=lambda module: module.__name__)

@@ -184,3 +184,30 @@ def test_others_run_between_attempts_at_a_full_socket(beginning, full):
     """A connect that waited for room would find the socket writable, and try without a pause."""
     seen = run(beginning, RETRYING, full)
     assert seen == ["other", *"Resource temporarily unavailable".split()]
+
+
+WATCHING = """
+import sys, threading
+from feedbackd import FeedbackClient
+
+client = FeedbackClient(sys.argv[1], timeout=60)
+seen = []
+
+def watch():
+    with client.watch_feedbacks() as changes:
+        for change in changes:
+            seen.append(change.feedback.comment)
+            if len(seen) == 2:
+                return
+
+thread = threading.Thread(target=watch)
+thread.start()
+client.add_feedback("s", comment="first")
+client.add_feedback("s", comment="second")
+thread.join()
+print(*seen)
+"""
+
+
+def test_others_run_while_a_watch_waits(beginning, daemon):
+    assert run(beginning, WATCHING, daemon.socket) == ["first", "second"]

@@ -1,11 +1,12 @@
 """The golden messages and frames that all clients agree on: Proto/vectors."""
 
 import json
+import struct
 from datetime import timezone
 
 import pytest
 from conftest import ROOT
-from feedbackd import AddedFeedback, FeedbackError, _ttrpc
+from feedbackd import AddedFeedback, FeedbackError, _calls, _ttrpc
 from feedbackd._proto import (
     alert_pb2,
     error_details_pb2,
@@ -162,6 +163,32 @@ def test_feedback_is_read_as_it_is_meant():
         assert added.feedback.attributes == stored.get("attributes", {})
         assert list(added.feedback.tags) == stored.get("tags", [])
         if "createdAt" in stored:
-            created_at = Timestamp()
-            created_at.FromJsonString(stored["createdAt"])
-            assert added.feedback.created_at == created_at.ToDatetime(timezone.utc)
+            assert added.feedback.created_at == moment(stored["createdAt"])
+
+
+def moment(text):
+    """A time of protobuf's JSON."""
+    instant = Timestamp()
+    instant.FromJsonString(text)
+    return instant.ToDatetime(timezone.utc)
+
+
+def test_changes_are_read_as_they_are_meant():
+    chosen = [
+        vector for vector in VECTORS if vector.get("type") == "feedback.v1.WatchFeedbacksResponse"
+    ]
+    assert chosen
+    for vector in chosen:
+        watch, data = _calls.watch_feedbacks(), bytes.fromhex(vector["hex"])
+        watch.received(struct.pack(">IIBB", len(data), 1, 3, 0) + data)
+        change, meaning = watch.next(), vector["meaning"]
+        if "change" not in meaning:
+            assert (change, watch.position) == (None, meaning["heartbeatPosition"])
+            continue
+        meaning = meaning["change"]
+        assert watch.position == change.position == meaning["position"]
+        assert f"KIND_{change.kind.name}" == meaning["kind"]
+        stored = meaning["feedback"]
+        assert change.feedback.feedback_id == stored["feedbackId"]
+        assert change.feedback.comment == stored.get("comment", "")
+        assert change.feedback.updated_at == moment(stored["updatedAt"])

@@ -7,7 +7,10 @@ from typing import Any
 from feedbackd import (
     AddedFeedback,
     Alert,
+    AsyncChanges,
     AsyncFeedbackClient,
+    Change,
+    Changes,
     Feedback,
     FeedbackClient,
     FeedbackPage,
@@ -21,6 +24,11 @@ def blocking(client: FeedbackClient) -> None:
     assert_type(client.add_feedback("s", Rating.UP, comment="c", timeout=1.5), AddedFeedback)
     assert_type(client.list_feedbacks("s", ratings=["down"], page_size=5), Iterator[Feedback])
     assert_type(client.list_page(page_token=""), FeedbackPage)
+    with client.watch_feedbacks("s", has_comment=True, from_now=True) as changes:
+        assert_type(changes, Changes)
+        assert_type(next(changes), Change)
+        assert_type(changes.position, str)
+    assert_type([change for change in client.watch_feedbacks(follow=False)], list[Change])
     assert_type(client.get_metrics(), MetricsReport)
     assert_type(client.update_metadata("s", {"a": 1}), dict[str, Any])
     assert_type(client.get_metadata("s"), dict[str, Any])
@@ -34,12 +42,18 @@ def blocking(client: FeedbackClient) -> None:
     client.add_feedback("s", "up", "c", "request-1")  # type: ignore[call-arg]
     client.add_feedback("s", thumbs=True)  # type: ignore[call-arg]
     client.get_metrics(None)  # type: ignore[arg-type]
+    client.watch_feedbacks(page_size=5)  # type: ignore[call-arg]
 
 
 async def awaited(client: AsyncFeedbackClient) -> None:
     assert_type(await client.add_feedback("s", "up", "c", tags=["t"]), AddedFeedback)
     assert_type(client.list_feedbacks("s", newest_first=True), AsyncIterator[Feedback])
     assert_type(await client.list_page(), FeedbackPage)
+    async with client.watch_feedbacks(start_position="p") as changes:
+        assert_type(changes, AsyncChanges)
+        assert_type(await anext(changes), Change)
+    async for change in client.watch_feedbacks(ratings=["down"]):
+        assert_type(change, Change)
     assert_type(await client.get_metrics("s"), MetricsReport)
     assert_type(await client.update_metadata("s", {}), dict[str, Any])
     assert_type(await client.get_metadata("s"), dict[str, Any])

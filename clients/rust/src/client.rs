@@ -19,16 +19,16 @@ use crate::generated::session::{
     UpdateMetadataRequest, UpdateMetadataResponse,
 };
 use crate::{
-    AddFeedbackRequest, AddFeedbackResponse, Error, Feedbacks, GetMetricsRequest,
-    GetMetricsResponse, ListFeedbacksRequest, ListFeedbacksResponse,
+    AddFeedbackRequest, AddFeedbackResponse, Changes, Error, Feedbacks, GetMetricsRequest,
+    GetMetricsResponse, ListFeedbacksRequest, ListFeedbacksResponse, WatchFeedbacksRequest,
 };
 
-const FEEDBACK: &str = "feedback.v1.FeedbackService";
+pub(crate) const FEEDBACK: &str = "feedback.v1.FeedbackService";
 const SESSION: &str = "feedback.v1.SessionService";
 const HEALTH: &str = "grpc.health.v1.Health";
 
 /// The largest frame of ttrpc, without its header.
-const FRAME_BYTES_MAX: u32 = 4 << 20;
+pub(crate) const FRAME_BYTES_MAX: u32 = 4 << 20;
 
 /// Calls the daemon at one socket.
 ///
@@ -127,6 +127,19 @@ impl Client {
         self.call(FEEDBACK, "ListFeedbacks", request)
     }
 
+    /// Follows a session's feedback. Nothing is sent before the first change is asked for. An empty
+    /// session_id of the filter is refused, as by `list_page`.
+    pub fn watch_feedbacks(&self, request: &WatchFeedbacksRequest) -> Changes {
+        let checked = one_session(&request.get_filter().session_id);
+        Changes::new(self.clone(), request.clone(), checked)
+    }
+
+    /// Follows everybody's feedback; the filter has no session_id.
+    pub fn watch_feedbacks_of_all_sessions(&self, request: &WatchFeedbacksRequest) -> Changes {
+        let checked = all_sessions(&request.get_filter().session_id);
+        Changes::new(self.clone(), request.clone(), checked)
+    }
+
     /// A session's exact counts and rates. `INVALID_ARGUMENT` for an empty session_id, which to the
     /// server means all sessions: see `get_metrics_of_all_sessions`.
     pub fn get_metrics(&self, request: &GetMetricsRequest) -> Result<GetMetricsResponse, Error> {
@@ -206,7 +219,7 @@ impl Client {
                 Err(error) => error,
             };
             pause = pause.min(self.backoff_max);
-            let cut = pause - pause / 2 * u32::from(random()?[0]) / 256;
+            let cut = self.shortened(pause)?;
             if error.code != Code::UNAVAILABLE
                 || attempts >= self.attempts_max
                 || Instant::now() + cut >= deadline
@@ -217,6 +230,11 @@ impl Client {
             attempts += 1;
             pause *= 2;
         }
+    }
+
+    /// Cuts a pause, so that clients that failed together do not come back together.
+    pub(crate) fn shortened(&self, pause: Duration) -> Result<Duration, Error> {
+        Ok(pause - pause / 2 * u32::from(random()?[0]) / 256)
     }
 
     fn attempt<Reply: Message>(
@@ -238,20 +256,17 @@ impl Client {
         request.timeout_nano = i64::try_from(left.as_nanos()).unwrap_or(i64::MAX);
         let size = request.compute_size();
         if size > FRAME_BYTES_MAX {
-            let text =
-                format!("the request has {size} bytes, at most {FRAME_BYTES_MAX} are possible");
-            return Err(Error::new(Code::RESOURCE_EXHAUSTED, text));
+            return Err(too_large("the request", size));
         }
         let (client, number) = self.connect()?;
         match client.request(request) {
-            Ok(response) => Reply::parse_from_bytes(&response.payload)
-                .map_err(|_| Error::new(Code::INTERNAL, "the server's reply cannot be decoded")),
+            Ok(response) => Reply::parse_from_bytes(&response.payload).map_err(|_| undecodable()),
             Err(ttrpc::Error::RpcStatus(status)) => Err(Error::answered(&status)),
             // The library has no error of its own for this.
             Err(ttrpc::Error::Others(_)) if Instant::now() >= deadline => Err(deadline_exceeded()),
-            Err(ttrpc::Error::Others(text)) if text.starts_with("Unpack response error") => Err(
-                Error::new(Code::INTERNAL, "the server's reply cannot be decoded"),
-            ),
+            Err(ttrpc::Error::Others(text)) if text.starts_with("Unpack response error") => {
+                Err(undecodable())
+            }
             Err(error) => {
                 self.disconnect(number);
                 Err(Error::new(
@@ -262,23 +277,27 @@ impl Client {
         }
     }
 
-    /// The connection, made if there is none. Connecting to a Unix socket waits only while the
-    /// daemon has too many that it has not accepted.
+    /// The connection, made if there is none.
     fn connect(&self) -> Result<(ttrpc::Client, u64), Error> {
         let mut connection = self.connection.lock().unwrap();
         if connection.client.is_none() {
             // The library's own way to connect is for abstract sockets.
-            let stream = UnixStream::connect(&self.socket).map_err(|error| {
-                let text = format!("cannot connect to {}: {error}", self.socket.display());
-                match error.kind() {
-                    std::io::ErrorKind::InvalidInput => Error::new(Code::INVALID_ARGUMENT, text),
-                    _ => Error::new(Code::UNAVAILABLE, text),
-                }
-            })?;
-            connection.client = Some(ttrpc::Client::new(stream.into_raw_fd()));
+            connection.client = Some(ttrpc::Client::new(self.dial()?.into_raw_fd()));
             connection.number += 1;
         }
         Ok((connection.client.clone().unwrap(), connection.number))
+    }
+
+    /// A new connection. Connecting to a Unix socket waits only while the daemon has too many that
+    /// it has not accepted.
+    pub(crate) fn dial(&self) -> Result<UnixStream, Error> {
+        UnixStream::connect(&self.socket).map_err(|error| {
+            let text = format!("cannot connect to {}: {error}", self.socket.display());
+            match error.kind() {
+                std::io::ErrorKind::InvalidInput => Error::new(Code::INVALID_ARGUMENT, text),
+                _ => Error::new(Code::UNAVAILABLE, text),
+            }
+        })
     }
 
     fn disconnect(&self, number: u64) {
@@ -312,13 +331,22 @@ fn all_sessions(session_id: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn encode(message: &impl Message) -> Result<Vec<u8>, Error> {
+pub(crate) fn encode(message: &impl Message) -> Result<Vec<u8>, Error> {
     message.write_to_bytes().map_err(|error| {
         Error::new(
             Code::INTERNAL,
             format!("cannot encode the request: {error}"),
         )
     })
+}
+
+pub(crate) fn too_large(what: &str, size: u32) -> Error {
+    let text = format!("{what} has {size} bytes, at most {FRAME_BYTES_MAX} are possible");
+    Error::new(Code::RESOURCE_EXHAUSTED, text)
+}
+
+pub(crate) fn undecodable() -> Error {
+    Error::new(Code::INTERNAL, "the server's reply cannot be decoded")
 }
 
 fn deadline_exceeded() -> Error {

@@ -19,6 +19,7 @@
 mod client;
 mod error;
 mod list;
+mod watch;
 
 #[allow(warnings)] // The generator is older than the compiler.
 mod generated {
@@ -28,11 +29,13 @@ mod generated {
 pub use client::Client;
 pub use error::{Error, FieldViolation};
 pub use generated::feedback::{
-    AddFeedbackRequest, AddFeedbackResponse, Author, AuthorSource, Feedback, GetMetricsRequest,
-    GetMetricsResponse, GroupBy, ListFeedbacksRequest, ListFeedbacksRequest_oneof_comment_filter,
-    ListFeedbacksResponse, Metrics, MetricsGroup, Rating,
+    AddFeedbackRequest, AddFeedbackResponse, Author, AuthorSource, Change, Change_Kind, Feedback,
+    FeedbackFilter, FeedbackFilter_oneof_comment_filter, GetMetricsRequest, GetMetricsResponse,
+    GroupBy, ListFeedbacksRequest, ListFeedbacksRequest_oneof_comment_filter,
+    ListFeedbacksResponse, Metrics, MetricsGroup, Rating, WatchFeedbacksRequest,
 };
 pub use list::Feedbacks;
 pub use protobuf;
 /// gRPC's status codes.
 pub use ttrpc::Code;
+pub use watch::Changes;

@@ -1,13 +1,13 @@
 //! The client against real daemons.
 
+mod support;
+
 use std::{
-    env, fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     os::unix::net::{UnixListener, UnixStream},
     path::PathBuf,
-    process::{Child, Command, Stdio},
     sync::{
-        atomic::{AtomicI32, AtomicU32, Ordering},
+        atomic::{AtomicI32, Ordering},
         Arc,
     },
     thread,
@@ -19,104 +19,13 @@ use feedbackd::protobuf::{
     RepeatedField,
 };
 use feedbackd::*;
-
-/// A daemon in a folder of its own, which can be stopped and started again.
-struct Daemon {
-    folder: PathBuf,
-    process: Option<Child>,
-}
-
-impl Daemon {
-    fn new() -> Daemon {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let folder = env::temp_dir().join(format!("feedbackd-rs-{}-{number}", std::process::id()));
-        fs::create_dir(&folder).unwrap();
-        Daemon {
-            folder,
-            process: None,
-        }
-    }
-
-    fn started() -> Daemon {
-        let mut daemon = Daemon::new();
-        daemon.start();
-        daemon
-    }
-
-    /// Returns when it listens.
-    fn start(&mut self) {
-        let program = env::var("FEEDBACKD_PROGRAM").unwrap_or(
-            concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/../../.build/release/feedbackd"
-            )
-            .into(),
-        );
-        let mut process = Command::new(&program)
-            .arg("--socket")
-            .arg(self.socket())
-            .arg(format!(
-                "--store=sqlite:{}",
-                self.folder.join("feedback.db").display()
-            ))
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{program} cannot be started: {error}"));
-        let mut output = BufReader::new(process.stderr.take().unwrap());
-        self.process = Some(process);
-        let mut line = String::new();
-        while !line.contains("feedbackd: listening on ") {
-            line.clear();
-            assert_ne!(
-                output.read_line(&mut line).unwrap(),
-                0,
-                "the daemon ended early"
-            );
-        }
-        thread::spawn(move || output.read_to_string(&mut String::new()));
-    }
-
-    fn stop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            let id = process.id().to_string();
-            assert!(Command::new("kill").arg(id).status().unwrap().success());
-            assert!(process.wait().unwrap().success());
-        }
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.folder.join("socket")
-    }
-
-    fn client(&self) -> Client {
-        Client::new(self.socket())
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        self.stop();
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
-fn session(session_id: &str) -> AddFeedbackRequest {
-    AddFeedbackRequest {
-        session_id: session_id.into(),
-        ..Default::default()
-    }
-}
+use support::*;
 
 fn stored(client: &Client) -> i64 {
     client
         .list_page_of_all_sessions(&ListFeedbacksRequest::new())
         .unwrap()
         .total_size
-}
-
-fn code<T: std::fmt::Debug>(outcome: Result<T, Error>) -> Code {
-    outcome.unwrap_err().code
 }
 
 #[test]

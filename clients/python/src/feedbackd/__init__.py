@@ -5,8 +5,8 @@ and what belongs to it are the API of the Python package mongodb-session-manager
 were written for that: only their import line and their connection string change.
 """
 
-from .async_client import AsyncFeedbackClient
-from .client import FeedbackClient
+from .async_client import AsyncChanges, AsyncFeedbackClient
+from .client import Changes, FeedbackClient
 from .errors import (
     CallCancelledError,
     Code,
@@ -17,6 +17,7 @@ from .errors import (
     InternalError,
     InvalidArgumentError,
     NotFoundError,
+    OutOfRangeError,
     PermissionDeniedError,
     ResourceExhaustedError,
     UnavailableError,
@@ -40,6 +41,8 @@ from .values import (
     AllSessions,
     Author,
     AuthorSource,
+    Change,
+    ChangeKind,
     Feedback,
     FeedbackPage,
     GroupBy,
@@ -55,10 +58,14 @@ __all__ = [
     "Alert",
     "AlertState",
     "AllSessions",
+    "AsyncChanges",
     "AsyncFeedbackClient",
     "Author",
     "AuthorSource",
     "CallCancelledError",
+    "Change",
+    "ChangeKind",
+    "Changes",
     "Code",
     "DataLossError",
     "DeadlineExceededError",
@@ -77,6 +84,7 @@ __all__ = [
     "MongoDBSessionManager",
     "MongoDBSessionManagerFactory",
     "NotFoundError",
+    "OutOfRangeError",
     "PermissionDeniedError",
     "Rating",
     "ResourceExhaustedError",

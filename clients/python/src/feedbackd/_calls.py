@@ -17,7 +17,7 @@ from ._arguments import (
     clamped_int32,
     wrong_type,
 )
-from ._core import Call
+from ._core import Call, Watch
 from ._messages import (
     RATING_NUMBERS,
     Values,
@@ -56,6 +56,9 @@ LIST_FEEDBACKS = Method(
 LIST_PAGE = Method(_FEEDBACK_SERVICE, "ListFeedbacks", replies_pb2.ListFeedbacksReply, decode_page)
 GET_METRICS = Method(
     _FEEDBACK_SERVICE, "GetMetrics", replies_pb2.GetMetricsReply, decode_metrics_report
+)
+WATCH_FEEDBACKS = Method(
+    _FEEDBACK_SERVICE, "WatchFeedbacks", replies_pb2.WatchFeedbacksReply, bool
 )
 UPDATE_METADATA = Method(
     _SESSION_SERVICE, "UpdateMetadata", replies_pb2.UpdateMetadataReply, decode_metadata
@@ -155,15 +158,12 @@ def list_feedbacks(
     ratings, every rating matches. Datetimes need a time zone. A page has 100 feedbacks, or
     page_size, at most 1,000. The timeout is for each page.
     """
-    request = _list_request(
-        session_id,
-        ratings,
-        created_at_or_after,
-        created_before,
-        message_id,
-        has_comment,
-        page_size,
-        newest_first,
+    request = feedback_pb2.ListFeedbacksRequest(
+        **_filter(
+            session_id, ratings, created_at_or_after, created_before, message_id, has_comment
+        ),
+        page_size=clamped_int32("page_size", page_size),
+        newest_first=checked_bool("newest_first", newest_first),
     )
     return Call(LIST_FEEDBACKS, request.SerializeToString(), timeout)
 
@@ -186,18 +186,52 @@ def list_page(
     The first page has no page_token; each further one has the next_page_token of the page before,
     with the same filters.
     """
-    request = _list_request(
-        session_id,
-        ratings,
-        created_at_or_after,
-        created_before,
-        message_id,
-        has_comment,
-        page_size,
-        newest_first,
+    request = feedback_pb2.ListFeedbacksRequest(
+        **_filter(
+            session_id, ratings, created_at_or_after, created_before, message_id, has_comment
+        ),
+        page_size=clamped_int32("page_size", page_size),
+        newest_first=checked_bool("newest_first", newest_first),
+        page_token=checked_text("page_token", page_token),
     )
-    request.page_token = checked_text("page_token", page_token)
     return Call(LIST_PAGE, request.SerializeToString(), timeout)
+
+
+def watch_feedbacks(
+    session_id: str | AllSessions = ALL_SESSIONS,
+    *,
+    ratings: Iterable[Rating | str | None] = (),
+    created_at_or_after: datetime | None = None,
+    created_before: datetime | None = None,
+    message_id: str = "",
+    has_comment: bool | None = None,
+    start_position: str = "",
+    from_now: bool = False,
+    follow: bool = True,
+    timeout: float | None = None,
+) -> Watch:
+    """Follows the changes of all feedback that matches, each feedback once, at its latest change.
+
+    The stream begins with the oldest change that is kept, after start_position (see
+    `Change.position`), or with ``from_now`` with the next change. At the end it waits for further
+    changes, or without ``follow`` ends. The filters are those of `list_feedbacks`.
+
+    It begins with the first step of the iteration. When the connection is lost or the server is
+    UNAVAILABLE, it goes on after the last change as soon as the server is there again. The timeout
+    is for reaching the server the first time. Raises OUT_OF_RANGE for a position that is of another
+    store, or of changes that are no longer kept.
+    """
+    request = feedback_pb2.WatchFeedbacksRequest(
+        filter=feedback_pb2.FeedbackFilter(
+            **_filter(
+                session_id, ratings, created_at_or_after, created_before, message_id, has_comment
+            )
+        ),
+        start_position=checked_text("start_position", start_position),
+        from_now=checked_bool("from_now", from_now),
+        follow=checked_bool("follow", follow),
+    )
+    return Watch(WATCH_FEEDBACKS, request, timeout)
 
 
 def get_metrics(
@@ -292,28 +326,24 @@ def _further_fields(
     return request.SerializeToString()
 
 
-def _list_request(
+def _filter(
     session_id: str | AllSessions,
     ratings: Iterable[Rating | str | None],
     created_at_or_after: datetime | None,
     created_before: datetime | None,
     message_id: str,
     has_comment: bool | None,
-    page_size: int,
-    newest_first: bool,
-) -> feedback_pb2.ListFeedbacksRequest:
-    # Without this field, feedback with a comment and without one matches.
-    comment_filter: Any = None if has_comment is None else checked_bool("has_comment", has_comment)
-    return feedback_pb2.ListFeedbacksRequest(
-        session_id=_session_or_all(session_id),
-        ratings=[encode_rating("ratings", rating) for rating in checked_list("ratings", ratings)],
-        created_at_or_after=encode_timestamp("created_at_or_after", created_at_or_after),
-        created_before=encode_timestamp("created_before", created_before),
-        message_id=checked_text("message_id", message_id),
-        has_comment=comment_filter,
-        page_size=clamped_int32("page_size", page_size),
-        newest_first=checked_bool("newest_first", newest_first),
-    )
+) -> dict[str, Any]:
+    """Returns the fields that lists and watches have in common."""
+    return {
+        "session_id": _session_or_all(session_id),
+        "ratings": [encode_rating("ratings", one) for one in checked_list("ratings", ratings)],
+        "created_at_or_after": encode_timestamp("created_at_or_after", created_at_or_after),
+        "created_before": encode_timestamp("created_before", created_before),
+        "message_id": checked_text("message_id", message_id),
+        # Without this field, feedback with a comment and without one matches.
+        "has_comment": None if has_comment is None else checked_bool("has_comment", has_comment),
+    }
 
 
 def _session_or_all(session_id: str | AllSessions) -> str:

@@ -16,6 +16,8 @@ from .errors import invalid_argument
 from .values import (
     Author,
     AuthorSource,
+    Change,
+    ChangeKind,
     Feedback,
     FeedbackPage,
     Metadata,
@@ -110,6 +112,12 @@ def decode_feedback(message: feedback_pb2.Feedback) -> Feedback:
     _set_tags(feedback, tuple(tags) if tags else ())
     _set_attributes(feedback, dict(attributes) if attributes else {})
     return feedback
+
+
+def decode_change(message: feedback_pb2.Change) -> Change:
+    known = message.kind in ChangeKind._value2member_map_
+    kind = ChangeKind(message.kind) if known else ChangeKind.UNSPECIFIED
+    return Change(kind, message.position, decode_feedback(message.feedback))
 
 
 def _decode_metrics(message: feedback_pb2.Metrics) -> Metrics:

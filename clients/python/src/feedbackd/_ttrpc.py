@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError
 
@@ -18,8 +18,8 @@ from ._proto import error_details_pb2, status_pb2, ttrpc_pb2
 #: Data length, stream id, type, flags.
 _HEADER = struct.Struct(">IIBB")
 HEADER_BYTES = _HEADER.size
-_REQUEST, _RESPONSE = 1, 2
-_REMOTE_CLOSED = 1
+_REQUEST, _RESPONSE, _DATA = 1, 2, 3
+_REMOTE_CLOSED, _NO_DATA = 1, 4
 #: The limit of a frame's data, in both directions.
 DATA_BYTES_MAX = 4 << 20
 #: The last id that a connection uses; later calls get a new connection.
@@ -63,14 +63,15 @@ class Method(Generic[_Result]):
         return self._result(reply.payload)
 
 
-def request_data(method: Method[Any], payload: bytes, timeout_seconds: float) -> bytes:
-    """Encodes a request's envelope, which is the data of its frame.
+def request_data(method: Method[Any], payload: bytes, timeout_seconds: float | None) -> bytes:
+    """Encodes a request's envelope, which is the data of its frame; None is no time limit.
 
     It is written out here, since protobuf would take as long for it as for the payload.
 
     Raises RESOURCE_EXHAUSTED if it is too large for the server.
     """
-    data = b"".join((method.prefix, VARINTS[len(payload)], payload, _timeout(timeout_seconds)))
+    timeout = b"" if timeout_seconds is None else _timeout(timeout_seconds)
+    data = b"".join((method.prefix, VARINTS[len(payload)], payload, timeout))
     if len(data) > DATA_BYTES_MAX:
         raise errors.ResourceExhaustedError(
             f"the message has {len(data)} bytes, at most {DATA_BYTES_MAX} are accepted"
@@ -79,7 +80,7 @@ def request_data(method: Method[Any], payload: bytes, timeout_seconds: float) ->
 
 
 def frame(stream_id: int, data: bytes) -> bytes:
-    """Encodes the frame of a unary call's request."""
+    """Encodes the frame of a request that no further message of the client's follows."""
     return _HEADER.pack(len(data), stream_id, _REQUEST, _REMOTE_CLOSED) + data
 
 
@@ -126,8 +127,32 @@ VARINTS = _Varints()
 VARINTS.update((length, VARINTS[length]) for length in range(1024))
 
 
+class Frame(NamedTuple):
+    """A frame that the server sent."""
+
+    stream_id: int
+    kind: int
+    flags: int
+    data: bytes
+
+    @property
+    def is_response(self) -> bool:
+        """True if the data is the outcome of the call."""
+        return self.kind == _RESPONSE
+
+    @property
+    def has_message(self) -> bool:
+        """True if the data is a message of a streaming call."""
+        return self.kind == _DATA and not self.flags & _NO_DATA
+
+    @property
+    def is_last(self) -> bool:
+        """True if no further frame of the call follows."""
+        return self.kind == _RESPONSE or self.kind == _DATA and bool(self.flags & _REMOTE_CLOSED)
+
+
 class FrameDecoder:
-    """Splits a stream of bytes into replies."""
+    """Splits a stream of bytes into frames."""
 
     __slots__ = ("_rest",)
 
@@ -145,23 +170,27 @@ class FrameDecoder:
             length, stream_id, kind, _ = _HEADER.unpack_from(received)
             if length + HEADER_BYTES == len(received) and kind == _RESPONSE:
                 return [(stream_id, received[HEADER_BYTES:])]
+        # Frames of other types belong to streaming calls, which have connections of their own.
+        return [(one.stream_id, one.data) for one in self.frames(received) if one.is_response]
+
+    def frames(self, received: bytes) -> list[Frame]:
+        """Returns the frames of any type that these bytes complete; raises as `decode` does."""
         self._rest += received
-        replies = []
+        frames = []
         position = 0
         rest = memoryview(self._rest)
         try:
             while len(rest) - position >= HEADER_BYTES:
-                length, stream_id, kind, _ = _HEADER.unpack_from(rest, position)
+                length, stream_id, kind, flags = _HEADER.unpack_from(rest, position)
                 if length > DATA_BYTES_MAX:
                     raise ProtocolError(f"a frame of {length} bytes")
                 end = position + HEADER_BYTES + length
                 if end > len(rest):
                     break
-                # Frames of other types belong to streaming calls, which this client never makes.
-                if kind == _RESPONSE:
-                    replies.append((stream_id, bytes(rest[position + HEADER_BYTES : end])))
+                data = bytes(rest[position + HEADER_BYTES : end])
+                frames.append(Frame(stream_id, kind, flags, data))
                 position = end
         finally:
             rest.release()
         del self._rest[:position]
-        return replies
+        return frames

@@ -11,10 +11,11 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from . import _alerts, _calls
 from ._address import connect
 from ._async_connection import AsyncConnection
-from ._base import BaseClient, document
-from ._core import Call
+from ._base import BaseChanges, BaseClient, document, listed
+from ._core import Call, Watch
 from ._messages import Values
-from .errors import DeadlineExceededError, UnavailableError, client_closed
+from .errors import DeadlineExceededError, FeedbackError, UnavailableError, client_closed
+from .values import Change
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -46,8 +47,79 @@ def _iterating(
         # Not a generator itself, so that a wrong argument raises at once.
         return self._values(call(*arguments, **named))
 
-    document(method, call, AsyncIterator)
+    document(method, call, listed(call, AsyncIterator))
     return method
+
+
+def _watching(
+    watch: Callable[_Arguments, Watch],
+) -> Callable[Concatenate[AsyncFeedbackClient, _Arguments], AsyncChanges]:
+    """Makes a method that returns the changes of a watch."""
+
+    def method(
+        self: AsyncFeedbackClient, /, *arguments: _Arguments.args, **named: _Arguments.kwargs
+    ) -> AsyncChanges:
+        return AsyncChanges(self, watch(*arguments, **named))
+
+    document(method, watch, AsyncChanges)
+    return method
+
+
+class AsyncChanges(BaseChanges["AsyncFeedbackClient"], AsyncIterator[Change]):
+    """An asynchronous iterator over the changes of a watch, which has a connection of its own.
+
+        async with client.watch_feedbacks("user-123") as changes:
+            async for change in changes:
+                print(change.kind.name, change.feedback.comment)
+
+    The server waits while the changes are not taken. `aclose`, and forgetting the iterator, end the
+    watch. One task at a time may wait for a change; if it is cancelled, the next one goes on after
+    the last change.
+    """
+
+    async def __aenter__(self) -> AsyncChanges:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> AsyncChanges:
+        return self
+
+    async def __anext__(self) -> Change:
+        try:
+            change = await self._next()
+        except FeedbackError:
+            await self.aclose()
+            raise
+        if change is None:
+            await self.aclose()
+            raise StopAsyncIteration
+        return change
+
+    async def aclose(self) -> None:
+        """Ends the watch and closes its connection; a task that waits for a change is told so."""
+        self._end()
+
+    async def _next(self) -> Change | None:
+        while not self._is_closed:
+            try:
+                change = self._watch.next()
+                if change is not None or self._watch.is_done:
+                    return change
+                await self._receive()
+            except UnavailableError as error:
+                await asyncio.sleep(self._backoff_after(error))
+        return None
+
+    async def _receive(self) -> None:
+        connection, request = self._connected()
+        try:
+            self._watch.received(await connection.exchange_async(request))
+        except BaseException:
+            # A part of a frame may be lost.
+            self._disconnect()
+            raise
 
 
 class AsyncFeedbackClient(BaseClient[AsyncConnection]):
@@ -56,14 +128,16 @@ class AsyncFeedbackClient(BaseClient[AsyncConnection]):
         async with AsyncFeedbackClient() as client:
             await client.add_feedback("user-123", "up", "Very helpful response!")
 
-    It does what `FeedbackClient` does, with the same methods; ``list_feedbacks`` is for ``async
-    for``. It belongs to the event loop that uses it first, until that loop is closed. A task that
-    is cancelled gives up its call; the server may carry it out all the same.
+    It does what `FeedbackClient` does, with the same methods; those that list and
+    ``watch_feedbacks`` are for ``async for``. It belongs to the event loop that uses it first,
+    until that loop is closed. A task that is cancelled gives up its call; the server may carry it
+    out all the same.
     """
 
     add_feedback = _awaited(_calls.add_feedback)
     list_feedbacks = _iterating(_calls.list_feedbacks)
     list_page = _awaited(_calls.list_page)
+    watch_feedbacks = _watching(_calls.watch_feedbacks)
     get_metrics = _awaited(_calls.get_metrics)
     update_metadata = _awaited(_calls.update_metadata)
     get_metadata = _awaited(_calls.get_metadata)
@@ -81,6 +155,7 @@ class AsyncFeedbackClient(BaseClient[AsyncConnection]):
     def close(self) -> None:
         """Closes the connection; calls that wait, and all later ones, end with CANCELLED."""
         self._is_closed = True
+        self._close_watches()
         connection, self._connection = self._connection, None
         if connection is None:
             return

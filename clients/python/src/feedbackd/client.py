@@ -10,11 +10,19 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from . import _alerts, _calls
 from ._address import connect
-from ._base import BaseClient, document
+from ._base import BaseChanges, BaseClient, document, listed
 from ._connection import Connection
-from ._core import Call
+from ._core import Call, Watch
 from ._messages import Values
-from .errors import DeadlineExceededError, UnavailableError, client_closed, deadline_exceeded
+from ._watch_connection import WatchConnection
+from .errors import (
+    DeadlineExceededError,
+    FeedbackError,
+    UnavailableError,
+    client_closed,
+    deadline_exceeded,
+)
+from .values import Change
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -46,8 +54,81 @@ def _iterating(
         # Not a generator itself, so that a wrong argument raises at once.
         return self._values(call(*arguments, **named))
 
-    document(method, call, Iterator)
+    document(method, call, listed(call, Iterator))
     return method
+
+
+def _watching(
+    watch: Callable[_Arguments, Watch],
+) -> Callable[Concatenate[FeedbackClient, _Arguments], Changes]:
+    """Makes a method that returns the changes of a watch."""
+
+    def method(
+        self: FeedbackClient, /, *arguments: _Arguments.args, **named: _Arguments.kwargs
+    ) -> Changes:
+        return Changes(self, watch(*arguments, **named))
+
+    document(method, watch, Changes)
+    return method
+
+
+class Changes(BaseChanges["FeedbackClient"], Iterator[Change]):
+    """An iterator over the changes of a watch, which has a connection of its own.
+
+        with client.watch_feedbacks("user-123") as changes:
+            for change in changes:
+                print(change.kind.name, change.feedback.comment)
+
+    The server waits while the changes are not taken. `close`, and forgetting the iterator, end the
+    watch. One thread at a time may take changes; any may close it meanwhile, which ends the
+    iteration. After an error that is no `FeedbackError`, such as KeyboardInterrupt, and in a forked
+    child, it goes on after the last change.
+    """
+
+    def __enter__(self) -> Changes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Changes:
+        return self
+
+    def __next__(self) -> Change:
+        try:
+            change = self._next()
+        except FeedbackError:
+            self.close()
+            raise
+        if change is None:
+            self.close()
+            raise StopIteration
+        return change
+
+    def close(self) -> None:
+        """Ends the watch and closes its connection."""
+        self._end()
+
+    def _next(self) -> Change | None:
+        while not self._is_closed:
+            try:
+                change = self._watch.next()
+                if change is not None or self._watch.is_done:
+                    return change
+                self._receive()
+            except UnavailableError as error:
+                if self._client._closed.wait(self._backoff_after(error)):
+                    raise client_closed() from None
+        return None
+
+    def _receive(self) -> None:
+        connection, request = self._connected()
+        try:
+            self._watch.received(connection.exchange(request))
+        except BaseException:
+            # A part of a frame may be lost.
+            self._disconnect()
+            raise
 
 
 class FeedbackClient(BaseClient[Connection]):
@@ -67,6 +148,7 @@ class FeedbackClient(BaseClient[Connection]):
     add_feedback = _blocking(_calls.add_feedback)
     list_feedbacks = _iterating(_calls.list_feedbacks)
     list_page = _blocking(_calls.list_page)
+    watch_feedbacks = _watching(_calls.watch_feedbacks)
     get_metrics = _blocking(_calls.get_metrics)
     update_metadata = _blocking(_calls.update_metadata)
     get_metadata = _blocking(_calls.get_metadata)
@@ -87,6 +169,7 @@ class FeedbackClient(BaseClient[Connection]):
         self._closed.set()
         with self._connect_lock:
             connection, self._connection = self._connection, None
+            self._close_watches()
         if connection is not None:
             connection.close()
 
@@ -125,6 +208,10 @@ class FeedbackClient(BaseClient[Connection]):
             return self._connection
         finally:
             self._connect_lock.release()
+
+    def _open_watch(self) -> WatchConnection:
+        with self._connect_lock:
+            return super()._open_watch()
 
     def _begin_process(self) -> None:
         super()._begin_process()

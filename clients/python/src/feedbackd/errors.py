@@ -113,6 +113,12 @@ class CallCancelledError(FeedbackError):
     _code = Code.CANCELLED
 
 
+class OutOfRangeError(FeedbackError):
+    """A position is of another store, or of changes that are no longer kept: begin without one."""
+
+    _code = Code.OUT_OF_RANGE
+
+
 class UnimplementedError(FeedbackError):
     """The server does not know the method: it is older than this client, or another program."""
 

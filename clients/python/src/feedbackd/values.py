@@ -126,6 +126,33 @@ class FeedbackPage:
     total_size: int
 
 
+class ChangeKind(enum.IntEnum):
+    """The kind of a change, as its reader has to handle it."""
+
+    #: A kind that only a newer server knows.
+    UNSPECIFIED = 0
+    #: The feedback is at its first revision.
+    ADDED = 1
+    #: The feedback is at a later revision; the reader may have seen none before.
+    UPDATED = 2
+    #: The feedback is gone: only its ids and its times are set. It comes whatever the filters say,
+    #: session_id aside; readers ignore ids that they do not know.
+    DELETED = 3
+    #: The feedback has changed and does not match the filters, perhaps no longer; the same is set.
+    LEFT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A feedback that was added, changed or deleted."""
+
+    kind: ChangeKind
+    #: A watch with this start_position goes on after this change.
+    position: str
+    #: The feedback in its present state.
+    feedback: Feedback
+
+
 @dataclass(frozen=True, slots=True)
 class Metrics:
     """Exact counts and rates."""

@@ -18,7 +18,7 @@ from feedbackd._proto import status_pb2 as feedbackd_dot___proto_dot_status__pb2
 from feedbackd._proto import health_pb2 as feedbackd_dot___proto_dot_health__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65\x65\x64\x62\x61\x63kd/_proto/replies.proto\x12\x19\x66\x65\x65\x64\x62\x61\x63kd.private.replies\x1a\x1c\x66\x65\x65\x64\x62\x61\x63kd/_proto/alert.proto\x1a\x1f\x66\x65\x65\x64\x62\x61\x63kd/_proto/feedback.proto\x1a\x1e\x66\x65\x65\x64\x62\x61\x63kd/_proto/session.proto\x1a\x1d\x66\x65\x65\x64\x62\x61\x63kd/_proto/status.proto\x1a\x1d\x66\x65\x65\x64\x62\x61\x63kd/_proto/health.proto\"\x8d\x01\n\x10\x41\x64\x64\x46\x65\x65\x64\x62\x61\x63kReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x43\n\x07payload\x18\x02 \x01(\x0b\x32\x32.feedbackd.private.feedback.v1.AddFeedbackResponse\"\x91\x01\n\x12ListFeedbacksReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x45\n\x07payload\x18\x02 \x01(\x0b\x32\x34.feedbackd.private.feedback.v1.ListFeedbacksResponse\"\x8b\x01\n\x0fGetMetricsReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x42\n\x07payload\x18\x02 \x01(\x0b\x32\x31.feedbackd.private.feedback.v1.GetMetricsResponse\"\x93\x01\n\x13UpdateMetadataReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x46\n\x07payload\x18\x02 \x01(\x0b\x32\x35.feedbackd.private.feedback.v1.UpdateMetadataResponse\"\x8d\x01\n\x10GetMetadataReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x43\n\x07payload\x18\x02 \x01(\x0b\x32\x32.feedbackd.private.feedback.v1.GetMetadataResponse\"\x93\x01\n\x13\x44\x65leteMetadataReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x46\n\x07payload\x18\x02 \x01(\x0b\x32\x35.feedbackd.private.feedback.v1.DeleteMetadataResponse\"\x8b\x01\n\x0fListAlertsReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x42\n\x07payload\x18\x02 \x01(\x0b\x32\x31.feedbackd.private.feedback.v1.ListAlertsResponse\"\x8d\x01\n\x10RetryAlertsReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x43\n\x07payload\x18\x02 \x01(\x0b\x32\x32.feedbackd.private.feedback.v1.RetryAlertsResponse\"\x8a\x01\n\nCheckReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x46\n\x07payload\x18\x02 \x01(\x0b\x32\x35.feedbackd.private.grpc.health.v1.HealthCheckResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65\x65\x64\x62\x61\x63kd/_proto/replies.proto\x12\x19\x66\x65\x65\x64\x62\x61\x63kd.private.replies\x1a\x1c\x66\x65\x65\x64\x62\x61\x63kd/_proto/alert.proto\x1a\x1f\x66\x65\x65\x64\x62\x61\x63kd/_proto/feedback.proto\x1a\x1e\x66\x65\x65\x64\x62\x61\x63kd/_proto/session.proto\x1a\x1d\x66\x65\x65\x64\x62\x61\x63kd/_proto/status.proto\x1a\x1d\x66\x65\x65\x64\x62\x61\x63kd/_proto/health.proto\"\x8d\x01\n\x10\x41\x64\x64\x46\x65\x65\x64\x62\x61\x63kReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x43\n\x07payload\x18\x02 \x01(\x0b\x32\x32.feedbackd.private.feedback.v1.AddFeedbackResponse\"\x91\x01\n\x12ListFeedbacksReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x45\n\x07payload\x18\x02 \x01(\x0b\x32\x34.feedbackd.private.feedback.v1.ListFeedbacksResponse\"\x93\x01\n\x13WatchFeedbacksReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x46\n\x07payload\x18\x02 \x01(\x0b\x32\x35.feedbackd.private.feedback.v1.WatchFeedbacksResponse\"\x8b\x01\n\x0fGetMetricsReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x42\n\x07payload\x18\x02 \x01(\x0b\x32\x31.feedbackd.private.feedback.v1.GetMetricsResponse\"\x93\x01\n\x13UpdateMetadataReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x46\n\x07payload\x18\x02 \x01(\x0b\x32\x35.feedbackd.private.feedback.v1.UpdateMetadataResponse\"\x8d\x01\n\x10GetMetadataReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x43\n\x07payload\x18\x02 \x01(\x0b\x32\x32.feedbackd.private.feedback.v1.GetMetadataResponse\"\x93\x01\n\x13\x44\x65leteMetadataReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x46\n\x07payload\x18\x02 \x01(\x0b\x32\x35.feedbackd.private.feedback.v1.DeleteMetadataResponse\"\x8b\x01\n\x0fListAlertsReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x42\n\x07payload\x18\x02 \x01(\x0b\x32\x31.feedbackd.private.feedback.v1.ListAlertsResponse\"\x8d\x01\n\x10RetryAlertsReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x43\n\x07payload\x18\x02 \x01(\x0b\x32\x32.feedbackd.private.feedback.v1.RetryAlertsResponse\"\x8a\x01\n\nCheckReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x46\n\x07payload\x18\x02 \x01(\x0b\x32\x35.feedbackd.private.grpc.health.v1.HealthCheckResponseb\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'feedbackd._proto.replies_pb2', globals())
@@ -29,18 +29,20 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _ADDFEEDBACKREPLY._serialized_end=360
   _LISTFEEDBACKSREPLY._serialized_start=363
   _LISTFEEDBACKSREPLY._serialized_end=508
-  _GETMETRICSREPLY._serialized_start=511
-  _GETMETRICSREPLY._serialized_end=650
-  _UPDATEMETADATAREPLY._serialized_start=653
-  _UPDATEMETADATAREPLY._serialized_end=800
-  _GETMETADATAREPLY._serialized_start=803
-  _GETMETADATAREPLY._serialized_end=944
-  _DELETEMETADATAREPLY._serialized_start=947
-  _DELETEMETADATAREPLY._serialized_end=1094
-  _LISTALERTSREPLY._serialized_start=1097
-  _LISTALERTSREPLY._serialized_end=1236
-  _RETRYALERTSREPLY._serialized_start=1239
-  _RETRYALERTSREPLY._serialized_end=1380
-  _CHECKREPLY._serialized_start=1383
-  _CHECKREPLY._serialized_end=1521
+  _WATCHFEEDBACKSREPLY._serialized_start=511
+  _WATCHFEEDBACKSREPLY._serialized_end=658
+  _GETMETRICSREPLY._serialized_start=661
+  _GETMETRICSREPLY._serialized_end=800
+  _UPDATEMETADATAREPLY._serialized_start=803
+  _UPDATEMETADATAREPLY._serialized_end=950
+  _GETMETADATAREPLY._serialized_start=953
+  _GETMETADATAREPLY._serialized_end=1094
+  _DELETEMETADATAREPLY._serialized_start=1097
+  _DELETEMETADATAREPLY._serialized_end=1244
+  _LISTALERTSREPLY._serialized_start=1247
+  _LISTALERTSREPLY._serialized_end=1386
+  _RETRYALERTSREPLY._serialized_start=1389
+  _RETRYALERTSREPLY._serialized_end=1530
+  _CHECKREPLY._serialized_start=1533
+  _CHECKREPLY._serialized_end=1671
 # @@protoc_insertion_point(module_scope)

@@ -80,3 +80,11 @@ class UpdateMetadataReply(_message.Message):
     payload: _session_pb2.UpdateMetadataResponse
     status: _status_pb2.Status
     def __init__(self, status: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., payload: _Optional[_Union[_session_pb2.UpdateMetadataResponse, _Mapping]] = ...) -> None: ...
+
+class WatchFeedbacksReply(_message.Message):
+    __slots__ = ["payload", "status"]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    payload: _feedback_pb2.WatchFeedbacksResponse
+    status: _status_pb2.Status
+    def __init__(self, status: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., payload: _Optional[_Union[_feedback_pb2.WatchFeedbacksResponse, _Mapping]] = ...) -> None: ...
