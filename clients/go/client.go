@@ -31,7 +31,8 @@ import (
 const (
 	feedbackService = "feedback.v1.FeedbackService"
 	sessionService  = "feedback.v1.SessionService"
-	alertService    = "feedback.v1.AlertService"
+	deliveryService = "feedback.v1.DeliveryService"
+	adminService    = "feedback.v1.AdminService"
 	healthService   = "grpc.health.v1.Health"
 )
 
@@ -230,30 +231,6 @@ func (c *Client) DeleteMetadata(
 		return nil, err
 	}
 	return fromStruct(reply.Metadata), nil
-}
-
-// ListAlerts returns one page of the alerts that could not be delivered, the dead letters, or of
-// those that wait for their delivery; the next page is that of the request with its NextPageToken.
-func (c *Client) ListAlerts(
-	ctx context.Context, request *feedbackv1.ListAlertsRequest,
-) (*feedbackv1.ListAlertsResponse, error) {
-	reply := &feedbackv1.ListAlertsResponse{}
-	if err := c.call(ctx, alertService, "ListAlerts", request, reply); err != nil {
-		return nil, err
-	}
-	return reply, nil
-}
-
-// RetryAlerts makes dead letters pending again, due at once, and returns how many: those of the
-// request's ids, or all without any.
-func (c *Client) RetryAlerts(
-	ctx context.Context, request *feedbackv1.RetryAlertsRequest,
-) (int64, error) {
-	reply := &feedbackv1.RetryAlertsResponse{}
-	if err := c.call(ctx, alertService, "RetryAlerts", request, reply); err != nil {
-		return 0, err
-	}
-	return reply.Retried, nil
 }
 
 // IsServing tells whether the server says that calls are served now. It is asked once.

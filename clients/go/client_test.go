@@ -9,7 +9,6 @@ import (
 	"math"
 	"net"
 	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -285,45 +284,6 @@ func TestMetadata(t *testing.T) {
 }
 
 func uint8Free() any { return uint32(2) }
-
-func TestDeadLettersAreListedAndTriedAgain(t *testing.T) {
-	d := newDaemon(t)
-	configuration := filepath.Join(filepath.Dir(d.socket), "feedbackd.yaml")
-	hooks := "hooks: {order: [page], page: {kind: notification, on: [down], " +
-		"command: [/bin/false], give_up_after: 1}}"
-	if err := os.WriteFile(configuration, []byte(hooks), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	d.options = []string{"--config", configuration}
-	d.start()
-	client := d.client()
-	added := mustAdd(t)(client.AddFeedback(ctx, &feedbackv1.AddFeedbackRequest{
-		SessionId: "s", Rating: feedbackv1.Rating_RATING_DOWN, Comment: "größe",
-	}))
-	dead := func() []*feedbackv1.Alert {
-		request := &feedbackv1.ListAlertsRequest{State: feedbackv1.AlertState_ALERT_STATE_DEAD}
-		return must[*feedbackv1.ListAlertsResponse](t)(client.ListAlerts(ctx, request)).Alerts
-	}
-	var letters []*feedbackv1.Alert
-	for begin := time.Now(); len(letters) == 0 && time.Since(begin) < time.Minute; {
-		letters = dead()
-	}
-	if len(letters) != 1 {
-		t.Fatal("expected a dead letter, got ", letters)
-	}
-	alert := letters[0]
-	expect(t, "hook", "page", alert.Hook)
-	expect(t, "feedback", added.Feedback.FeedbackId, alert.FeedbackId)
-	expect(t, "comment", "größe", alert.Comment)
-	expect(t, "has an error", true, alert.LastError != "")
-
-	retry := func(ids ...int64) int64 {
-		request := &feedbackv1.RetryAlertsRequest{AlertIds: ids}
-		return must[int64](t)(client.RetryAlerts(ctx, request))
-	}
-	expect(t, "retried, none of this id", int64(0), retry(alert.AlertId+1))
-	expect(t, "retried", int64(1), retry(alert.AlertId))
-}
 
 func TestHealth(t *testing.T) {
 	d := startDaemon(t)

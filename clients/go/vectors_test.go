@@ -255,8 +255,8 @@ func callFrame(t *testing.T, requestType string, payload []byte) []byte {
 	service := feedbackService
 	if strings.Contains(method, "Metadata") {
 		service = sessionService
-	} else if strings.HasSuffix(method, "Alerts") {
-		service = alertService
+	} else if strings.HasSuffix(method, "Deliveries") {
+		service = deliveryService
 	}
 	data, err := proto.Marshal(&ttrpc.Request{Service: service, Method: method, Payload: payload})
 	if err != nil {

@@ -87,6 +87,17 @@ SESSION_CALLS = {
 }
 
 
+#: Other methods with required arguments, and these.
+OTHER_CALLS = {
+    "pause_destination": {"name": "page"},
+    "resume_destination": {"name": "page"},
+    "rewind_destination": {"name": "page", "position": None},
+    "test_destination": {"name": "page"},
+    "retry_deliveries": {"destination": "page"},
+    "drop_deliveries": {"destination": "page"},
+}
+
+
 @pytest.mark.parametrize("method", SESSION_CALLS)
 def test_an_empty_session_id_is_nobodys(call, method):
     call("add_feedback", "somebody", "down", "private")
@@ -195,14 +206,14 @@ WRONG = {
     ("get_metrics", "group_by"): WRONG_NUMBERS,
     ("get_metrics", "metadata_key"): [*WRONG_TEXTS, None],
     ("get_metrics", "timeout"): WRONG_TIMEOUTS,
-    ("list_alerts", "state"): ["dead", *WRONG_NUMBERS],
-    ("list_alerts", "page_size"): WRONG_NUMBERS,
-    ("list_alerts", "timeout"): WRONG_TIMEOUTS,
-    ("retry_alerts", "alert_ids"): [
-        *["12", b"12", 5, 0, {12: "x"}, Other()],
-        *([wrong] for wrong in WRONG_NUMBERS),
-    ],
-    ("retry_alerts", "timeout"): WRONG_TIMEOUTS,
+    ("get_status", "timeout"): WRONG_TIMEOUTS,
+    ("list_destinations", "timeout"): WRONG_TIMEOUTS,
+    ("rewind_destination", "position"): WRONG_TEXTS,
+    ("list_deliveries", "destination"): [*WRONG_TEXTS, None],
+    ("list_deliveries", "state"): ["dead", *WRONG_NUMBERS],
+    ("list_deliveries", "with_content"): [*WRONG_FLAGS, None],
+    ("list_deliveries", "page_size"): WRONG_NUMBERS,
+    ("list_deliveries", "timeout"): WRONG_TIMEOUTS,
     ("health", "service"): [*WRONG_TEXTS, None],
     ("health", "timeout"): WRONG_TIMEOUTS,
 }
@@ -216,6 +227,16 @@ for method in ("list_feedbacks", "list_page", "watch_feedbacks"):
         (method, "has_comment"): WRONG_FLAGS,
         (method, "timeout"): WRONG_TIMEOUTS,
     }
+for method in ("pause", "resume", "rewind", "test"):
+    WRONG[f"{method}_destination", "name"] = [*WRONG_TEXTS, None]
+    WRONG[f"{method}_destination", "timeout"] = WRONG_TIMEOUTS
+for method in ("retry_deliveries", "drop_deliveries"):
+    WRONG |= {
+        (method, "destination"): [*WRONG_TEXTS, None],
+        (method, "delivery_ids"): WRONG_LISTS_OF_TEXTS,
+        (method, "all"): [*WRONG_FLAGS, None],
+        (method, "timeout"): WRONG_TIMEOUTS,
+    }
 for method in ("list_feedbacks", "list_page"):
     WRONG[method, "page_size"] = WRONG_NUMBERS
     WRONG[method, "newest_first"] = [*WRONG_FLAGS, None]
@@ -227,7 +248,9 @@ WRONG["watch_feedbacks", "follow"] = [*WRONG_FLAGS, None]
 
 def required(method):
     """Returns right values for a method's required arguments."""
-    return {"session_id": "s", **SESSION_CALLS[method]} if method in SESSION_CALLS else {}
+    if method in SESSION_CALLS:
+        return {"session_id": "s", **SESSION_CALLS[method]}
+    return OTHER_CALLS.get(method, {})
 
 
 @pytest.mark.parametrize(("method", "argument"), WRONG)
@@ -286,10 +309,13 @@ class NoOffset(tzinfo):
         ("list_page", "page_size", -1),
         ("list_page", "page_size", 2**70),
         ("list_feedbacks", "page_size", -(2**70)),
-        ("list_alerts", "page_size", 2**70),
-        ("list_alerts", "state", 77),
-        ("retry_alerts", "alert_ids", [2**63]),
-        ("retry_alerts", "alert_ids", [-(2**70)]),
+        ("list_deliveries", "page_size", 2**70),
+        ("list_deliveries", "state", 77),
+        ("list_deliveries", "destination", "\ud800"),
+        ("pause_destination", "name", ""),
+        ("rewind_destination", "position", ""),
+        ("retry_deliveries", "delivery_ids", ["\ud800"]),
+        ("drop_deliveries", "delivery_ids", ["x" * 256]),
         ("health", "timeout", 0),
         ("health", "timeout", float("nan")),
         ("health", "timeout", Decimal("nan")),
@@ -308,14 +334,15 @@ def test_a_value_out_of_range_is_a_value_error_that_names_the_argument(
 
 
 @pytest.mark.parametrize("ids", [[], ()], ids=repr)
-def test_no_alerts_to_retry_are_nothing_to_ask(refuse, ids):
-    assert refuse("retry_alerts", ids) == 0
-    with pytest.raises(TypeError, match="^timeout must be "):
-        refuse("retry_alerts", ids, timeout="5")
+def test_no_deliveries_are_nothing_to_ask_for(refuse, ids):
+    for method in ("retry_deliveries", "drop_deliveries"):
+        assert refuse(method, "page", ids) == 0
+        with pytest.raises(TypeError, match="^timeout must be "):
+            refuse(method, "page", ids, timeout="5")
 
 
 def test_what_is_wrong_with_a_list_is_said_before_it_is_consumed(client):
-    for method in (client.list_feedbacks, client.list_alerts):
+    for method in (client.list_feedbacks, client.list_deliveries):
         with pytest.raises(ValueError, match="timeout"):
             method(timeout=0)
         with pytest.raises(TypeError, match="page_size"):

@@ -22,10 +22,10 @@ from feedbackd import (
     NotFoundError,
     ResourceExhaustedError,
     UnavailableError,
-    _alerts,
     _calls,
     _core,
     _messages,
+    _operation,
     _ttrpc,
 )
 from feedbackd._core import Streams
@@ -174,7 +174,7 @@ def test_a_lists_next_page_is_asked_for_with_the_same_filters():
     assert second.timeout == 7
 
 
-@pytest.mark.parametrize("first", [_calls.list_feedbacks(), _alerts.list_alerts()])
+@pytest.mark.parametrize("first", [_calls.list_feedbacks(), _operation.list_deliveries()])
 def test_a_list_ends_with_the_page_that_has_no_token(first):
     values, following = first.method.read(ttrpc_pb2.Response().SerializeToString())
     assert list(values) == []
@@ -336,7 +336,7 @@ def test_whatever_happens_calls_end_in_time_and_store_once(seed):
 
 METHODS = {
     name: call
-    for module in (_calls, _alerts)
+    for module in (_calls, _operation)
     for name, call in inspect.getmembers(module, inspect.isfunction)
     if re.match(r"Call\[|Watch$", str(call.__annotations__.get("return")))
 }
@@ -355,7 +355,7 @@ def test_clients_have_every_call_with_its_signature_and_its_docstring(client):
         assert method.__doc__.startswith(inspect.getdoc(call))
         assert len(inspect.getdoc(call)) > 20
         assert "Raises TypeError for an argument of a wrong type" in method.__doc__
-        is_list = name in ("list_feedbacks", "list_alerts", "watch_feedbacks")
+        is_list = name in ("list_feedbacks", "list_deliveries", "watch_feedbacks")
         assert inspect.iscoroutinefunction(method) == (
             client is AsyncFeedbackClient and not is_list
         )

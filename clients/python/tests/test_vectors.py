@@ -6,9 +6,10 @@ from datetime import timezone
 
 import pytest
 from conftest import ROOT
-from feedbackd import AddedFeedback, FeedbackError, _calls, _ttrpc
+from feedbackd import AddedFeedback, FeedbackError, _calls, _operation, _ttrpc
 from feedbackd._proto import (
-    alert_pb2,
+    admin_pb2,
+    delivery_pb2,
     error_details_pb2,
     feedback_pb2,
     health_pb2,
@@ -22,7 +23,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 VECTORS = json.loads((ROOT / "Proto/vectors/vectors.json").read_text())
 MODULES = [
-    alert_pb2,
+    admin_pb2,
+    delivery_pb2,
     error_details_pb2,
     feedback_pb2,
     health_pb2,
@@ -43,8 +45,8 @@ REPLIES = {
     "feedback.v1.UpdateMetadataResponse": replies_pb2.UpdateMetadataReply,
     "feedback.v1.GetMetadataResponse": replies_pb2.GetMetadataReply,
     "feedback.v1.DeleteMetadataResponse": replies_pb2.DeleteMetadataReply,
-    "feedback.v1.ListAlertsResponse": replies_pb2.ListAlertsReply,
-    "feedback.v1.RetryAlertsResponse": replies_pb2.RetryAlertsReply,
+    "feedback.v1.ListDeliveriesResponse": replies_pb2.ListDeliveriesReply,
+    "feedback.v1.GetStatusResponse": replies_pb2.GetStatusReply,
     "grpc.health.v1.HealthCheckResponse": replies_pb2.CheckReply,
 }
 
@@ -167,7 +169,9 @@ def test_feedback_is_read_as_it_is_meant():
 
 
 def moment(text):
-    """A time of protobuf's JSON."""
+    """A time of protobuf's JSON; None of one that is not set."""
+    if text is None:
+        return None
     instant = Timestamp()
     instant.FromJsonString(text)
     return instant.ToDatetime(timezone.utc)
@@ -192,3 +196,52 @@ def test_changes_are_read_as_they_are_meant():
         assert change.feedback.feedback_id == stored["feedbackId"]
         assert change.feedback.comment == stored.get("comment", "")
         assert change.feedback.updated_at == moment(stored["updatedAt"])
+
+
+def results(method, response_type):
+    """The results of a method for the responses of the type, each with its meaning."""
+    chosen = [vector for vector in VECTORS if vector.get("type") == response_type]
+    assert chosen
+    for vector in chosen:
+        response = ttrpc_pb2.Response(payload=bytes.fromhex(vector["hex"]))
+        yield method.read(response.SerializeToString()), vector["meaning"]
+
+
+def test_the_status_is_read_as_it_is_meant():
+    for status, meaning in results(_operation.GET_STATUS, "feedback.v1.GetStatusResponse"):
+        assert status.version == meaning.get("version", "")
+        assert status.store == meaning.get("store", "")
+        assert status.position == meaning.get("position", "")
+        assert status.unreplicated == int(meaning.get("unreplicated", 0))
+        assert status.unreplicated_since == moment(meaning.get("unreplicatedSince"))
+        destinations = meaning.get("destinations", [])
+        assert len(status.destinations) == len(destinations)
+        for destination, meant in zip(status.destinations, destinations, strict=True):
+            assert (destination.name, destination.kind) == (meant["name"], meant["kind"])
+            assert destination.position == meant["position"]
+            for number in ("behind_changes", "behind_seconds", "retrying", "dead", "skipped"):
+                words = number.split("_")
+                key = words[0] + "".join(map(str.capitalize, words[1:]))
+                assert getattr(destination, number) == int(meant.get(key, 0))
+            assert destination.last_error == meant.get("lastError", "")
+            assert destination.paused == meant.get("paused", False)
+            assert destination.next_attempt_at == moment(meant.get("nextAttemptAt"))
+
+
+def test_deliveries_are_read_as_they_are_meant():
+    method, response_type = _operation.LIST_DELIVERIES, "feedback.v1.ListDeliveriesResponse"
+    for (deliveries, _), meaning in results(method, response_type):
+        for delivery, meant in zip(deliveries, meaning.get("deliveries", []), strict=True):
+            assert delivery.delivery_id == meant["deliveryId"]
+            assert delivery.destination == meant["destination"]
+            assert f"DELIVERY_STATE_{delivery.state.name}" == meant["state"]
+            assert delivery.feedback_id == meant.get("feedbackId", "")
+            assert delivery.session_id == meant["sessionId"]
+            assert delivery.attempts == meant["attempts"]
+            assert delivery.first_attempt_at == moment(meant["firstAttemptAt"])
+            assert delivery.next_attempt_at == moment(meant.get("nextAttemptAt"))
+            assert delivery.last_error == meant.get("lastError", "")
+            stored = meant.get("feedback")
+            assert (delivery.feedback is None) == (stored is None)
+            if delivery.feedback is not None:
+                assert delivery.feedback.comment == stored["comment"]

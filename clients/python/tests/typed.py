@@ -6,16 +6,18 @@ from typing import Any
 
 from feedbackd import (
     AddedFeedback,
-    Alert,
     AsyncChanges,
     AsyncFeedbackClient,
     Change,
     Changes,
+    Delivery,
+    Destination,
     Feedback,
     FeedbackClient,
     FeedbackPage,
     MetricsReport,
     Rating,
+    ServerStatus,
 )
 from typing_extensions import assert_type
 
@@ -33,15 +35,23 @@ def blocking(client: FeedbackClient) -> None:
     assert_type(client.update_metadata("s", {"a": 1}), dict[str, Any])
     assert_type(client.get_metadata("s"), dict[str, Any])
     assert_type(client.delete_metadata("s", ["a"]), dict[str, Any])
-    assert_type(client.list_alerts(), Iterator[Alert])
-    assert_type(client.retry_alerts([1]), int)
     assert_type(client.health(), bool)
+    assert_type(client.get_status(), ServerStatus)
+    assert_type(client.list_destinations(), tuple[Destination, ...])
+    assert_type(client.pause_destination("d"), Destination)
+    assert_type(client.resume_destination("d"), Destination)
+    assert_type(client.rewind_destination("d", None), Destination)
+    assert_type(client.test_destination("d"), str)
+    assert_type(client.list_deliveries(), Iterator[Delivery])
+    assert_type(client.retry_deliveries("d", ["1"]), int)
+    assert_type(client.drop_deliveries("d", all=True), int)
     with client as entered:
         assert_type(entered, FeedbackClient)
     client.add_feedback(5)  # type: ignore[arg-type]
     client.add_feedback("s", "up", "c", "request-1")  # type: ignore[call-arg]
     client.add_feedback("s", thumbs=True)  # type: ignore[call-arg]
     client.get_metrics(None)  # type: ignore[arg-type]
+    client.rewind_destination("d")  # type: ignore[call-arg]
     client.watch_feedbacks(page_size=5)  # type: ignore[call-arg]
 
 
@@ -58,8 +68,10 @@ async def awaited(client: AsyncFeedbackClient) -> None:
     assert_type(await client.update_metadata("s", {}), dict[str, Any])
     assert_type(await client.get_metadata("s"), dict[str, Any])
     assert_type(await client.delete_metadata("s", []), dict[str, Any])
-    assert_type(client.list_alerts(page_size=5), AsyncIterator[Alert])
-    assert_type(await client.retry_alerts(), int)
+    assert_type(await client.get_status(), ServerStatus)
+    assert_type(await client.list_destinations(), tuple[Destination, ...])
+    assert_type(client.list_deliveries("d", page_size=5), AsyncIterator[Delivery])
+    assert_type(await client.drop_deliveries("d"), int)
     task = asyncio.create_task(client.health(timeout=1))
     assert_type(await task, bool)
     async with client as entered:

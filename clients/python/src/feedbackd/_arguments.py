@@ -17,7 +17,6 @@ from .errors import invalid_argument
 #: About 30 years: not much less than system calls take without an overflow.
 _TIMEOUT_SECONDS_MAX = 1e9
 _INT32_MIN, _INT32_MAX = -(1 << 31), (1 << 31) - 1
-_INT64_MIN, _INT64_MAX = -(1 << 63), (1 << 63) - 1
 
 
 def wrong_type(field: str, expected: str, value: object) -> TypeError:
@@ -53,34 +52,14 @@ def checked_list(field: str, items: Iterable[Any]) -> list[Any]:
 
 def clamped_int32(field: str, number: int) -> Any:
     """Returns the number, or the nearest one that a field holds, which the server refuses."""
-    whole = _whole(number)
-    if whole is None:
-        raise wrong_type(field, "an int", number)
-    return max(_INT32_MIN, min(whole, _INT32_MAX))
-
-
-def checked_int64s(field: str, numbers: Iterable[int]) -> list[int]:
-    """Returns the numbers; raises INVALID_ARGUMENT for one that a field cannot hold."""
-    items = []
-    for item in checked_list(field, numbers):
-        whole = _whole(item)
-        if whole is None:
-            raise TypeError(f"{field} must be of int, one is {type(item).__name__}")
-        if not _INT64_MIN <= whole <= _INT64_MAX:
-            raise invalid_argument(field, "must be of 64 bits each")
-        items.append(whole)
-    return items
-
-
-def _whole(number: Any) -> int | None:
-    """Returns the number as an int, or None if it is of another type."""
+    try:
+        whole = operator.index(number)
+    except TypeError:
+        raise wrong_type(field, "an int", number) from None
     # To Python, True is the number 1.
     if isinstance(number, bool):
-        return None
-    try:
-        return operator.index(number)
-    except TypeError:
-        return None
+        raise wrong_type(field, "an int", number)
+    return max(_INT32_MIN, min(whole, _INT32_MAX))
 
 
 def checked_bool(field: str, flag: bool) -> bool:

@@ -8,7 +8,7 @@ from random import random
 from time import monotonic
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from . import _alerts, _calls
+from . import _calls, _operation
 from ._address import connect
 from ._async_connection import AsyncConnection
 from ._base import BaseChanges, BaseClient, document, listed
@@ -142,9 +142,16 @@ class AsyncFeedbackClient(BaseClient[AsyncConnection]):
     update_metadata = _awaited(_calls.update_metadata)
     get_metadata = _awaited(_calls.get_metadata)
     delete_metadata = _awaited(_calls.delete_metadata)
-    list_alerts = _iterating(_alerts.list_alerts)
-    retry_alerts = _awaited(_alerts.retry_alerts)
     health = _awaited(_calls.health)
+    get_status = _awaited(_operation.get_status)
+    list_destinations = _awaited(_operation.list_destinations)
+    pause_destination = _awaited(_operation.pause_destination)
+    resume_destination = _awaited(_operation.resume_destination)
+    rewind_destination = _awaited(_operation.rewind_destination)
+    test_destination = _awaited(_operation.test_destination)
+    list_deliveries = _iterating(_operation.list_deliveries)
+    retry_deliveries = _awaited(_operation.retry_deliveries)
+    drop_deliveries = _awaited(_operation.drop_deliveries)
 
     async def __aenter__(self) -> AsyncFeedbackClient:
         return self

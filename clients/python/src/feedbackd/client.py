@@ -8,7 +8,7 @@ from random import random
 from time import monotonic
 from typing import Concatenate, ParamSpec, TypeVar
 
-from . import _alerts, _calls
+from . import _calls, _operation
 from ._address import connect
 from ._base import BaseChanges, BaseClient, document, listed
 from ._connection import Connection
@@ -153,9 +153,16 @@ class FeedbackClient(BaseClient[Connection]):
     update_metadata = _blocking(_calls.update_metadata)
     get_metadata = _blocking(_calls.get_metadata)
     delete_metadata = _blocking(_calls.delete_metadata)
-    list_alerts = _iterating(_alerts.list_alerts)
-    retry_alerts = _blocking(_alerts.retry_alerts)
     health = _blocking(_calls.health)
+    get_status = _blocking(_operation.get_status)
+    list_destinations = _blocking(_operation.list_destinations)
+    pause_destination = _blocking(_operation.pause_destination)
+    resume_destination = _blocking(_operation.resume_destination)
+    rewind_destination = _blocking(_operation.rewind_destination)
+    test_destination = _blocking(_operation.test_destination)
+    list_deliveries = _iterating(_operation.list_deliveries)
+    retry_deliveries = _blocking(_operation.retry_deliveries)
+    drop_deliveries = _blocking(_operation.drop_deliveries)
 
     def __enter__(self) -> FeedbackClient:
         return self

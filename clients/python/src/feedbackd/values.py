@@ -178,42 +178,82 @@ class MetricsReport:
     groups: Mapping[str, Metrics]
 
 
-class AlertState(enum.IntEnum):
-    """The state of an alert's delivery."""
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Something that changes are delivered to."""
 
-    #: The alert waits for its next attempt.
-    PENDING = 1
-    #: The alert was given up: it is a dead letter.
+    #: The name in the daemon's configuration.
+    name: str
+    #: Such as webhook, command, langfuse or mongodb.
+    kind: str
+    #: Every change up to this position has been delivered, or is among the deliveries.
+    position: str
+    #: The number of changes after the position.
+    behind_changes: int
+    #: The age of the first of them.
+    behind_seconds: int
+    #: The number of deliveries that wait for another attempt.
+    retrying: int
+    #: The number of dead letters: deliveries that were given up.
+    dead: int
+    #: The number of changes that lacked something the destination needs.
+    skipped: int
+    #: Empty if there has been no error.
+    last_error: str
+    #: True after `pause_destination`.
+    paused: bool
+    #: The time at which a destination that does not answer is tried again; None while it answers.
+    next_attempt_at: datetime | None
+
+
+class DeliveryState(enum.IntEnum):
+    """The state of a delivery."""
+
+    #: The delivery waits for another attempt.
+    RETRYING = 1
+    #: The delivery was given up: it is a dead letter.
     DEAD = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Alert:
-    """A feedback that a notification hook of the daemon delivers."""
+class Delivery:
+    """Something that was not delivered at the first attempt.
 
-    #: Ascending in the order of queueing.
-    alert_id: int
-    state: AlertState
-    #: The notification hook that delivers it.
-    hook: str
+    What is delivered is its state at that time.
+    """
+
+    #: Unique within the destination; it says nothing else.
+    delivery_id: str
+    destination: str
+    state: DeliveryState
+    #: The feedback that is delivered; empty if it is metadata.
     feedback_id: str
     session_id: str
-    rating: Rating
-    comment: str
-    #: The time at which the feedback was accepted.
-    created_at: datetime
-    #: The number of the session's feedbacks with a rating of the hook's, up to this one.
-    session_count: int
-    #: The same number for all sessions.
-    total_count: int
-    #: The time at which the alert was queued, or last made pending again.
-    queued_at: datetime
-    #: The number of attempts since then.
     attempts: int
+    first_attempt_at: datetime
     #: None on dead letters.
     next_attempt_at: datetime | None
-    #: The reason of the last failed attempt; empty without one.
+    #: The reason of the last failed attempt, without any text of the feedback.
     last_error: str
+    #: The feedback as it would be delivered, if it was asked for.
+    feedback: Feedback | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """How the daemon is."""
+
+    version: str
+    started_at: datetime
+    #: The store as the configuration names it, without secrets.
+    store: str
+    #: The position of the last change; empty if the store keeps no log of changes.
+    position: str
+    destinations: tuple[Destination, ...]
+    #: The number of writes that MongoDB does not have yet.
+    unreplicated: int
+    #: The time of the oldest of them.
+    unreplicated_since: datetime | None
 
 
 #: A session's metadata: a JSON object.

@@ -11,38 +11,53 @@ from google.protobuf import symbol_database as _symbol_database
 _sym_db = _symbol_database.Default()
 
 
-from feedbackd._proto import alert_pb2 as feedbackd_dot___proto_dot_alert__pb2
+from feedbackd._proto import admin_pb2 as feedbackd_dot___proto_dot_admin__pb2
+from feedbackd._proto import delivery_pb2 as feedbackd_dot___proto_dot_delivery__pb2
 from feedbackd._proto import feedback_pb2 as feedbackd_dot___proto_dot_feedback__pb2
 from feedbackd._proto import session_pb2 as feedbackd_dot___proto_dot_session__pb2
 from feedbackd._proto import status_pb2 as feedbackd_dot___proto_dot_status__pb2
 from feedbackd._proto import health_pb2 as feedbackd_dot___proto_dot_health__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65\x65\x64\x62\x61\x63kd/_proto/replies.proto\x12\x19\x66\x65\x65\x64\x62\x61\x63kd.private.replies\x1a\x1c\x66\x65\x65\x64\x62\x61\x63kd/_proto/alert.proto\x1a\x1f\x66\x65\x65\x64\x62\x61\x63kd/_proto/feedback.proto\x1a\x1e\x66\x65\x65\x64\x62\x61\x63kd/_proto/session.proto\x1a\x1d\x66\x65\x65\x64\x62\x61\x63kd/_proto/status.proto\x1a\x1d\x66\x65\x65\x64\x62\x61\x63kd/_proto/health.proto\"\x8d\x01\n\x10\x41\x64\x64\x46\x65\x65\x64\x62\x61\x63kReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x43\n\x07payload\x18\x02 \x01(\x0b\x32\x32.feedbackd.private.feedback.v1.AddFeedbackResponse\"\x91\x01\n\x12ListFeedbacksReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x45\n\x07payload\x18\x02 \x01(\x0b\x32\x34.feedbackd.private.feedback.v1.ListFeedbacksResponse\"\x93\x01\n\x13WatchFeedbacksReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x46\n\x07payload\x18\x02 \x01(\x0b\x32\x35.feedbackd.private.feedback.v1.WatchFeedbacksResponse\"\x8b\x01\n\x0fGetMetricsReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x42\n\x07payload\x18\x02 \x01(\x0b\x32\x31.feedbackd.private.feedback.v1.GetMetricsResponse\"\x93\x01\n\x13UpdateMetadataReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x46\n\x07payload\x18\x02 \x01(\x0b\x32\x35.feedbackd.private.feedback.v1.UpdateMetadataResponse\"\x8d\x01\n\x10GetMetadataReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x43\n\x07payload\x18\x02 \x01(\x0b\x32\x32.feedbackd.private.feedback.v1.GetMetadataResponse\"\x93\x01\n\x13\x44\x65leteMetadataReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x46\n\x07payload\x18\x02 \x01(\x0b\x32\x35.feedbackd.private.feedback.v1.DeleteMetadataResponse\"\x8b\x01\n\x0fListAlertsReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x42\n\x07payload\x18\x02 \x01(\x0b\x32\x31.feedbackd.private.feedback.v1.ListAlertsResponse\"\x8d\x01\n\x10RetryAlertsReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x43\n\x07payload\x18\x02 \x01(\x0b\x32\x32.feedbackd.private.feedback.v1.RetryAlertsResponse\"\x8a\x01\n\nCheckReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x46\n\x07payload\x18\x02 \x01(\x0b\x32\x35.feedbackd.private.grpc.health.v1.HealthCheckResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x66\x65\x65\x64\x62\x61\x63kd/_proto/replies.proto\x12\x19\x66\x65\x65\x64\x62\x61\x63kd.private.replies\x1a\x1c\x66\x65\x65\x64\x62\x61\x63kd/_proto/admin.proto\x1a\x1f\x66\x65\x65\x64\x62\x61\x63kd/_proto/delivery.proto\x1a\x1f\x66\x65\x65\x64\x62\x61\x63kd/_proto/feedback.proto\x1a\x1e\x66\x65\x65\x64\x62\x61\x63kd/_proto/session.proto\x1a\x1d\x66\x65\x65\x64\x62\x61\x63kd/_proto/status.proto\x1a\x1d\x66\x65\x65\x64\x62\x61\x63kd/_proto/health.proto\"\x8d\x01\n\x10\x41\x64\x64\x46\x65\x65\x64\x62\x61\x63kReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x43\n\x07payload\x18\x02 \x01(\x0b\x32\x32.feedbackd.private.feedback.v1.AddFeedbackResponse\"\x91\x01\n\x12ListFeedbacksReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x45\n\x07payload\x18\x02 \x01(\x0b\x32\x34.feedbackd.private.feedback.v1.ListFeedbacksResponse\"\x93\x01\n\x13WatchFeedbacksReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x46\n\x07payload\x18\x02 \x01(\x0b\x32\x35.feedbackd.private.feedback.v1.WatchFeedbacksResponse\"\x8b\x01\n\x0fGetMetricsReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x42\n\x07payload\x18\x02 \x01(\x0b\x32\x31.feedbackd.private.feedback.v1.GetMetricsResponse\"\x93\x01\n\x13UpdateMetadataReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x46\n\x07payload\x18\x02 \x01(\x0b\x32\x35.feedbackd.private.feedback.v1.UpdateMetadataResponse\"\x8d\x01\n\x10GetMetadataReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x43\n\x07payload\x18\x02 \x01(\x0b\x32\x32.feedbackd.private.feedback.v1.GetMetadataResponse\"\x93\x01\n\x13\x44\x65leteMetadataReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x46\n\x07payload\x18\x02 \x01(\x0b\x32\x35.feedbackd.private.feedback.v1.DeleteMetadataResponse\"\x89\x01\n\x0eGetStatusReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x41\n\x07payload\x18\x02 \x01(\x0b\x32\x30.feedbackd.private.feedback.v1.GetStatusResponse\"\x97\x01\n\x15ListDestinationsReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12H\n\x07payload\x18\x02 \x01(\x0b\x32\x37.feedbackd.private.feedback.v1.ListDestinationsResponse\"\x97\x01\n\x15PauseDestinationReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12H\n\x07payload\x18\x02 \x01(\x0b\x32\x37.feedbackd.private.feedback.v1.PauseDestinationResponse\"\x99\x01\n\x16ResumeDestinationReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12I\n\x07payload\x18\x02 \x01(\x0b\x32\x38.feedbackd.private.feedback.v1.ResumeDestinationResponse\"\x99\x01\n\x16RewindDestinationReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12I\n\x07payload\x18\x02 \x01(\x0b\x32\x38.feedbackd.private.feedback.v1.RewindDestinationResponse\"\x95\x01\n\x14TestDestinationReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12G\n\x07payload\x18\x02 \x01(\x0b\x32\x36.feedbackd.private.feedback.v1.TestDestinationResponse\"\x93\x01\n\x13ListDeliveriesReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x46\n\x07payload\x18\x02 \x01(\x0b\x32\x35.feedbackd.private.feedback.v1.ListDeliveriesResponse\"\x95\x01\n\x14RetryDeliveriesReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12G\n\x07payload\x18\x02 \x01(\x0b\x32\x36.feedbackd.private.feedback.v1.RetryDeliveriesResponse\"\x93\x01\n\x13\x44ropDeliveriesReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x46\n\x07payload\x18\x02 \x01(\x0b\x32\x35.feedbackd.private.feedback.v1.DropDeliveriesResponse\"\x8a\x01\n\nCheckReply\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.feedbackd.private.google.rpc.Status\x12\x46\n\x07payload\x18\x02 \x01(\x0b\x32\x35.feedbackd.private.grpc.health.v1.HealthCheckResponseb\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'feedbackd._proto.replies_pb2', globals())
 if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
-  _ADDFEEDBACKREPLY._serialized_start=219
-  _ADDFEEDBACKREPLY._serialized_end=360
-  _LISTFEEDBACKSREPLY._serialized_start=363
-  _LISTFEEDBACKSREPLY._serialized_end=508
-  _WATCHFEEDBACKSREPLY._serialized_start=511
-  _WATCHFEEDBACKSREPLY._serialized_end=658
-  _GETMETRICSREPLY._serialized_start=661
-  _GETMETRICSREPLY._serialized_end=800
-  _UPDATEMETADATAREPLY._serialized_start=803
-  _UPDATEMETADATAREPLY._serialized_end=950
-  _GETMETADATAREPLY._serialized_start=953
-  _GETMETADATAREPLY._serialized_end=1094
-  _DELETEMETADATAREPLY._serialized_start=1097
-  _DELETEMETADATAREPLY._serialized_end=1244
-  _LISTALERTSREPLY._serialized_start=1247
-  _LISTALERTSREPLY._serialized_end=1386
-  _RETRYALERTSREPLY._serialized_start=1389
-  _RETRYALERTSREPLY._serialized_end=1530
-  _CHECKREPLY._serialized_start=1533
-  _CHECKREPLY._serialized_end=1671
+  _ADDFEEDBACKREPLY._serialized_start=252
+  _ADDFEEDBACKREPLY._serialized_end=393
+  _LISTFEEDBACKSREPLY._serialized_start=396
+  _LISTFEEDBACKSREPLY._serialized_end=541
+  _WATCHFEEDBACKSREPLY._serialized_start=544
+  _WATCHFEEDBACKSREPLY._serialized_end=691
+  _GETMETRICSREPLY._serialized_start=694
+  _GETMETRICSREPLY._serialized_end=833
+  _UPDATEMETADATAREPLY._serialized_start=836
+  _UPDATEMETADATAREPLY._serialized_end=983
+  _GETMETADATAREPLY._serialized_start=986
+  _GETMETADATAREPLY._serialized_end=1127
+  _DELETEMETADATAREPLY._serialized_start=1130
+  _DELETEMETADATAREPLY._serialized_end=1277
+  _GETSTATUSREPLY._serialized_start=1280
+  _GETSTATUSREPLY._serialized_end=1417
+  _LISTDESTINATIONSREPLY._serialized_start=1420
+  _LISTDESTINATIONSREPLY._serialized_end=1571
+  _PAUSEDESTINATIONREPLY._serialized_start=1574
+  _PAUSEDESTINATIONREPLY._serialized_end=1725
+  _RESUMEDESTINATIONREPLY._serialized_start=1728
+  _RESUMEDESTINATIONREPLY._serialized_end=1881
+  _REWINDDESTINATIONREPLY._serialized_start=1884
+  _REWINDDESTINATIONREPLY._serialized_end=2037
+  _TESTDESTINATIONREPLY._serialized_start=2040
+  _TESTDESTINATIONREPLY._serialized_end=2189
+  _LISTDELIVERIESREPLY._serialized_start=2192
+  _LISTDELIVERIESREPLY._serialized_end=2339
+  _RETRYDELIVERIESREPLY._serialized_start=2342
+  _RETRYDELIVERIESREPLY._serialized_end=2491
+  _DROPDELIVERIESREPLY._serialized_start=2494
+  _DROPDELIVERIESREPLY._serialized_end=2641
+  _CHECKREPLY._serialized_start=2644
+  _CHECKREPLY._serialized_end=2782
 # @@protoc_insertion_point(module_scope)
