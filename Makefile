@@ -23,7 +23,7 @@ MONGODB_PACKAGES = python3-venv unzip libcurl4
 RELEASE = -c release --static-swift-stdlib -Xswiftc -use-ld=lld \
 	-Xswiftc -enforce-exclusivity=unchecked -Xswiftc -cross-module-optimization
 
-.PHONY: run test build bench lint clean
+.PHONY: run test test-full build bench lint clean
 
 run: build
 	@echo
@@ -65,6 +65,11 @@ else
 	swift test --skip-build --no-parallel
 	$(MAKE) bench QUICK=1
 endif
+
+# The same with as many rounds and changes as docs/RELIABILITY.md promises: it takes hours.
+test-full: export FEEDBACKD_CURSOR_ROUNDS = 100
+test-full: export FEEDBACKD_CURSOR_CHANGES = 1000000
+test-full: test
 
 # Compares the daemon with its peers and writes .build/bench/report.md; fails if a call allocates,
 # enters the kernel or waits more often than Tests/Benchmarks/thresholds.json says. With QUICK=1 the

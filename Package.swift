@@ -309,6 +309,7 @@ let package = Package(
                 "FeedbackCore", "FeedbackModel", "SQLiteStore", "StoreContract", "TestSupport",
                 grdb, grdbSQLite, logging,
             ],
+            exclude: ["fixtures"],
             swiftSettings: settings
         ),
     ],

@@ -10,21 +10,17 @@ public struct AcceptedChange: Sendable {
     public var acceptedAt: Timestamp
     /// The policy for a session that does not exist.
     public var missingSession: MissingSessionPolicy
-    /// The rules for which the store queues alerts with the change; see ``AlertingStore``.
-    public var alertRules: [AlertRule]
 
     /// Makes an accepted change.
     public init(
         _ change: consuming Change,
         feedbackID: FeedbackID,
         acceptedAt: Timestamp,
-        missingSession: MissingSessionPolicy = .create,
-        alertRules: [AlertRule] = []
+        missingSession: MissingSessionPolicy = .create
     ) {
         self.change = change
         self.feedbackID = feedbackID
         self.acceptedAt = acceptedAt
         self.missingSession = missingSession
-        self.alertRules = alertRules
     }
 }

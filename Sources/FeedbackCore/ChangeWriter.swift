@@ -7,7 +7,6 @@ struct ChangeWriter: Sendable {
     let missingSession: MissingSessionPolicy
     let clock: @Sendable () -> Timestamp
     private let ids = FeedbackIDGenerator()
-    private let queuesAlerts: Bool
 
     init(
         store: any Store,
@@ -17,19 +16,10 @@ struct ChangeWriter: Sendable {
         self.store = store
         self.missingSession = missingSession
         self.clock = clock
-        queuesAlerts = store is any AlertingStore
     }
 
     /// Accepts a change that meets the field rules.
-    ///
-    /// - Throws: FAILED_PRECONDITION if there are alert rules and the store queues no alerts.
-    func accept(
-        _ change: consuming Change,
-        alertRules: [AlertRule] = []
-    ) throws(CallError) -> AcceptedChange {
-        guard alertRules.isEmpty || queuesAlerts else {
-            throw CallError(.failedPrecondition, "the store queues no alerts")
-        }
+    func accept(_ change: consuming Change) -> AcceptedChange {
         let now = clock()
         let policy: MissingSessionPolicy =
             switch change {
@@ -40,8 +30,7 @@ struct ChangeWriter: Sendable {
             change,
             feedbackID: ids.next(at: now),
             acceptedAt: now,
-            missingSession: policy,
-            alertRules: alertRules
+            missingSession: policy
         )
     }
 }

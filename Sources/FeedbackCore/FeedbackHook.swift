@@ -68,20 +68,6 @@ public final class HookContext: Sendable {
     }
 }
 
-/// A hook that also works between the calls, on the alerts that the store has queued.
-public protocol BackgroundHook: FeedbackHook {
-    /// The rule for which the store queues alerts; nil if the hook needs none.
-    var alertRule: AlertRule? { get }
-    /// Starts the background work and returns at once, without calling the service; called once.
-    func start(_ outbox: any AlertOutbox)
-    /// Makes the hook look into the outbox soon, because dead letters have become pending.
-    func outboxChanged()
-    /// Stops the background work; calls may still pass through the hook afterwards.
-    ///
-    /// Alerts that are left in the outbox are delivered by the next hook with the same name.
-    func stop() async
-}
-
 /// A hook whose body is a closure.
 ///
 ///     ClosureHook { change, context, next in

@@ -10,51 +10,18 @@ internal import Synchronization
 ///
 /// Its methods throw a ``CallError``, or the error that a hook threw.
 public final class FeedbackService: Sendable {
-    private let writer: ChangeWriter
-    /// The store, if it queues alerts; nil otherwise.
-    private let alertingStore: (any AlertingStore)?
-    private let heartbeatInterval: Duration
-
     /// The time without a change after which a watcher is told the position of its stream.
     public static let heartbeatIntervalDefault = Duration.seconds(15)
 
-    private struct Hooks {
-        /// The chain of the hooks; nil if there are no hooks.
-        var chain: HookChain?
-        var inBackground: [any BackgroundHook] = []
-        /// True between ``FeedbackService/start()`` and ``FeedbackService/stop()``.
-        var isRunning = false
-        /// The hooks that have been started and not been told to stop.
-        var started: [any BackgroundHook] = []
-        /// Ends when all hooks that have been told to stop have stopped.
-        var ending: Task<Void, Never>?
-
-        mutating func startThose(with outbox: any AlertOutbox) {
-            guard isRunning, started.isEmpty else { return }
-            started = inBackground
-            for hook in started { hook.start(outbox) }
-        }
-
-        /// Stops all started hooks concurrently, so that a slow one does not delay the others.
-        mutating func stopThoseStarted() {
-            if started.isEmpty { return }
-            let (hooks, before) = (started, ending)
-            started = []
-            ending = Task {
-                await withDiscardingTaskGroup { group in
-                    for hook in hooks { group.addTask { await hook.stop() } }
-                }
-                await before?.value
-            }
-        }
-    }
-
+    private let writer: ChangeWriter
+    private let heartbeatInterval: Duration
     /// The name of the store, for ``status(context:)``.
     private let storeName: String
     /// The time at which the service was made.
     private let startedAt: Timestamp
     private let engine = Mutex<(any DeliveryControl)?>(nil)
-    private let hooks = Mutex(Hooks())
+    /// The chain of the hooks; nil if there are no hooks.
+    private let hooks = Mutex<HookChain?>(nil)
     private let hasHooks = Atomic(false)
 
     /// Makes a service.
@@ -77,54 +44,18 @@ public final class FeedbackService: Sendable {
     ) {
         self.heartbeatInterval = heartbeatInterval
         writer = ChangeWriter(store: store, missingSession: missingSession, clock: clock)
-        alertingStore = store as? any AlertingStore
         self.storeName = storeName
         startedAt = clock()
-        _ = install(hooks)
-    }
-
-    /// Starts the background work of the hooks.
-    public func start() {
-        let outbox = outbox
-        hooks.withLock { hooks in
-            hooks.isRunning = true
-            hooks.startThose(with: outbox)
-        }
-    }
-
-    /// Stops the background work of the hooks, of those included that are being replaced.
-    public func stop() async {
-        let ending = hooks.withLock { hooks in
-            hooks.isRunning = false
-            hooks.stopThoseStarted()
-            return hooks.ending
-        }
-        await ending?.value
+        replaceHooks(hooks)
     }
 
     /// Replaces the hooks.
     ///
     /// Calls that have begun continue with the hooks with which they began.
-    public func replaceHooks(_ hooks: [any FeedbackHook]) async {
-        // The new hooks start after the former have stopped, since both might deliver the same
-        // alerts.
-        await install(hooks)?.value
-        let outbox = outbox
-        self.hooks.withLock { $0.startThose(with: outbox) }
-    }
-
-    /// Puts the hooks into place; the task that is returned ends when the former hooks have
-    /// stopped, nil if none were started.
-    private func install(_ hooks: [any FeedbackHook]) -> Task<Void, Never>? {
-        let chain = HookChain(hooks, writer: writer)
-        let ending = self.hooks.withLock { installed in
-            installed.stopThoseStarted()
-            installed.chain = hooks.isEmpty ? nil : chain
-            installed.inBackground = hooks.compactMap { $0 as? any BackgroundHook }
-            return installed.ending
-        }
-        hasHooks.store(!hooks.isEmpty, ordering: .releasing)
-        return ending
+    public func replaceHooks(_ hooks: [any FeedbackHook]) {
+        let chain = hooks.isEmpty ? nil : HookChain(hooks, writer: writer)
+        self.hooks.withLock { $0 = chain }
+        hasHooks.store(chain != nil, ordering: .releasing)
     }
 
     // MARK: - Writes
@@ -166,7 +97,7 @@ public final class FeedbackService: Sendable {
 
     /// The chain of the hooks; nil if there are no hooks.
     private var chain: HookChain? {
-        hasHooks.load(ordering: .acquiring) ? hooks.withLock { $0.chain } : nil
+        hasHooks.load(ordering: .acquiring) ? hooks.withLock { $0 } : nil
     }
 
     // MARK: - Reads
@@ -234,9 +165,9 @@ public final class FeedbackService: Sendable {
 
     // MARK: - Operation
 
-    /// The engine that delivers to the destinations; nil if there are none.
+    /// The destinations that are told of the store's changes; nil if there are none.
     ///
-    /// Whoever makes the engine sets it here, before the first call.
+    /// Whoever makes them sets them here, before the first call.
     package var deliveryEngine: (any DeliveryControl)? {
         get { engine.withLock { $0 } }
         set { engine.withLock { $0 = newValue } }
@@ -276,40 +207,7 @@ public final class FeedbackService: Sendable {
         return page?.position
     }
 
-    // MARK: - Alerts and health
-
-    /// Returns a page of queued alerts.
-    ///
-    /// The page is shorter than requested if its alerts would exceed ``FieldLimits/pageBytesMax``.
-    public func alerts(_ query: AlertQuery) async throws -> AlertPage {
-        let (query, after) = try FieldRules.checked(query)
-        let (alerts, totalSize) = try await outbox.list(
-            dead: query.dead,
-            after: after,
-            limit: query.pageSize + 1
-        )
-        let fitting = alerts.prefix(query.pageSize).countFitting(FieldLimits.pageBytesMax) {
-            // The estimate for identifiers, times, counts, and the tags and lengths of all fields.
-            192 + $0.alert.sessionID.utf8.count + $0.alert.comment.utf8.count
-        }
-        let page = alerts.prefix(fitting)
-        return AlertPage(
-            alerts: Array(page),
-            nextPageToken: fitting < alerts.count ? page.last.map { "\($0.id)" } ?? "" : "",
-            totalSize: totalSize
-        )
-    }
-
-    /// Makes dead letters pending again, those with the ids or all if `ids` is empty, and returns
-    /// their number.
-    public func retryAlerts(_ ids: [Int64]) async throws -> Int {
-        try FieldRules.check(alertIDs: ids)
-        let count = try await outbox.retry(ids, at: .now)
-        for hook in hooks.withLock({ $0.inBackground }) { hook.outboxChanged() }
-        return count
-    }
-
-    private var outbox: any AlertOutbox { alertingStore?.outbox ?? MemoryOutbox() }
+    // MARK: - Health
 
     /// Returns whether calls would be served now.
     public func health() async -> StoreHealth { await writer.store.health() }

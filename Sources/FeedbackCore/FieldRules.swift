@@ -60,31 +60,6 @@ enum FieldRules {
         try faults.throwIfAny()
     }
 
-    /// Checks the query and returns it with its page size resolved, and the id in its page token.
-    ///
-    /// - Throws: INVALID_ARGUMENT that names all fields at fault.
-    static func checked(
-        _ query: AlertQuery
-    ) throws(CallError) -> (query: AlertQuery, after: Int64) {
-        var faults = Faults()
-        faults.checkPageSize(query.pageSize)
-        let after = query.pageToken.isEmpty ? 0 : Int64(query.pageToken)
-        if after == nil { faults.add("page_token", "must be a next_page_token") }
-        try faults.throwIfAny()
-        var query = query
-        if query.pageSize == 0 { query.pageSize = FieldLimits.pageSizeDefault }
-        return (query, after ?? 0)
-    }
-
-    /// Checks the number of ids.
-    ///
-    /// - Throws: INVALID_ARGUMENT if there are more than ``FieldLimits/alertIDsMax``.
-    static func check(alertIDs ids: [Int64]) throws(CallError) {
-        guard ids.count <= FieldLimits.alertIDsMax else {
-            throw .invalid("alert_ids", "must be at most \(FieldLimits.alertIDsMax)")
-        }
-    }
-
     /// Checks a session's identifier.
     ///
     /// - Throws: INVALID_ARGUMENT if it is not 1 to 255 bytes.

@@ -6,15 +6,12 @@ internal import Synchronization
 public final class HookChain: Sendable {
     private let hooks: [any FeedbackHook]
     private let writer: ChangeWriter
-    /// The alert rules of all hooks, the outermost first.
-    private let alertRules: [AlertRule]
     /// The veto counters, one for each hook; nil if no metrics system is installed.
     private let vetoes: [VetoCounters]?
 
     init(_ hooks: [any FeedbackHook], writer: ChangeWriter) {
         self.hooks = hooks
         self.writer = writer
-        alertRules = hooks.compactMap { ($0 as? any BackgroundHook)?.alertRule }
         let isCounted = !(MetricsSystem.factory is NOOPMetricsHandler)
         vetoes = isCounted ? hooks.map { VetoCounters(hook: $0.name) } : nil
     }
@@ -47,7 +44,7 @@ public final class HookChain: Sendable {
                 } else {
                     // A change that hooks have modified must meet the field rules, too.
                     if !change.isCopy(of: context.original) { try FieldRules.check(change) }
-                    let accepted = try chain.writer.accept(change, alertRules: chain.alertRules)
+                    let accepted = chain.writer.accept(change)
                     outcome = try await chain.writer.store.commit(accepted, context: context.call)
                 }
                 context.hasFailed.store(false, ordering: .relaxed)

@@ -4,7 +4,7 @@ internal import Synchronization
 /// A store that keeps feedback in memory, for tests and benchmarks: nothing survives the process.
 ///
 /// Lists and metrics examine every feedback, so that they are evidently right.
-public final class MemoryStore: AlertingStore {
+public final class MemoryStore: CursorKeepingStore {
     /// The positions of a session's requests; used only under the lock of the state, never through
     /// copies of the state.
     private final class Session {
@@ -88,16 +88,19 @@ public final class MemoryStore: AlertingStore {
     }
 
     private let state = Mutex(State())
-    private let alerts = MemoryOutbox()
     private let tokens = PageTokenCodec(key: PageTokenCodec.makeKey())
     private let epoch = LogEpoch.random()
     private let logGrowth = LogGrowth()
+    private let cursorTable = MemoryCursors.Table()
+    /// See ``CursorKeepingStore``.
+    package var cursors: any CursorStore {
+        MemoryCursors(table: cursorTable, epoch: epoch, growth: logGrowth) { [self] in
+            try snapshot(CallContext()).feedbacks.all
+        }
+    }
 
     /// Makes an empty store.
     public init() {}
-
-    /// See ``AlertingStore``.
-    public var outbox: any AlertOutbox { alerts }
 
     /// See ``Store``.
     public func commit(
@@ -113,7 +116,6 @@ public final class MemoryStore: AlertingStore {
                 createdAt: change.acceptedAt
             )
             let added = try add(feedback, change.missingSession)
-            if !added.replayed { queueAlerts(change.alertRules, about: feedback) }
             return .added(added)
         case .changeMetadata(let sessionID, let by):
             return .metadata(try changeMetadata(sessionID, by, change.missingSession))
@@ -139,33 +141,6 @@ public final class MemoryStore: AlertingStore {
         if let original { return AddedFeedback(feedback: original, replayed: true) }
         logGrowth.signal()
         return AddedFeedback(feedback: feedback, replayed: false)
-    }
-
-    private func queueAlerts(_ rules: [AlertRule], about feedback: Feedback) {
-        let rules = rules.filter { $0.ratings.contains(feedback.rating) }
-        if rules.isEmpty { return }
-        // The feedback stored up to this one, as a transaction would see it.
-        let stored = state.withLock { $0.feedbacks }.all
-        let end = stored.lastIndex { $0.id == feedback.id } ?? stored.endIndex - 1
-        let all = stored[...end]
-        let session = ExactText(feedback.sessionID)
-        let ofSession = all.filter { ExactText($0.sessionID) == session }
-        for rule in rules {
-            let history =
-                switch rule.condition {
-                case .every, .inARow: ofSession.suffix(rule.historyLength).map(\.rating)
-                case .share: all.suffix(rule.historyLength).map(\.rating)
-                }
-            guard rule.isMet(by: history.reversed()) else { continue }
-            alerts.queue(
-                Alert(
-                    rule: rule.name,
-                    feedback: feedback,
-                    sessionCount: Int64(ofSession.count { rule.ratings.contains($0.rating) }),
-                    totalCount: Int64(all.count { rule.ratings.contains($0.rating) })
-                )
-            )
-        }
     }
 
     private func changeMetadata(

@@ -71,46 +71,6 @@ public protocol Store: Sendable {
     func close() async
 }
 
-/// A store that queues alerts about its feedback.
-///
-/// In the transaction of an add it queues an alert for each of ``AcceptedChange/alertRules`` that
-/// the feedback meets; a repeated add, whose feedback was stored before, queues none. Adds with
-/// rules are refused if the store is not an `AlertingStore`.
-public protocol AlertingStore: Store {
-    /// The outbox of the queued alerts.
-    var outbox: any AlertOutbox { get }
-}
-
-/// The durable queues of alerts (an outbox), one for each rule's name.
-///
-/// The errors are those of ``Store``.
-public protocol AlertOutbox: Sendable {
-    /// Returns at most `limit` pending alerts of a rule that are due, the longest due first.
-    func due(of rule: String, at now: Timestamp, limit: Int) async throws -> [QueuedAlert]
-
-    /// Returns the time at which the next pending alert of a rule is due; nil if there is none.
-    func nextDue(of rule: String) async throws -> Timestamp?
-
-    /// Records the outcomes of attempts durably; alerts that no longer exist are ignored.
-    func settle(_ outcomes: [AlertOutcome]) async throws
-
-    /// Lists dead letters or pending alerts of all rules, in the order of their ids.
-    ///
-    /// Returns at most `limit` alerts whose ids are above `id`, and the number of all such alerts,
-    /// whatever their ids.
-    func list(
-        dead: Bool,
-        after id: Int64,
-        limit: Int
-    ) async throws -> (alerts: [QueuedAlert], totalSize: Int64)
-
-    /// Makes dead letters pending again, due at `now`: those with the ids, or all if `ids` is
-    /// empty.
-    ///
-    /// Returns the number of alerts that became pending.
-    func retry(_ ids: [Int64], at now: Timestamp) async throws -> Int
-}
-
 extension Store {
     /// Returns a page for a call without a deadline.
     package func list(_ query: FeedbackQuery) async throws -> FeedbackPage {

@@ -1,19 +1,18 @@
+internal import FeedbackCore
 internal import FeedbackModel
 
-/// A destination of alerts.
+/// A receiver of alerts.
 protocol AlertSink: Sendable {
+    /// The kind, as an operator sees it.
+    var kind: String { get }
     /// The maximum number of concurrent deliveries.
-    var deliveriesMax: Int { get }
+    var concurrency: Int { get }
 
-    /// Attempts to deliver an alert, for at most the hook's timeout.
+    /// Attempts to deliver an alert, for at most the timeout of the options.
     func deliver(_ alert: Alert) async -> DeliveryOutcome
 }
 
-/// The outcome of an attempt to deliver an alert.
-enum DeliveryOutcome: Sendable, Hashable {
-    case delivered
-    /// The receiver refused this alert; others may be accepted.
-    case refused(String)
-    /// The receiver is unavailable and wants to be tried again after `retryDelay`, if it is given.
-    case unavailable(String, retryDelay: Duration?)
+extension Alert {
+    /// The text of the feedback's identifier.
+    var feedbackID: String { feedback.id?.description ?? "" }
 }

@@ -5,8 +5,10 @@ internal import Foundation
 ///
 /// The names are `session_id`, `rating` (up, down or none), `timestamp` (RFC 3339), `count` and
 /// `total_count` (the numbers of feedbacks with the rule's ratings in the session and in all
-/// sessions), `comment`, `feedback_id`, `hook` and, in a body, `subject`. Any other text in braces
-/// is kept as it is.
+/// sessions, up to this one), `comment`, `feedback_id`, `message_id`, `agent_id`, `author_id`,
+/// `author_source` (human, model, code or empty), `tags` (joined by ", "), `attributes` (`key=value`,
+/// joined by ", ", in the order of the keys), `kind` (added), `hook` and, in a body, `subject`. Any
+/// other text in braces is kept as it is.
 struct AlertTemplate: Sendable, Hashable {
     /// The escaping of inserted values.
     enum Escaping: Sendable, Hashable {
@@ -31,6 +33,13 @@ struct AlertTemplate: Sendable, Hashable {
         case totalCount = "total_count"
         case comment
         case feedbackID = "feedback_id"
+        case messageID = "message_id"
+        case agentID = "agent_id"
+        case authorID = "author_id"
+        case authorSource = "author_source"
+        case tags
+        case attributes
+        case kind
         case hook
         case subject
     }
@@ -63,6 +72,7 @@ struct AlertTemplate: Sendable, Hashable {
     /// Returns the text with the alert's values; `{comment}` is replaced by nothing if it is not
     /// included.
     func text(for alert: Alert, subject: String = "", includesComment: Bool) -> String {
+        let feedback = alert.feedback
         var text = ""
         for part in parts {
             switch part {
@@ -70,13 +80,20 @@ struct AlertTemplate: Sendable, Hashable {
             case .value(let name):
                 let value =
                     switch name {
-                    case .sessionID: alert.sessionID
-                    case .rating: alert.rating.name
-                    case .timestamp: alert.createdAt.description
+                    case .sessionID: feedback.sessionID
+                    case .rating: feedback.rating.name
+                    case .timestamp: feedback.createdAt.description
                     case .count: String(alert.sessionCount)
                     case .totalCount: String(alert.totalCount)
-                    case .comment: includesComment ? alert.comment : ""
-                    case .feedbackID: alert.feedbackID.description
+                    case .comment: includesComment ? feedback.comment : ""
+                    case .feedbackID: alert.feedbackID
+                    case .messageID: feedback.draft.messageID
+                    case .agentID: feedback.draft.agentID
+                    case .authorID: feedback.draft.author?.id ?? ""
+                    case .authorSource: feedback.draft.author?.source.name ?? ""
+                    case .tags: feedback.draft.tags.joined(separator: ", ")
+                    case .attributes: feedback.draft.attributes.joined
+                    case .kind: alert.kind.name
                     case .hook: alert.rule
                     case .subject: subject
                     }
@@ -102,7 +119,7 @@ struct AlertBody: Sendable, Hashable {
     ///
     /// - Throws: INVALID_ARGUMENT if the body begins like JSON and is not valid JSON, or if
     ///   escaping for Slack is requested and it is not JSON.
-    init(_ options: NotificationHook.Options) throws(CallError) {
+    init(_ options: NotificationDestination.Options) throws(CallError) {
         subject = AlertTemplate(options.subject, escaping: .none)
         includesComment = options.includesComment
         let text = options.body ?? Self.allFields(includesComment: options.includesComment)
@@ -141,7 +158,8 @@ struct AlertBody: Sendable, Hashable {
         let comment = includesComment ? #","comment":"{comment}""# : ""
         return #"{"hook":"{hook}","subject":"{subject}","session_id":"{session_id}","#
             + #""rating":"{rating}","count":{count},"total_count":{total_count},"#
-            + #""feedback_id":"{feedback_id}","timestamp":"{timestamp}"\#(comment)}"#
+            + #""feedback_id":"{feedback_id}","timestamp":"{timestamp}","#
+            + #""message_id":"{message_id}","agent_id":"{agent_id}"\#(comment)}"#
     }
 }
 
@@ -154,14 +172,44 @@ extension Alert {
     /// An alert with which templates are tried.
     fileprivate static let sample = Alert(
         rule: "hook",
-        feedbackID: FeedbackID(high: 0, low: 0),
-        sessionID: "session",
-        rating: .down,
-        comment: "comment",
-        createdAt: Timestamp(millisecondsSinceEpoch: 0),
+        feedback: Feedback(
+            id: FeedbackID(high: 0, low: 0),
+            draft: FeedbackDraft(sessionID: "session", rating: .down, comment: "comment"),
+            createdAt: Timestamp(millisecondsSinceEpoch: 0)
+        ),
         sessionCount: 1,
         totalCount: 1
     )
+}
+
+extension FeedbackChange.Kind {
+    fileprivate var name: String {
+        switch self {
+        case .added: "added"
+        case .updated: "updated"
+        case .deleted: "deleted"
+        case .left: "left"
+        }
+    }
+}
+
+extension AuthorSource {
+    fileprivate var name: String {
+        switch self {
+        case .unspecified: ""
+        case .human: "human"
+        case .model: "model"
+        case .code: "code"
+        }
+    }
+}
+
+extension Attributes {
+    /// The attributes as `key=value`, joined by ", ", in the order of the keys.
+    fileprivate var joined: String {
+        map { ($0.key, $0.value) }.sorted { $0.0 < $1.0 }.map { "\($0)=\($1)" }
+            .joined(separator: ", ")
+    }
 }
 
 extension String {

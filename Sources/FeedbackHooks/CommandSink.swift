@@ -1,31 +1,44 @@
 internal import CLinux
 internal import Dispatch
+internal import FeedbackCore
 internal import FeedbackModel
 internal import Glibc
+internal import Synchronization
 
 /// A sink that runs a program for each alert, with the body on its standard input.
 ///
 /// A program that exits with 0 has accepted the alert. A program that runs longer than the timeout
 /// is killed with the processes of its group; those that it leaves behind in time go on.
-struct CommandSink: AlertSink {
+final class CommandSink: AlertSink {
     /// The program's absolute path, followed by its arguments.
     let command: [String]
     let body: AlertBody
     let timeout: Duration
-    private let queue = DispatchQueue(label: "feedbackd.hooks.command")
+    let kind = "command"
+    let concurrency: Int
+    /// The queues that run no command now; each waits for one at a time.
+    private let idle: Mutex<[DispatchQueue]>
 
-    init(command: [String], body: AlertBody, timeout: Duration) {
+    init(command: [String], body: AlertBody, options: NotificationDestination.Options) {
         self.command = command
         self.body = body
-        self.timeout = timeout
+        timeout = options.timeout
+        concurrency = options.concurrency ?? 1
+        // One more for a test alert beside the deliveries.
+        idle = Mutex(
+            (0...concurrency).map { DispatchQueue(label: "feedbackd.hooks.command.\($0)") }
+        )
     }
 
-    var deliveriesMax: Int { 1 }
-
     func deliver(_ alert: Alert) async -> DeliveryOutcome {
-        await withCheckedContinuation { continuation in
-            queue.async { continuation.resume(returning: run(alert)) }
+        guard let queue = idle.withLock({ $0.popLast() }) else {
+            return .away("too many commands run", retryDelay: nil)
         }
+        let outcome = await withCheckedContinuation { continuation in
+            queue.async { continuation.resume(returning: self.run(alert)) }
+        }
+        idle.withLock { $0.append(queue) }
+        return outcome
     }
 
     /// Runs the program; blocks until it has ended.
@@ -40,17 +53,15 @@ struct CommandSink: AlertSink {
             ending = child.wait(timeout: timeout)
         } catch {
             let reason = String(cString: strerror(error.number))
-            return .unavailable("the command cannot be started: \(reason)", retryDelay: nil)
+            return .away("the command cannot be started: \(reason)", retryDelay: nil)
         }
-        let error =
-            switch ending {
-            case .exited(0): ""
-            case .exited(let code): "the command exited with \(code)"
-            case .ended: "the command was ended by a signal"
-            case .timedOut: "the command took too long"
-            case .unknown: "the command's exit code is not known"
-            }
-        return error.isEmpty ? .delivered : .unavailable(error, retryDelay: nil)
+        return switch ending {
+        case .exited(0): .delivered
+        case .exited(let code): .refused("the command exited with \(code)")
+        case .ended: .refused("the command was ended by a signal")
+        case .timedOut: .timedOut("the command took too long")
+        case .unknown: .refused("the command's exit code is not known")
+        }
     }
 
     /// Returns the lines of the environment without the daemon's settings, which may contain

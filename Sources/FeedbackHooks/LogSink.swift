@@ -1,3 +1,4 @@
+internal import FeedbackCore
 internal import FeedbackModel
 internal import Logging
 
@@ -6,14 +7,15 @@ struct LogSink: AlertSink {
     let body: AlertBody
     let logger: Logger
 
-    var deliveriesMax: Int { 1 }
+    let kind = "log"
+    let concurrency = 1
 
     func deliver(_ alert: Alert) async -> DeliveryOutcome {
         logger.warning(
             "[ALERT] \(body.subject(of: alert, includesComment: false).onOneLine)",
             metadata: [
                 "count": "\(alert.sessionCount)", "total_count": "\(alert.totalCount)",
-                "rating": "\(alert.rating)", "feedback_id": "\(alert.feedbackID)",
+                "rating": "\(alert.feedback.rating)", "feedback_id": "\(alert.feedbackID)",
                 "hook": "\(alert.rule)",
             ]
         )

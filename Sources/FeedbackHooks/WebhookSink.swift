@@ -1,5 +1,6 @@
 internal import CCurl
 internal import Dispatch
+internal import FeedbackCore
 internal import FeedbackModel
 internal import Glibc
 internal import Synchronization
@@ -28,7 +29,8 @@ final class WebhookSink: AlertSink {
         }
     }
 
-    let deliveriesMax = 4
+    let kind = "webhook"
+    let concurrency: Int
     private let url: String
     /// The header lines, in the form that curl accepts.
     private let headers: [String]
@@ -44,7 +46,7 @@ final class WebhookSink: AlertSink {
         url: String,
         headers: [String: String],
         body: AlertBody,
-        options: NotificationHook.Options
+        options: NotificationDestination.Options
     ) {
         _ = Self.isCurlReady
         self.url = url
@@ -58,15 +60,17 @@ final class WebhookSink: AlertSink {
             // Curl would wait a second for "100 Continue" before it sends a long body.
             + ["Expect:"]
         self.body = body
+        concurrency = options.concurrency ?? 4
         caFile = options.caFile
         timeout = options.timeout
         isDirect = Self.isOnThisHost(url)
-        idle = Mutex((0..<deliveriesMax).map { Worker(number: $0) })
+        // One more for a test alert beside the deliveries.
+        idle = Mutex((0...concurrency).map { Worker(number: $0) })
     }
 
     func deliver(_ alert: Alert) async -> DeliveryOutcome {
         guard let worker = idle.withLock({ $0.popLast() }) else {
-            preconditionFailure("no more deliveries at once than workers")
+            return .away("all connections are in use", retryDelay: nil)
         }
         let delivery = await withCheckedContinuation { continuation in
             worker.queue.async { continuation.resume(returning: self.post(alert, worker)) }
@@ -78,7 +82,7 @@ final class WebhookSink: AlertSink {
     /// Posts an alert; blocks until there is a response or the timeout has passed.
     private func post(_ alert: Alert, _ worker: Worker) -> DeliveryOutcome {
         guard let curl = worker.reset() else {
-            return .unavailable("no memory for a connection", retryDelay: nil)
+            return .away("no memory for a connection", retryDelay: nil)
         }
         var list: UnsafeMutablePointer<curl_slist>?
         for field in headers { list = curl_slist_append(list, field) }
@@ -117,10 +121,12 @@ final class WebhookSink: AlertSink {
             }
         }
         guard code == CURLE_OK else {
-            return .unavailable(String(cString: curl_easy_strerror(code)), retryDelay: nil)
+            let error = String(cString: curl_easy_strerror(code))
+            let hasConnected = Self.connectTime(curl) > 0
+            return hasConnected ? .timedOut(error) : .away(error, retryDelay: nil)
         }
         // Curl reports success for a response that ends after its status line.
-        guard isComplete else { return .unavailable("the answer is cut off", retryDelay: nil) }
+        guard isComplete else { return .timedOut("the answer is cut off") }
         var status = 0
         curl_get_number(curl, CURLINFO_RESPONSE_CODE, &status)
         var seconds: curl_off_t = 0
@@ -128,9 +134,19 @@ final class WebhookSink: AlertSink {
         let retryDelay: Duration? = seconds > 0 ? .seconds(seconds) : nil
         return switch status {
         case 200..<300: .delivered
-        case 408, 425, 429, 500...: .unavailable("HTTP status \(status)", retryDelay: retryDelay)
+        // The receiver takes nothing now, whatever it is sent.
+        case 401, 429, 503: .away("HTTP status \(status)", retryDelay: retryDelay)
+        // A proxy had no answer from the receiver in time.
+        case 408, 502, 504: .timedOut("HTTP status \(status)")
         default: .refused("HTTP status \(status)")
         }
+    }
+
+    /// Returns the microseconds until the connection of a request that failed stood; 0 if it did not.
+    private static func connectTime(_ curl: UnsafeMutableRawPointer) -> curl_off_t {
+        var microseconds: curl_off_t = 0
+        curl_get_offset(curl, CURLINFO_PRETRANSFER_TIME_T, &microseconds)
+        return microseconds
     }
 
     /// Returns true if the host of the URL is this one's loopback interface, by its name or by an

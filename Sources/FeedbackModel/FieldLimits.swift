@@ -27,10 +27,8 @@ public enum FieldLimits {
     public static let pageSizeDefault = 100
     /// The maximum page size that a caller may specify.
     public static let pageSizeMax = 1_000
-    /// The maximum number of ids in one request to retry or to drop deliveries.
+    /// The maximum number of ids in one request about deliveries.
     public static let deliveryIDsMax = 1_000
-    /// The maximum number of ids in one request to retry alerts.
-    public static let alertIDsMax = 1_000
     /// The maximum number of bytes of the feedback on a page: less than the 4 MiB that a message
     /// may have.
     public static let pageBytesMax = 3 << 20

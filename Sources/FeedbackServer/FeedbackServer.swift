@@ -19,6 +19,8 @@ public final class FeedbackServer: Sendable {
     public let storeLocation: StoreLocation
     /// The service, for calls from within the process.
     public let service: FeedbackService
+    /// The destinations that are told of changes.
+    public let destinations: Destinations
 
     private let configuration: ServerConfiguration
     private let address: UnixSocketAddress
@@ -46,11 +48,13 @@ public final class FeedbackServer: Sendable {
     /// - Parameters:
     ///   - configuration: the settings of the server.
     ///   - hooks: the hooks around every change, the first outermost.
+    ///   - destinations: the destinations that are told of changes, with different names.
     ///   - logger: the destination of log messages.
     /// - Throws: an error whose description is one clear line for people.
     public convenience init(
         configuration: ServerConfiguration = ServerConfiguration(),
         hooks: [any FeedbackHook] = [],
+        destinations: [any Destination] = [],
         logger: Logger = Logger(label: "feedbackd")
     ) throws {
         // A write beyond the limit on file sizes (ulimit -f) must fail and not end the process. A
@@ -67,6 +71,7 @@ public final class FeedbackServer: Sendable {
             location: location,
             storeFailure: storeFailure,
             hooks: hooks,
+            destinations: destinations,
             logger: logger
         )
     }
@@ -78,6 +83,7 @@ public final class FeedbackServer: Sendable {
         location: StoreLocation,
         storeFailure: StoreFailure = StoreFailure(),
         hooks: [any FeedbackHook] = [],
+        destinations: [any Destination] = [],
         logger: Logger
     ) throws {
         self.configuration = configuration
@@ -90,13 +96,14 @@ public final class FeedbackServer: Sendable {
                 ?? .defaultAddress(program: "feedbackd")
         }
         socketPath = address.path
-        try Self.prepare(store, for: hooks)
+        self.destinations = try Destinations(destinations, store: store)
         service = FeedbackService(
             store: store,
             hooks: hooks,
             missingSession: configuration.missingSession,
             storeName: location.description
         )
+        service.deliveryEngine = self.destinations
         metrics = try configuration.metricsListen.map { _ in try MetricsPage.collectedMetrics() }
         let allowed = configuration.allowedUIDs
         rpc = try RPCServer(
@@ -155,7 +162,7 @@ public final class FeedbackServer: Sendable {
             }
             metricsPage.withLock { $0 = page }
         }
-        service.start()
+        destinations.start()
     }
 
     /// Stops accepting connections, lets running calls finish within the drain timeout, and closes
@@ -166,8 +173,8 @@ public final class FeedbackServer: Sendable {
     public func stop() async throws {
         isStopping.store(true, ordering: .releasing)
         await rpc.stop(within: configuration.drainTimeout)
-        let (service, store) = (service, store)
-        _ = await finishes(within: Self.deliveryTimeout) { await service.stop() }
+        let (destinations, store) = (destinations, store)
+        _ = await finishes(within: Self.deliveryTimeout) { await destinations.stop() }
         let page = metricsPage.withLock { page in
             defer { page = nil }
             return page
@@ -179,21 +186,27 @@ public final class FeedbackServer: Sendable {
         }
     }
 
-    /// Replaces the hooks while calls run.
+    /// Replaces the hooks and destinations while calls run.
     ///
-    /// Calls that have begun continue with the hooks with which they began. The method must not be
-    /// called again before it has returned.
+    /// Calls that have begun continue with the hooks with which they began; destinations of the same
+    /// name go on where the former stood. The method must not be called again before it has returned.
     ///
-    /// - Parameter hooks: the new hooks, none of which the server has had before.
-    /// - Throws: an error whose description is one clear line for people, if the store cannot be
-    ///   prepared for the hooks, or if the server is being stopped; the present hooks are then
-    ///   kept.
-    public func replaceHooks(_ hooks: [any FeedbackHook]) async throws {
+    /// - Parameters:
+    ///   - hooks: the new hooks.
+    ///   - destinations: the new destinations.
+    /// - Throws: an error whose description is one clear line for people, if the store cannot serve
+    ///   the destinations, or if the server is being stopped; the present hooks and destinations are
+    ///   then kept.
+    public func replaceHooks(
+        _ hooks: [any FeedbackHook],
+        destinations: [any Destination] = []
+    ) async throws {
         guard !isStopping.load(ordering: .acquiring) else {
             throw CallError(.failedPrecondition, "the server is being stopped")
         }
-        try Self.prepare(store, for: hooks)
-        await service.replaceHooks(hooks)
+        try self.destinations.check(destinations)
+        service.replaceHooks(hooks)
+        try await self.destinations.replace(destinations)
     }
 
     /// Serves until SIGTERM or SIGINT, or until the store has stopped for good, then stops.
@@ -201,7 +214,7 @@ public final class FeedbackServer: Sendable {
     /// - Parameters:
     ///   - onReady: called when the server listens.
     ///   - onHangup: called on SIGHUP, for instance to read the configuration again and call
-    ///     ``replaceHooks(_:)``; called once more for all SIGHUPs that arrive meanwhile. A stop
+    ///     ``replaceHooks(_:destinations:)``; called once more for all SIGHUPs that arrive meanwhile. A stop
     ///     cancels its task and does not wait for it. If it is nil, SIGHUP ends the process.
     /// - Throws: the errors of ``start()`` and ``stop()``, or the error that stopped the store:
     ///   after it, only a new start can tell which data is on the disk.
@@ -240,13 +253,6 @@ public final class FeedbackServer: Sendable {
         }
     }
 
-    /// Opens the file of alerts if one of the hooks needs an outbox.
-    private static func prepare(_ store: any Store, for hooks: [any FeedbackHook]) throws {
-        if hooks.contains(where: { $0 is any BackgroundHook }) {
-            try naming("alerts_file") { try (store as? AlertFileStore)?.open() }
-        }
-    }
-
     /// Runs the work; the message of an error begins with the name of the setting that decides on
     /// the place of what fails.
     private static func naming<Value>(
@@ -279,17 +285,13 @@ public final class FeedbackServer: Sendable {
                 failure.report($0)
             }
         case .mongodb(let uri):
-            let store = try MongoStore(
+            return try MongoStore(
                 uri: uri,
                 database: configuration.mongoDatabase,
                 collection: configuration.mongoCollection,
                 limits: MongoStoreLimits(writes: configuration.writeLimits),
                 logger: logger
             )
-            let file = configuration.alertsFile
-            return AlertFileStore(store, logger: logger) {
-                try file ?? "\(StoreLocation.defaultFolder())/alerts.db"
-            }
         }
     }
 

@@ -6,7 +6,8 @@ import Glibc
 /// Gives each write of the log its number, on the writer's queue.
 ///
 /// A number is above every one that was given before: to feedback, whose sequence is its first
-/// number, to a feedback's or a session's later changes, and to what has been purged. The last one is
+/// number, to a feedback's or a session's later changes, and to what has been purged or passed by a
+/// cursor. The last one is
 /// kept in memory, and looked up when somebody else has written to the file since this connection's
 /// last commit.
 final class ChangeNumbers: @unchecked Sendable {
@@ -41,7 +42,8 @@ final class ChangeNumbers: @unchecked Sendable {
                 purged,
                 ifnull((SELECT max(sequence) FROM feedback), 0),
                 ifnull((SELECT max(changed) FROM feedback WHERE changed IS NOT NULL), 0),
-                ifnull((SELECT max(changed) FROM session WHERE changed IS NOT NULL), 0)
+                ifnull((SELECT max(changed) FROM session WHERE changed IS NOT NULL), 0),
+                ifnull((SELECT max(position) FROM cursor), 0)
             ) FROM change_log
             """,
             db

@@ -39,11 +39,6 @@ struct CounterChanges {
         )
     }
 
-    /// Returns the counts to be added to a session, or to all sessions together.
-    func counts(ofSession session: Int64) -> FeedbackCounts {
-        session == SessionTable.everySession ? everySession : sessions[session] ?? FeedbackCounts()
-    }
-
     func write(to db: Database) throws {
         if sessions.isEmpty { return }
         var upsert = try PreparedStatement(Self.sessionUpsert, db)

@@ -76,26 +76,51 @@ enum FeedbackTable {
         return try row.step() ? try feedback(row, sessionID: sessionID) : nil
     }
 
-    /// Returns the last ratings of a session, or of all sessions, newest first; a damaged rating is
-    /// read as ``Rating/none``.
+    /// Returns the last ratings up to a number of a session, or of all sessions, newest first; a
+    /// damaged rating is read as ``Rating/none``.
     static func newestRatings(
         _ count: Int,
-        ofSession session: Int64? = nil,
+        ofSession session: Int64,
+        upTo number: Int64,
         _ db: Database
     ) throws -> [Rating] {
-        let isOne = session != nil
+        let isOne = session != SessionTable.everySession
         var row = try PreparedStatement(
             """
             SELECT rating FROM feedback \(isOne ? "INDEXED BY feedback_session" : "NOT INDEXED")
-            \(isOne ? "WHERE session = ?2" : "") ORDER BY sequence DESC LIMIT ?1
+            WHERE sequence <= ? \(isOne ? "AND session = ?" : "") ORDER BY sequence DESC LIMIT ?
             """,
             db
         )
-        try row.bind(Int64(count))
+        try row.bind(number)
         if isOne { try row.bind(session) }
+        try row.bind(Int64(count))
         var ratings: [Rating] = []
         while try row.step() { ratings.append((try? rating(row, 0)) ?? .none) }
         return ratings
+    }
+
+    /// Returns the number of feedbacks after a number with one of the ratings, of a session or of all
+    /// sessions.
+    static func count(
+        _ ratings: Set<Rating>,
+        ofSession session: Int64,
+        after number: Int64,
+        _ db: Database
+    ) throws -> Int64 {
+        let isOne = session != SessionTable.everySession
+        let values = ratings.map(\.rawValue).sorted().map(String.init)
+        var row = try PreparedStatement(
+            """
+            SELECT count(*) FROM feedback \(isOne ? "INDEXED BY feedback_session" : "NOT INDEXED")
+            WHERE sequence > ? \(isOne ? "AND session = ?" : "")
+                AND rating IN (\(values.joined(separator: ", ")))
+            """,
+            db
+        )
+        try row.bind(number)
+        if isOne { try row.bind(session) }
+        return try row.step() ? row.integer(0) : 0
     }
 
     /// Reads a feedback from a row of ``columns``.

@@ -136,7 +136,7 @@ public final class JournaledStore: Store {
         }
         do {
             let feedback = Feedback(id: id, draft: draft, createdAt: change.acceptedAt)
-            try await journal.submit(.intend(feedback), context: context)
+            try await journal.submit(.changeRows { try IntentTable.insert(feedback, $0) }, context: context)
         } catch {
             state.withLock { _ = $0.inProgress.remove(id) }
             throw error

@@ -11,17 +11,16 @@ import GRDB
 /// - `session_total`, `hour_total`: the counts of a session's feedback, for all time and for each
 ///   hour (`created_at` / 3,600,000 ms, rounded down); session 0 stands for all sessions together.
 ///   They change in the same transactions as `feedback` and always equal a recount.
-/// - `alert_untried`: the alerts about feedback of this database whose delivery has not been
-///   attempted yet; their content is read from the feedback's row.
-/// - `alert`: the alerts whose delivery has been attempted, and dead letters. Those of an
-///   ``AlertFileStore`` are here from the start, at first unconfirmed, with their rule.
-/// - `alert_sequence`: the id of the next alert.
-/// - `alert_total`: the number of alerts of a rule that an ``AlertFileStore`` has counted.
 /// - `change_log`: the epoch of the log's numbers, the file in which it holds, and the number up to
 ///   which changes may have been purged. The log has no rows of its own: a feedback stands in it at
 ///   `sequence`, or at `changed` once it has been changed, and so does a session whose metadata were.
 /// - `intent`: in the journal beside another store, feedback of whose add that store's outcome is not
 ///   known; see ``JournaledStore``.
+/// - `cursor`: the places up to which destinations have been told of the log, by their names.
+/// - `delivery`: what was not delivered at the first attempt, or takes long, and dead letters: a
+///   destination's cursor and the sequence of the feedback, whose present state is delivered. `due`
+///   counts milliseconds of the cursor's present run, `waited` those of all runs, and
+///   `next_attempt_at` is only shown. An `id` is never given again.
 /// - `page_token_key`: the key of page tokens, which are so valid across restarts.
 ///
 /// An add should change few pages, and preferably pages that the previous adds have changed.
@@ -106,6 +105,8 @@ enum SQLiteSchema {
                 sql: "INSERT INTO change_log (id, epoch) VALUES (1, ?)",
                 arguments: [LogEpoch.random().text]
             )
+            try db.execute(sql: cursorTables)
+            try FormerAlerts.migrate(db)
         }
         return migrator
     }
@@ -270,5 +271,31 @@ enum SQLiteSchema {
             tags TEXT,
             attributes TEXT
         ) STRICT, WITHOUT ROWID;
+        """
+
+    private static let cursorTables = """
+        CREATE TABLE cursor (
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            position INTEGER NOT NULL,
+            paused INTEGER NOT NULL DEFAULT 0,
+            skipped INTEGER NOT NULL DEFAULT 0,
+            last_error TEXT NOT NULL DEFAULT ''
+        ) STRICT;
+        CREATE TABLE delivery (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            cursor INTEGER NOT NULL,
+            sequence INTEGER NOT NULL,
+            state INTEGER NOT NULL,
+            attempts INTEGER NOT NULL,
+            first_attempt_at INTEGER NOT NULL,
+            next_attempt_at INTEGER,
+            due INTEGER NOT NULL DEFAULT 0,
+            waited INTEGER NOT NULL DEFAULT 0,
+            last_error TEXT NOT NULL DEFAULT ''
+        ) STRICT;
+        CREATE UNIQUE INDEX delivery_feedback ON delivery (cursor, sequence);
+        CREATE INDEX delivery_due ON delivery (cursor, due) WHERE state = 1;
+        CREATE INDEX delivery_state ON delivery (state, cursor);
         """
 }

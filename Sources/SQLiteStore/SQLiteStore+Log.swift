@@ -29,11 +29,17 @@ extension SQLiteStore {
                 guard try ChangeLogTable.purged(db) <= number else {
                     throw CallError(.outOfRange, "changes that follow are no longer kept")
                 }
-                let (changes, isCut) = try FeedbackTable.changes(after: number, limit: limit, db)
+                let changes = try FeedbackTable.changes(
+                    after: number,
+                    limit: limit,
+                    bytesMax: LogPage.bytesMax,
+                    db
+                )
+                let bytes = changes.reduce(0) { $0 + $1.feedback.bytes }
                 return NumberedChanges(
-                    changes: changes,
+                    changes: changes.map { ($0.number, $0.kind, $0.feedback) },
                     end: try ChangeNumbers.last(db),
-                    isCut: isCut
+                    isCut: bytes >= LogPage.bytesMax
                 )
             }
         }
@@ -69,32 +75,22 @@ enum ChangeLogTable {
 }
 
 extension FeedbackTable {
-    /// A change in the log.
-    typealias Change = (number: Int64, kind: FeedbackChange.Kind, feedback: Feedback)
-
-    /// Returns the first changes after a number, in order; each feedback stands at its last change.
-    ///
-    /// `isCut` is true if changes were left out because of ``LogPage/bytesMax``.
+    /// Returns the first changes after a number, in order, at most as many as take about `bytesMax`
+    /// bytes but at least one; each feedback stands at its last change.
     static func changes(
         after number: Int64,
         limit: Int,
+        bytesMax: Int = .max,
         _ db: Database
-    ) throws -> (changes: [Change], isCut: Bool) {
-        let added = try changes(by: addedSQL, after: number, limit: limit, db)
-        let changed = try changes(by: changedSQL, after: number, limit: limit, db)
+    ) throws -> [CursorChange] {
+        let added = try changes(by: addedSQL, after: number, limit, bytesMax, db)
+        let changed = try changes(by: changedSQL, after: number, limit, bytesMax, db)
         // Nearly always nothing has been changed since.
-        if changed.changes.isEmpty { return added }
-        // Beyond the last change of a part that was cut, some are not known.
-        let ends = [added, changed].map { $0.isCut ? $0.changes.last?.number ?? 0 : .max }
-        let end = ends.min() ?? .max
+        if changed.changes.isEmpty { return added.changes }
+        // What follows the end of either is not known.
+        let end = min(added.end, changed.end)
         let all = (added.changes + changed.changes).filter { $0.number <= end }
-            .sorted { $0.number < $1.number }.prefix(limit)
-        var bytes = 0
-        let part = all.prefix { change in
-            defer { bytes += change.feedback.logBytes }
-            return bytes < LogPage.bytesMax
-        }
-        return (Array(part), added.isCut || changed.isCut || part.count < all.count)
+        return Array(all.sorted { $0.number < $1.number }.prefix(limit))
     }
 
     /// The statements that find changes; also for tests of their query plans.
@@ -108,30 +104,30 @@ extension FeedbackTable {
         WHERE changed > ? ORDER BY changed LIMIT ?
         """
 
+    /// Returns changes, and the number up to which there is no further one.
     private static func changes(
         by sql: String,
         after number: Int64,
-        limit: Int,
+        _ limit: Int,
+        _ bytesMax: Int,
         _ db: Database
-    ) throws -> (changes: [Change], isCut: Bool) {
+    ) throws -> (changes: [CursorChange], end: Int64) {
         var row = try PreparedStatement(sql, db)
         try row.bind(number)
         try row.bind(Int64(limit))
-        var changes: [Change] = []
+        var changes: [CursorChange] = []
         var bytes = 0
         while try row.step() {
-            if bytes >= LogPage.bytesMax { return (changes, true) }
-            let feedback = try feedback(row, sessionID: row.text(14))
-            bytes += feedback.logBytes
-            changes.append(
-                (row.integer(15), row.integer(16) > 1 ? .updated : .added, feedback)
+            let change = CursorChange(
+                number: row.integer(15),
+                sequence: row.integer(0),
+                kind: row.integer(16) > 1 ? .updated : .added,
+                feedback: try feedback(row, sessionID: row.text(14))
             )
+            changes.append(change)
+            bytes += change.feedback.bytes
+            if bytes >= bytesMax { return (changes, change.number) }
         }
-        return (changes, false)
+        return (changes, changes.count < limit ? .max : changes.last?.number ?? .max)
     }
-}
-
-extension Feedback {
-    /// The size that counts for ``LogPage/bytesMax``.
-    fileprivate var logBytes: Int { draft.textBytes(perTag: 0, perAttribute: 0) }
 }

@@ -18,12 +18,12 @@ public import Logging
 /// After a write has failed for another reason than a full disk, or if the file is damaged, the
 /// store refuses all writes and ``health()`` reports it: after a failed fsync, it cannot be known
 /// whether the data is on the disk. Only a restart, which reads the file again, helps.
-public final class SQLiteStore: AlertingStore {
+public final class SQLiteStore: CursorKeepingStore {
     let database: SQLiteDatabase
     let tokens: PageTokenCodec
     private let writes: StoreWrites
-    /// The outbox.
-    let alerts: SQLiteOutbox
+    /// See ``CursorKeepingStore``.
+    package let cursors: any CursorStore
 
     /// Opens the file, or creates it (mode 0600, its directory 0700) if it is missing or empty.
     ///
@@ -54,11 +54,8 @@ public final class SQLiteStore: AlertingStore {
         self.writes = CommitQueue(label: "feedbackd.sqlite.writer", limits: limits.writes) {
             WriteTransaction.commit($0, to: database)
         }
-        self.alerts = SQLiteOutbox(database: database, writes: writes)
+        self.cursors = SQLiteCursors(database: database, writes: writes)
     }
-
-    /// See ``AlertingStore``.
-    public var outbox: any AlertOutbox { alerts }
 
     /// See ``Store``.
     public func commit(

@@ -5,17 +5,15 @@ import GRDB
 /// A write in the queue.
 enum StoreWrite: Sendable {
     case change(AcceptedChange)
-    case changeAlerts(@Sendable (AlertTable) throws -> Void)
-    /// Keeps a feedback whose add another store has not decided yet; see ``JournaledStore``.
-    case intend(Feedback)
-    /// Moves a feedback from the intents to the log, or drops it.
+    /// Changes rows that are neither feedback nor counted: of cursors, deliveries and intents.
+    case changeRows(@Sendable (Database) throws -> Void)
+    /// Moves a feedback from the intents of a journal to the log, or drops it.
     case settle(FeedbackID, isStored: Bool)
 }
 
 /// The outcome of a committed write.
 enum StoreOutcome: Sendable {
     case changed(ChangeOutcome)
-    case alertsChanged
     case noted
 }
 
@@ -30,14 +28,8 @@ struct WriteTransaction: ~Copyable {
     private let db: Database
     private let numbers: ChangeNumbers
     private var counters = CounterChanges()
-    /// The totals that were read from the counter tables, by session.
-    private var storedTotals: [Int64: FeedbackCounts] = [:]
     private var sessionSearch: PreparedStatement
     private var insertion: PreparedStatement
-    /// The insertion of alerts; nil before the first alert.
-    private var alerts: UntriedOutboxInsertion?
-    /// The statement that reads totals; nil before the first search.
-    private var totalSearch: PreparedStatement?
 
     private init(
         _ db: Database,
@@ -67,7 +59,6 @@ struct WriteTransaction: ~Copyable {
                 var results: [CommitResult<StoreOutcome>] = []
                 results.reserveCapacity(writes.count)
                 for write in writes { results.append(try transaction.apply(write)) }
-                try transaction.endAlerts()
                 try transaction.counters.write(to: db)
                 return results
             }
@@ -80,12 +71,8 @@ struct WriteTransaction: ~Copyable {
         do {
             switch write {
             case .change(let change): return .done(.changed(try apply(change)))
-            case .changeAlerts(let change):
-                try endAlerts()
-                try change(AlertTable(db))
-                return .done(.alertsChanged)
-            case .intend(let feedback):
-                try IntentTable.insert(feedback, db)
+            case .changeRows(let change):
+                try change(db)
                 return .done(.noted)
             case .settle(let id, let isStored):
                 if let feedback = try IntentTable.take(id, db), isStored { try confirm(feedback) }
@@ -131,9 +118,6 @@ struct WriteTransaction: ~Copyable {
             db
         ) {
             counters.count(feedback, session: session, sequence: sequence)
-            for rule in change.alertRules where rule.ratings.contains(feedback.rating) {
-                try queueAlert(of: rule, about: feedback, sequence, session)
-            }
             return AddedFeedback(feedback: feedback, replayed: false)
         }
         let original = try FeedbackTable.find(
@@ -170,52 +154,6 @@ struct WriteTransaction: ~Copyable {
             guard try insert() else { return }
         }
         counters.count(feedback, session: session, sequence: sequence)
-    }
-
-    /// Queues an alert about the feedback just inserted if the rule is met.
-    private mutating func queueAlert(
-        of rule: AlertRule,
-        about feedback: Feedback,
-        _ sequence: Int64,
-        _ session: Int64
-    ) throws {
-        let history: [Rating] =
-            switch rule.condition {
-            case .every: []
-            case .inARow:
-                try FeedbackTable.newestRatings(rule.historyLength, ofSession: session, db)
-            case .share: try FeedbackTable.newestRatings(rule.historyLength, db)
-            }
-        // Feedback without an id cannot be named in an alert.
-        guard feedback.id != nil, rule.isMet(by: history) else { return }
-        let sessionCount = try count(rule.ratings, ofSession: session)
-        let totalCount = try count(rule.ratings, ofSession: SessionTable.everySession)
-        if alerts == nil { alerts = try UntriedOutboxInsertion.begin(db) }
-        try alerts?.insert(
-            rule: rule.name,
-            sequence: sequence,
-            sessionCount: sessionCount,
-            totalCount: totalCount
-        )
-    }
-
-    private mutating func endAlerts() throws {
-        if let alerts = alerts.take() { try alerts.end() }
-    }
-
-    /// Returns the count that the counter tables will have after this transaction.
-    private mutating func count(_ ratings: Set<Rating>, ofSession session: Int64) throws -> Int64 {
-        var counts = try storedTotals[session] ?? storedTotal(ofSession: session)
-        storedTotals[session] = counts
-        counts.add(counters.counts(ofSession: session))
-        return counts.total(ratings: ratings, hasComment: nil)
-    }
-
-    private mutating func storedTotal(ofSession session: Int64) throws -> FeedbackCounts {
-        var search = try totalSearch.take() ?? CounterTables.totalSearch(db)
-        let total = try CounterTables.total(ofSession: session, by: &search)
-        totalSearch = consume search
-        return total
     }
 
     private mutating func changeMetadata(

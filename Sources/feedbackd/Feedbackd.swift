@@ -48,9 +48,11 @@ struct Feedbackd: AsyncParsableCommand {
                 ])
                 Self.log.count(in: Counter(label: LogWriter.lostLinesLabel))
             }
+            let (hooks, destinations) = try HookSettings.make(settings.hooks, logger)
             let server = try FeedbackServer(
                 configuration: settings.server,
-                hooks: try settings.hooks.map { hook in try hook.make(logger) },
+                hooks: hooks,
+                destinations: destinations,
                 logger: logger
             )
             let memory = FreedMemory.returnRegularly()

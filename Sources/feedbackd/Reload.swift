@@ -32,7 +32,7 @@ actor Reload {
                     "is missing while hooks run; to end them all, write hooks: {order: []}"
                 )
             }
-            try await server.replaceHooks(try new.hooks.map { hook in try hook.make(logger) })
+            try await replaceHooks(of: server, by: new)
             logChanges(in: new)
             settings = new
             logger.notice("hooks are reloaded: \(names)")
@@ -45,10 +45,15 @@ actor Reload {
     /// Makes the running hooks anew, as the files to which they write may have been moved away.
     private func recreateHooks(on server: FeedbackServer) async {
         do {
-            try await server.replaceHooks(try settings.hooks.map { hook in try hook.make(logger) })
+            try await replaceHooks(of: server, by: settings)
         } catch {
             logger.error("the hooks stay as they were: \(Feedbackd.line(error))")
         }
+    }
+
+    private func replaceHooks(of server: FeedbackServer, by settings: Settings) async throws {
+        let (hooks, destinations) = try HookSettings.make(settings.hooks, logger)
+        try await server.replaceHooks(hooks, destinations: destinations)
     }
 
     private var names: String {

@@ -3,7 +3,7 @@ import StoreContract
 import Testing
 
 struct MemoryStoreTests {
-    @Test(arguments: StoreContract.behaviours + StoreContract.logging + StoreContract.alerting)
+    @Test(arguments: StoreContract.behaviours + StoreContract.logging + StoreContract.cursors)
     func keeps_the_contract(_ behaviour: StoreBehaviour) async throws {
         try await behaviour.verify { MemoryStore() }
     }

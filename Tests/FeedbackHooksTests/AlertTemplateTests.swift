@@ -8,11 +8,20 @@ import Testing
 struct AlertTemplateTests {
     private let alert = Alert(
         rule: "slack",
-        feedbackID: FeedbackID(high: 0x018D_3F60_5A00_7B1C, low: 0x8A2F_0123_4567_89AB),
-        sessionID: "user \"1\"",
-        rating: .down,
-        comment: "a\\b\n\u{7}\u{1F44E}",
-        createdAt: Timestamp(millisecondsSinceEpoch: 1_705_935_600_123),
+        feedback: Feedback(
+            id: FeedbackID(high: 0x018D_3F60_5A00_7B1C, low: 0x8A2F_0123_4567_89AB),
+            draft: FeedbackDraft(
+                sessionID: "user \"1\"",
+                rating: .down,
+                comment: "a\\b\n\u{7}\u{1F44E}",
+                messageID: "m-1",
+                agentID: "helper",
+                author: Author(source: .human, id: "anna"),
+                tags: ["slow", "wrong"],
+                attributes: ["model": "m", "a": "\"x\""]
+            ),
+            createdAt: Timestamp(millisecondsSinceEpoch: 1_705_935_600_123)
+        ),
         sessionCount: 2,
         totalCount: 7
     )
@@ -24,6 +33,9 @@ struct AlertTemplateTests {
             ("{timestamp}", "2024-01-22T15:00:00.123Z"), ("{count}", "2"), ("{total_count}", "7"),
             ("{comment}", "a\\b\n\u{7}\u{1F44E}"), ("{hook}", "slack"),
             ("{feedback_id}", "018d3f60-5a00-7b1c-8a2f-0123456789ab"),
+            ("{message_id}", "m-1"), ("{agent_id}", "helper"), ("{author_id}", "anna"),
+            ("{author_source}", "human"), ("{tags}", "slow, wrong"),
+            ("{attributes}", "a=\"x\", model=m"), ("{kind}", "added"),
             ("{subject}", "title"), ("{count}{count} of {total_count}", "22 of 7"),
         ]
     )
@@ -56,7 +68,7 @@ struct AlertTemplateTests {
     @Test("a value is never taken for a template")
     func values() {
         var alert = alert
-        alert.comment = "{session_id}"
+        alert.feedback.draft.comment = "{session_id}"
         let text = AlertTemplate("{comment}", escaping: .none)
             .text(for: alert, includesComment: true)
         #expect(text == "{session_id}")
@@ -74,10 +86,17 @@ struct AlertTemplateTests {
         #expect(decoded["text"] == "a\\b\n\u{7}\u{1F44E} of user \"1\"")
     }
 
-    @Test("the default body has every field")
+    @Test("tags and attributes are escaped in JSON like every value")
+    func listsInJSON() throws {
+        let body = try AlertBody(options { $0.body = #"{"text": "{tags}; {attributes}"}"# })
+        #expect(body.text(for: alert) == #"{"text": "slow, wrong; a=\"x\", model=m"}"#)
+    }
+
+    @Test("the default body has the most important fields")
     func defaultBody() throws {
         struct Body: Decodable {
             var hook, subject, sessionId, rating, feedbackId, timestamp: String
+            var messageId, agentId: String
             var comment: String?
             var count, totalCount: Int
         }
@@ -88,7 +107,9 @@ struct AlertTemplateTests {
         }
         let whole = try decoded(AlertBody(options { _ in }))
         #expect(whole.subject == "Negative feedback for session user \"1\"")
-        #expect(whole.comment == alert.comment)
+        #expect(whole.comment == alert.feedback.comment)
+        #expect(whole.messageId == "m-1")
+        #expect(whole.agentId == "helper")
         #expect(whole.count == 2)
         #expect(whole.totalCount == 7)
         let bare = try decoded(AlertBody(options { $0.includesComment = false }))
@@ -121,7 +142,7 @@ struct AlertTemplateTests {
     @Test("no comment mentions anybody in Slack, nor becomes a link")
     func slack() throws {
         var alert = alert
-        alert.comment = "<!channel> & \"<https://x|y>\" &lt;"
+        alert.feedback.draft.comment = "<!channel> & \"<https://x|y>\" &lt;"
         func text(_ url: String, _ isForSlack: Bool?) throws -> String {
             let body = try AlertBody(
                 options {
@@ -150,9 +171,9 @@ struct AlertTemplateTests {
     }
 
     private func options(
-        _ change: (inout NotificationHook.Options) -> Void
-    ) -> NotificationHook.Options {
-        var options = NotificationHook.Options(rule: AlertRule(name: "slack"), sink: .log)
+        _ change: (inout NotificationDestination.Options) -> Void
+    ) -> NotificationDestination.Options {
+        var options = NotificationDestination.Options(rule: AlertRule(name: "slack"), sink: .log)
         change(&options)
         return options
     }

@@ -18,43 +18,76 @@ struct NotificationHookTests {
         store = try SQLiteStore(path: folder.path("f.db"), logger: .silent)
     }
 
-    /// Runs a service with the hook, with short pauses after failures.
+    /// A service whose store has the destination.
+    private struct Running {
+        let service: FeedbackService
+        let destinations: Destinations
+
+        func add(_ session: String = "s", _ comment: String = "") async throws {
+            let draft = FeedbackDraft(sessionID: session, rating: .down, comment: comment)
+            _ = try await service.add(draft)
+        }
+
+        /// The deliveries that have failed and are attempted again.
+        var retrying: [Delivery] {
+            get async throws {
+                try await destinations.deliveries(DeliveryQuery(state: .retrying)).deliveries
+            }
+        }
+
+        /// True if nothing is left to be delivered.
+        var isDone: Bool {
+            get async throws {
+                let status = try await destinations.destinations()[0]
+                return status.changesBehind == 0 && status.retryingCount == 0
+            }
+        }
+
+        /// The reason for which the last attempt failed.
+        var lastError: String {
+            get async throws { try await destinations.destinations()[0].lastError }
+        }
+    }
+
+    /// Runs a service with the destination, with short pauses after failures.
     private func withService(
-        _ options: NotificationHook.Options,
+        _ options: NotificationDestination.Options,
         logger: Logger = .silent,
-        _ body: (FeedbackService) async throws -> Void
+        _ body: (Running) async throws -> Void
     ) async throws {
-        let backoff = AlertDelivery.Backoff(
-            first: .milliseconds(10),
-            receiverMax: .milliseconds(100),
-            alertMax: .milliseconds(100)
+        var backoff = DeliveryBackoff()
+        backoff.first = .milliseconds(10)
+        backoff.awayMax = .milliseconds(100)
+        backoff.refusedMax = .milliseconds(100)
+        let destinations = try Destinations(
+            [try NotificationDestination(options, logger: logger)],
+            store: store,
+            backoff: backoff
         )
-        let hook = try NotificationHook(options, backoff: backoff, logger: logger)
-        let service = FeedbackService(store: store, hooks: [hook])
-        service.start()
+        destinations.start()
+        // What was there before the cursor is nothing to tell of.
+        _ = try await destinations.destinations()
         do {
-            try await body(service)
+            try await body(
+                Running(service: FeedbackService(store: store), destinations: destinations)
+            )
         } catch {
-            await service.stop()
+            await destinations.stop()
             throw error
         }
-        await service.stop()
+        await destinations.stop()
     }
 
     private func webhook(
         _ receiver: WebhookReceiver,
-        _ change: (inout NotificationHook.Options) -> Void = { _ in }
-    ) -> NotificationHook.Options {
-        var options = NotificationHook.Options(
+        _ change: (inout NotificationDestination.Options) -> Void = { _ in }
+    ) -> NotificationDestination.Options {
+        var options = NotificationDestination.Options(
             rule: AlertRule(name: "hook"),
             sink: .webhook(url: receiver.url, headers: [:])
         )
         change(&options)
         return options
-    }
-
-    private func pending() async throws -> [QueuedAlert] {
-        try await store.outbox.list(dead: false, after: 0, limit: 100).alerts
     }
 
     @Test("a webhook gets the alert once, with its headers")
@@ -64,12 +97,12 @@ struct NotificationHookTests {
             $0.sink = .webhook(url: receiver.url, headers: ["X-Team": "support"])
             $0.body = #"{"text": "Down ({count}) in {session_id}: {comment}"}"#
         }
-        try await withService(options) { service in
-            _ = try await service.add(FeedbackDraft(sessionID: "s", rating: .up))
-            let added = try await service.add(
+        try await withService(options) { running in
+            _ = try await running.service.add(FeedbackDraft(sessionID: "s", rating: .up))
+            let added = try await running.service.add(
                 FeedbackDraft(sessionID: "s", rating: .down, comment: "\"no\"")
             )
-            try await expectSoon { try await pending().isEmpty }
+            try await expectSoon { try await running.isDone }
             let requests = try receiver.requests()
             #expect(requests.count == 1)
             let request = try #require(requests.first)
@@ -84,31 +117,49 @@ struct NotificationHookTests {
 
     @Test(
         "a receiver that fails gets the alert again, with the same key",
-        arguments: ["500", "429", "404", "301", "half", "silent", "trickle"]
+        arguments: ["500", "429", "404", "301", "401", "503", "half", "silent", "trickle"]
     )
     func failing(_ answer: String) async throws {
         let receiver = try await WebhookReceiver(answer: answer)
-        try await withService(webhook(receiver) { $0.timeout = .milliseconds(300) }) { service in
-            _ = try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
-            try await expectSoon { try await (pending().first?.attempts ?? 0) >= 2 }
-            let alert = try #require(try await pending().first)
+        try await withService(webhook(receiver) { $0.timeout = .milliseconds(300) }) { running in
+            try await running.add()
+            try await expectSoon { try receiver.requests().count >= 3 }
             let isStatus = Int(answer) != nil
-            #expect(alert.lastError == (isStatus ? "HTTP status \(answer)" : alert.lastError))
-            #expect(!alert.lastError.isEmpty)
+            try await expectSoon {
+                let error = try await running.lastError
+                return isStatus ? error == "HTTP status \(answer)" : !error.isEmpty
+            }
             receiver.answer = "200"
-            try await expectSoon { try await pending().isEmpty }
+            try await expectSoon { try await running.isDone }
             let keys = try receiver.requests().map { $0.headers["Idempotency-Key"] }
-            #expect(keys.count >= 3)
             #expect(Set(keys).count == 1)
+        }
+    }
+
+    @Test(
+        "a receiver that takes nothing now is waited for, and nothing is copied",
+        arguments: ["401", "429", "503"]
+    )
+    func away(_ answer: String) async throws {
+        let receiver = try await WebhookReceiver(answer: answer)
+        try await withService(webhook(receiver)) { running in
+            for _ in 0..<20 { try await running.add() }
+            try await expectSoon { try receiver.requests().count >= 3 }
+            #expect(try await running.retrying.isEmpty)
+            let status = try #require(try await running.destinations.destinations().first)
+            #expect(status.nextAttemptAt != nil)
+            receiver.answer = "200"
+            try await expectSoon { try await running.isDone }
+            #expect(try await running.destinations.destinations()[0].nextAttemptAt == nil)
         }
     }
 
     @Test("a receiver may take its time, within the timeout", arguments: ["slow", "trickle"])
     func slowAnswer(_ answer: String) async throws {
         let receiver = try await WebhookReceiver(answer: answer)
-        try await withService(webhook(receiver) { $0.timeout = .seconds(60) }) { service in
-            _ = try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
-            try await expectSoon { try await pending().isEmpty }
+        try await withService(webhook(receiver) { $0.timeout = .seconds(60) }) { running in
+            try await running.add()
+            try await expectSoon { try await running.isDone }
             #expect(try receiver.requests().map(\.answer) == [answer])
         }
     }
@@ -118,33 +169,34 @@ struct NotificationHookTests {
         let receiver = try await WebhookReceiver(hasTLS: true)
         let other = try await WebhookReceiver(hasTLS: true)
         for caFile in [nil, other.certificateFile] {
-            try await withService(webhook(receiver) { $0.caFile = caFile }) { service in
-                if caFile == nil {
-                    _ = try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
-                }
-                let before = try await pending().first?.attempts ?? 0
+            try await withService(webhook(receiver) { $0.caFile = caFile }) { running in
+                if caFile == nil { try await running.add() }
+                let message = "SSL peer certificate or SSH remote key was not OK"
                 try await expectSoon {
-                    try await (pending().first?.attempts ?? 0) >= before + 2
+                    let status = try await running.destinations.destinations()[0]
+                    return status.lastError == message && status.nextAttemptAt != nil
                 }
-                let error = try await pending().first?.lastError
-                #expect(error == "SSL peer certificate or SSH remote key was not OK")
             }
         }
         #expect(try receiver.requests().isEmpty)
-        try await withService(webhook(receiver) { $0.caFile = receiver.certificateFile }) { _ in
-            try await expectSoon { try await pending().isEmpty }
+        try await withService(webhook(receiver) { $0.caFile = receiver.certificateFile }) {
+            running in
+            try await expectSoon { try await running.isDone }
             #expect(try receiver.requests().count == 1)
         }
     }
 
     @Test("a file of certificates that is not there, or that nothing would use, is refused")
     func badCAFile() throws {
-        let receiver = NotificationHook.Sink.webhook(url: "https://receiver.example/", headers: [:])
+        let receiver = NotificationDestination.Sink.webhook(
+            url: "https://receiver.example/",
+            headers: [:]
+        )
         for (sink, file) in [(receiver, folder.path("no")), (.log, "/dev/null")] {
-            var options = NotificationHook.Options(rule: AlertRule(name: "hook"), sink: sink)
+            var options = NotificationDestination.Options(rule: AlertRule(name: "hook"), sink: sink)
             options.caFile = file
             #expect {
-                try NotificationHook(options, logger: .silent)
+                try NotificationDestination(options, logger: .silent)
             } throws: {
                 ($0 as? CallError)?.message.contains("ca_file") == true
             }
@@ -154,12 +206,12 @@ struct NotificationHookTests {
     @Test("calls do not wait for a receiver")
     func slow() async throws {
         let receiver = try await WebhookReceiver(answer: "silent")
-        try await withService(webhook(receiver) { $0.timeout = .seconds(60) }) { service in
+        try await withService(webhook(receiver) { $0.timeout = .seconds(60) }) { running in
             // The adds would not return if they waited for the deliveries.
             for _ in 0..<20 {
-                _ = try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
+                try await running.add()
             }
-            #expect(try await pending().count == 20)
+            #expect(try await running.destinations.destinations()[0].changesBehind == 20)
             receiver.stop()
         }
     }
@@ -167,12 +219,12 @@ struct NotificationHookTests {
     @Test("an alert that is refused does not hold up the others")
     func refused() async throws {
         let receiver = try await WebhookReceiver(answer: "400")
-        try await withService(webhook(receiver)) { service in
-            _ = try await service.add(FeedbackDraft(sessionID: "a", rating: .down))
-            try await expectSoon { try await (pending().first?.attempts ?? 0) >= 1 }
+        try await withService(webhook(receiver)) { running in
+            try await running.add("a")
+            try await expectSoon { try await running.retrying.first?.attempts ?? 0 >= 1 }
             receiver.answer = "200"
-            _ = try await service.add(FeedbackDraft(sessionID: "b", rating: .down))
-            try await expectSoon { try await pending().isEmpty }
+            try await running.add("b")
+            try await expectSoon { try await running.isDone }
         }
     }
 
@@ -180,14 +232,12 @@ struct NotificationHookTests {
     func down() async throws {
         let receiver = try await WebhookReceiver()
         receiver.stop()
-        try await withService(webhook(receiver)) { service in
-            for number in 0..<200 {
-                let draft = FeedbackDraft(sessionID: "s", rating: .down, comment: "\(number)")
-                _ = try await service.add(draft)
-            }
-            #expect(try await pending().count == 100, "the first page")
+        try await withService(webhook(receiver)) { running in
+            for number in 0..<200 { try await running.add("s", "\(number)") }
+            #expect(try await running.destinations.destinations()[0].changesBehind == 200)
+            #expect(try await running.retrying.isEmpty)
             try await receiver.restart()
-            try await expectSoon { try await pending().isEmpty }
+            try await expectSoon { try await running.isDone }
             let bodies = Set(try receiver.requests().map(\.body))
             #expect(bodies.count == 200)
         }
@@ -196,18 +246,23 @@ struct NotificationHookTests {
     @Test("an alert that is too old becomes a dead letter, and is delivered when it is retried")
     func deadLetters() async throws {
         let receiver = try await WebhookReceiver(answer: "500")
-        try await withService(webhook(receiver) { $0.giveUpAfter = .milliseconds(200) }) {
-            service in
-            _ = try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
-            try await expectSoon { try await service.alerts(AlertQuery()).totalSize == 1 }
-            let letter = try #require(try await service.alerts(AlertQuery()).alerts.first)
+        let options = webhook(receiver) { $0.limits.giveUpAfter = .milliseconds(200) }
+        try await withService(options) { running in
+            try await running.add()
+            let dead = DeliveryQuery(destination: "hook", includesContent: true)
+            try await expectSoon { try await running.destinations.deliveries(dead).totalSize == 1 }
+            let page = try await running.destinations.deliveries(dead)
+            let letter = try #require(page.deliveries.first)
             #expect(letter.state == .dead)
             #expect(letter.lastError == "HTTP status 500")
-            #expect(try await pending().isEmpty)
+            #expect(letter.feedback?.sessionID == "s")
+            #expect(try await running.retrying.isEmpty)
             receiver.answer = "200"
-            #expect(try await service.retryAlerts([letter.id]) == 1)
+            let selection = DeliverySelection(destination: "hook", ids: [letter.id])
+            #expect(try await running.destinations.retry(selection) == 1)
             try await expectSoon { try receiver.requests().last?.answer == "200" }
-            #expect(try await service.alerts(AlertQuery()).totalSize == 0)
+            try await expectSoon { try await running.isDone }
+            #expect(try await running.destinations.deliveries(dead).totalSize == 0)
         }
     }
 
@@ -216,31 +271,46 @@ struct NotificationHookTests {
         let receiver = try await WebhookReceiver()
         receiver.stop()
         let options = webhook(receiver)
-        try await withService(options) { service in
-            _ = try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
-        }
+        try await withService(options) { running in try await running.add() }
         try await receiver.restart()
-        #expect(try await pending().count == 1)
-        try await withService(options) { _ in
-            try await expectSoon { try await pending().isEmpty }
+        try await withService(options) { running in
+            try await expectSoon { try await running.isDone }
         }
         #expect(try receiver.requests().count == 1)
+    }
+
+    @Test("a test message is sent on demand, and the reason of a failure told")
+    func testMessage() async throws {
+        let receiver = try await WebhookReceiver()
+        try await withService(webhook(receiver)) { running in
+            let accepted = try await running.destinations.test("hook")
+            #expect(accepted.isEmpty)
+            let body = try receiver.requests().first?.body
+            #expect(body?.contains("test message") == true)
+            receiver.answer = "404"
+            let refused = try await running.destinations.test("hook")
+            #expect(refused == "HTTP status 404")
+            let unknown = await #expect(throws: CallError.self) {
+                _ = try await running.destinations.test("other")
+            }
+            #expect(unknown?.code == .notFound)
+        }
     }
 
     @Test("a command gets the alert on its standard input")
     func command() async throws {
         let output = folder.path("output")
         let script = "cat >> \(output); echo >> \(output)"
-        let options = NotificationHook.Options(
+        let options = NotificationDestination.Options(
             rule: AlertRule(name: "hook", condition: .inARow(2)),
             sink: .command(["/bin/sh", "-c", script])
         )
-        try await withService(options) { service in
+        try await withService(options) { running in
             for comment in ["one", "two", "three"] {
                 let draft = FeedbackDraft(sessionID: "s", rating: .down, comment: comment)
-                _ = try await service.add(draft)
+                _ = try await running.service.add(draft)
             }
-            try await expectSoon { try await pending().isEmpty }
+            try await expectSoon { try await running.isDone }
             let text = try String(contentsOfFile: output, encoding: .utf8)
             #expect(text.contains(#""comment":"two""#))
             #expect(text.split(separator: "\n").count == 1, "only the second makes two in a row")
@@ -256,16 +326,16 @@ struct NotificationHookTests {
     func failingCommand(_ failure: String) async throws {
         let flag = folder.path("flag")
         let script = "test -e \(flag) || { \(failure); }"
-        var options = NotificationHook.Options(
+        var options = NotificationDestination.Options(
             rule: AlertRule(name: "hook"),
             sink: .command(["/bin/sh", "-c", script])
         )
         options.timeout = .milliseconds(300)
-        try await withService(options) { service in
-            _ = try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
-            try await expectSoon { try await (pending().first?.attempts ?? 0) >= 1 }
+        try await withService(options) { running in
+            try await running.add()
+            try await expectSoon { try await !running.lastError.isEmpty }
             try "".write(toFile: flag, atomically: true, encoding: .utf8)
-            try await expectSoon { try await pending().isEmpty }
+            try await expectSoon { try await running.isDone }
         }
     }
 
@@ -274,7 +344,7 @@ struct NotificationHookTests {
         setenv("FEEDBACKD_STORE", "mongodb://user:secret@host", 1)
         defer { unsetenv("FEEDBACKD_STORE") }
         let output = folder.path("output")
-        let options = NotificationHook.Options(
+        let options = NotificationDestination.Options(
             rule: AlertRule(name: "hook"),
             sink: .command(["/bin/sh", "-c", "env >> \(output)"])
         )
@@ -287,11 +357,11 @@ struct NotificationHookTests {
                 return path?.contains("feedbackd-alert") == true
             }
         }
-        try await withService(options) { service in
+        try await withService(options) { running in
             for _ in 0..<5 {
-                _ = try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
+                try await running.add()
             }
-            try await expectSoon { try await pending().isEmpty }
+            try await expectSoon { try await running.isDone }
             #expect(try openFiles() == 0)
         }
         let text = try String(contentsOfFile: output, encoding: .utf8)
@@ -312,14 +382,11 @@ struct NotificationHookTests {
             }
         }
         let receiver = try await WebhookReceiver()
-        let hook = try NotificationHook(webhook(receiver), logger: .silent)
-        let service = FeedbackService(store: store, hooks: [hook, Failing()])
-        service.start()
-        await #expect(throws: CallError.self) {
-            try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
+        try await withService(webhook(receiver)) { running in
+            running.service.replaceHooks([Failing()])
+            await #expect(throws: CallError.self) { try await running.add() }
+            try await expectSoon { try receiver.requests().count == 1 }
         }
-        try await expectSoon { try receiver.requests().count == 1 }
-        await service.stop()
     }
 
     @Test("headers are sent once, whatever their case, and may be empty")
@@ -329,8 +396,8 @@ struct NotificationHookTests {
         let options = webhook(receiver) {
             $0.sink = .webhook(url: receiver.url, headers: headers)
         }
-        try await withService(options) { service in
-            let added = try await service.add(FeedbackDraft(sessionID: "s", rating: .down))
+        try await withService(options) { running in
+            let added = try await running.service.add(FeedbackDraft(sessionID: "s", rating: .down))
             try await expectSoon { try receiver.requests().count == 1 }
             let request = try #require(try receiver.requests().first)
             #expect(request.headers["content-type"] == "text/x")
@@ -347,11 +414,11 @@ struct NotificationHookTests {
         let lines = LogLines()
         let rule = AlertRule(name: "hook")
         try await withService(
-            NotificationHook.Options(rule: rule, sink: .log),
+            NotificationDestination.Options(rule: rule, sink: .log),
             logger: lines.logger
-        ) { service in
+        ) { running in
             let draft = FeedbackDraft(sessionID: "s", rating: .down, comment: "secret")
-            _ = try await service.add(draft)
+            _ = try await running.service.add(draft)
             try await expectSoon { lines.all.contains { $0.contains("[ALERT]") } }
         }
         let text = lines.all.joined(separator: "\n")
@@ -361,11 +428,11 @@ struct NotificationHookTests {
 
     @Test("options that cannot work are refused, without their values")
     func badOptions() {
-        func refuses(_ change: (inout NotificationHook.Options) -> Void) {
-            var options = NotificationHook.Options(rule: AlertRule(name: "h"), sink: .log)
+        func refuses(_ change: (inout NotificationDestination.Options) -> Void) {
+            var options = NotificationDestination.Options(rule: AlertRule(name: "h"), sink: .log)
             change(&options)
             do {
-                _ = try NotificationHook(options, logger: .silent)
+                _ = try NotificationDestination(options, logger: .silent)
                 Issue.record("not refused")
             } catch {
                 #expect((error as? CallError)?.code == .invalidArgument)

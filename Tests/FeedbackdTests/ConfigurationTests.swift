@@ -129,10 +129,10 @@ struct ConfigurationTests {
         #expect(example.server.drainTimeout == none.server.drainTimeout)
         #expect(example.logLevel == none.logLevel)
         guard case .notification(let slack) = example.hooks[2].options else { return }
-        let plain = NotificationHook.Options(rule: slack.rule, sink: slack.sink)
+        let plain = NotificationDestination.Options(rule: slack.rule, sink: slack.sink)
         #expect(slack.subject == plain.subject)
         #expect(slack.timeout == plain.timeout)
-        #expect(slack.giveUpAfter == plain.giveUpAfter)
+        #expect(slack.limits.giveUpAfter == plain.limits.giveUpAfter)
         #expect(slack.includesComment == plain.includesComment)
         #expect(none.hooks.isEmpty)
     }
@@ -301,7 +301,7 @@ struct ConfigurationTests {
     func refusals(_ bad: BadFile) throws {
         let message = message {
             for hook in try settings(bad.yaml).hooks {
-                _ = try hook.make(Logger(label: "test"))
+                _ = try HookSettings.make([hook], Logger(label: "test"))
             }
         }
         #expect(message.contains(bad.error), "\(message)")

@@ -63,7 +63,7 @@ struct AlertsTests {
     @Test("a dead letter is shown, tried again and delivered")
     func deadLetter() async throws {
         receiver.answer = "500"
-        let daemon = try await daemon("    give_up_after: 1")
+        let daemon = try await daemon("    attempts: 1")
         #expect(try daemon.control("add", "s", "--rating", "down", "--comment", "no").code == 0)
         let isDead = try await eventually {
             try daemon.control("deliveries").output.contains("1 of 1")
@@ -127,6 +127,7 @@ struct AlertsTests {
             return slack.changesBehind + slack.retryingCount
         }
         #expect(try await waiting() == 10_000)
+        #expect(try daemon.sqlite("SELECT count(*) FROM delivery") == "0", "nothing is copied")
         try await receiver.restart()
         let isEmpty = try await eventually(within: .seconds(120)) { try await waiting() == 0 }
         #expect(isEmpty)
@@ -180,6 +181,46 @@ struct AlertsTests {
         let isPosted = try await eventually { try other.requests().count == 1 }
         let log = try daemon.log()
         #expect(isPosted, "\(log)")
+    }
+
+    @Test("an alert that a receiver refuses, never answers or is not there for delays no other")
+    func others() async throws {
+        let silent = try await WebhookReceiver(answer: "silent")
+        let gone = try await WebhookReceiver()
+        gone.stop()
+        let yaml = """
+            hooks:
+              order: [slack, silent, gone, good]
+              slack:
+                {kind: notification, webhook_url: "\(receiver.url)", body: "{session_id}"}
+              silent: {kind: notification, webhook_url: "\(silent.url)", timeout: 60}
+              gone: {kind: notification, webhook_url: "\(gone.url)"}
+              good:
+                {kind: notification, command: [/bin/sh, -c, "cat >> \(folder.path("told"))"], body: x}
+            """
+        let path = folder.path("four.yaml")
+        try Data(yaml.utf8).write(to: URL(fileURLWithPath: path))
+        try "500".write(
+            toFile: receiver.answerFile(ofBody: "bad"),
+            atomically: true,
+            encoding: .utf8
+        )
+        let daemon = try await Daemon(in: folder, ["--config", path])
+        #expect(try daemon.control("add", "bad", "--rating", "down").code == 0)
+        for _ in 0..<20 {
+            #expect(try daemon.control("add", "fine", "--rating", "down").code == 0)
+        }
+        // The receiver that never answers would end its first attempts after a minute.
+        let areTold = try await eventually {
+            try receiver.requests().count { $0.body == "fine" } == 20
+                && ((try? Programs.text(folder.path("told"))) ?? "").count == 21
+        }
+        #expect(areTold)
+        #expect(try receiver.requests().contains { $0.body == "bad" && $0.answer == "500" })
+        #expect(try silent.requests().count == 4, "as many as it is sent at a time")
+        let listed = "SELECT count(*) FROM delivery JOIN cursor ON cursor.id = cursor AND name = "
+        #expect(try await eventually { try daemon.sqlite("\(listed)'slack'") == "1" })
+        #expect(try daemon.sqlite("\(listed)'gone'") == "0")
     }
 
     @Test("with MongoDB, killed before the delivery, the next start delivers")

@@ -85,6 +85,20 @@ final class Daemon {
         return outcome.output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
+    /// Returns the number of feedbacks with the rating `down` that a cursor has not passed, and of
+    /// deliveries that wait, all cursors together.
+    func undeliveredCount() throws -> Int {
+        let count = try sqlite(
+            """
+            SELECT (SELECT count(*) FROM delivery WHERE state = 1)
+                + (SELECT count(*) FROM feedback JOIN cursor ON sequence > position
+                    WHERE rating = 2)
+            """
+        )
+        guard let count = Int(count) else { throw Failure("sqlite3: \(count)") }
+        return count
+    }
+
     /// Returns a value of `/proc/PID/status`, a count or a size in KiB.
     func status(_ key: String) throws -> Int {
         let text = try Programs.text("/proc/\(process.processIdentifier)/status")

@@ -12,19 +12,6 @@ struct MongoStoreContractTests {
     func keeps_the_contract(_ behaviour: StoreBehaviour) async throws {
         try await behaviour.verify { try await TestStore.open() }
     }
-
-    @Test(arguments: StoreContract.alerting)
-    func keeps_the_contract_of_alerts_in_a_file_beside_it(
-        _ behaviour: StoreBehaviour
-    ) async throws {
-        let folder = try TemporaryFolder()
-        try await behaviour.verify {
-            let path = folder.path("alerts.db")
-            let store = AlertFileStore(try await TestStore.open(), logger: .silent) { path }
-            try store.open()
-            return store
-        }
-    }
 }
 
 /// Stores with databases of their own.

@@ -213,7 +213,7 @@ struct FaultTests {
         let outcomes = results.map { result -> String in
             switch result {
             case .done(.changed(.added(let added))): added.replayed ? "replayed" : "added"
-            case .done(.changed(.metadata)), .done(.alertsChanged), .done(.noted): "changed"
+            case .done(.changed(.metadata)), .done(.noted): "changed"
             case .refused(let error): (error as? CallError)?.code.name ?? "\(error)"
             case .undecided: "undecided"
             }

@@ -147,7 +147,7 @@ struct JournaledStoreTests {
         let (stored, missing) = (Self.feedback("stored"), Self.feedback("missing"))
         inner.fault.withLock { $0 = .lookupFails }
         for feedback in [stored, missing] {
-            try await journal.submit(.intend(feedback), context: CallContext())
+            try await journal.submit(.changeRows { try IntentTable.insert(feedback, $0) }, context: CallContext())
         }
         _ = try await inner.memory.commit(.any(stored), context: CallContext())
         await store.close()

@@ -240,43 +240,6 @@ struct OpeningTests {
         withExtendedLifetime(lock) {}
     }
 
-    @Test func alerts_of_a_former_version_keep_their_ids_which_are_never_given_again() async throws
-    {
-        let path = folder.databasePath
-        let old = try SQLiteSchema.makeDatabase(at: path, ofVersion: "v3")
-        try await old.write { db in
-            for _ in 0..<3 {
-                try db.execute(
-                    sql: """
-                        INSERT INTO alert (state, rule, feedback_id, session_id, rating, comment,
-                            created_at, session_count, total_count, queued_at, due_at)
-                        VALUES (2, 'rule', randomblob(16), 's', 2, '', 0, 1, 1, 0, 0)
-                        """
-                )
-            }
-            try db.execute(sql: "DELETE FROM alert WHERE id <> 1")
-        }
-        try old.close()
-
-        var ids: [Int64] = []
-        for _ in 0..<2 {
-            let store = try SQLiteStore(path: path)
-            for _ in 0..<2 {
-                try await store.commit(
-                    .add(FeedbackDraft(sessionID: "s")),
-                    at: 1,
-                    alertRules: [AlertRule(name: "rule", ratings: [.none])]
-                )
-            }
-            let pending = try await store.outbox.list(dead: false, after: 0, limit: 10).alerts
-            ids.append(contentsOf: pending.map(\.id))
-            try await store.outbox.settle(pending.map { AlertOutcome(id: $0.id, next: .delivered) })
-            #expect(try await store.outbox.list(dead: true, after: 0, limit: 10).totalSize == 1)
-            await store.close()
-        }
-        #expect(ids == [4, 5, 6, 7])
-    }
-
     @Test func a_truncated_database_is_refused_untouched() async throws {
         let store = try SQLiteStore(path: folder.databasePath)
         try await store.add(200)

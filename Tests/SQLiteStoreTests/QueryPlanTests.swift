@@ -63,24 +63,6 @@ struct QueryPlanTests {
         await store.close()
     }
 
-    @Test func untried_alerts_are_found_in_the_order_of_their_ids() async throws {
-        let folder = try TemporaryFolder()
-        let store = try SQLiteStore(path: folder.databasePath)
-        let plans = try await store.database.read { db in
-            try [UntriedOutbox.firstOfAll, UntriedOutbox.firstOfRule].map { try plan($0, db) }
-        }
-        for steps in plans {
-            #expect(
-                steps == [
-                    "SEARCH alert_untried USING INTEGER PRIMARY KEY (rowid>?)",
-                    "SEARCH feedback USING INTEGER PRIMARY KEY (rowid=?)",
-                    "SEARCH session USING INTEGER PRIMARY KEY (rowid=?)",
-                ]
-            )
-        }
-        await store.close()
-    }
-
     @Test func the_hours_of_a_session_are_found_by_those_that_there_are() async throws {
         let folder = try TemporaryFolder()
         let store = try SQLiteStore(path: folder.databasePath)

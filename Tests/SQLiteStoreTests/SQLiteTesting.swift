@@ -29,11 +29,9 @@ extension SQLiteStore {
     @discardableResult
     func commit(
         _ change: Change,
-        at milliseconds: Int64 = 1_705_935_600_000,
-        alertRules: [AlertRule] = []
+        at milliseconds: Int64 = 1_705_935_600_000
     ) async throws -> ChangeOutcome {
-        let accepted = AcceptedChange.any(change, at: milliseconds, alertRules: alertRules)
-        return try await commit(accepted, context: CallContext())
+        try await commit(.any(change, at: milliseconds), context: CallContext())
     }
 
     func add(_ count: Int, session: String = "s") async throws {
@@ -52,15 +50,13 @@ extension AcceptedChange {
     static func any(
         _ change: Change,
         at milliseconds: Int64 = 0,
-        missingSession: MissingSessionPolicy = .create,
-        alertRules: [AlertRule] = []
+        missingSession: MissingSessionPolicy = .create
     ) -> AcceptedChange {
         AcceptedChange(
             change,
             feedbackID: FeedbackID(high: .random(in: 0 ... .max), low: .random(in: 0 ... .max)),
             acceptedAt: Timestamp(millisecondsSinceEpoch: milliseconds),
-            missingSession: missingSession,
-            alertRules: alertRules
+            missingSession: missingSession
         )
     }
 }

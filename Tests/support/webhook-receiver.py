@@ -3,7 +3,8 @@
     webhook-receiver.py FOLDER [PORT]
 
 It writes FOLDER/port when it listens, and every request as a line of JSON to FOLDER/requests. For
-each request it reads its answer from FOLDER/answer: a status, "slow" (200 after half a second),
+each request it reads its answer from FOLDER/answer-BODY if that is there, where BODY is the request's
+body of letters, and else from FOLDER/answer: a status, "slow" (200 after half a second),
 "trickle" (200 byte by byte, which takes more than a second), "silent" (never), or "half" (closes in
 the middle of the answer). With FOLDER/certificate.pem and FOLDER/key.pem it speaks TLS.
 """
@@ -28,7 +29,8 @@ class Receiver(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        answer = (folder / "answer").read_text().strip()
+        own = folder / f"answer-{body}" if body.isalpha() else folder / "answer"
+        answer = (own if own.exists() else folder / "answer").read_text().strip()
         request = {"path": self.path, "headers": dict(self.headers), "body": body, "answer": answer}
         with lock, open(folder / "requests", "a") as log:
             log.write(json.dumps(request) + "\n")

@@ -8,7 +8,7 @@ struct HookSettings {
     enum Options {
         case validation(ValidationHook.Options)
         case audit(AuditHook.Options)
-        case notification(NotificationHook.Options)
+        case notification(NotificationDestination.Options)
         case analytics
     }
 
@@ -87,17 +87,34 @@ struct HookSettings {
         return hooks
     }
 
-    /// Makes the hook.
+    /// Makes what the settings describe: a notification is a destination, and no hook.
     ///
     /// - Throws: a ``CallError`` that names the hook and the place of its setting.
-    func make(_ logger: Logger) throws(CallError) -> any FeedbackHook {
-        do {
-            return switch options {
-            case .validation(let options): try ValidationHook(options, name: name)
-            case .audit(let options): try AuditHook(options, name: name, logger: logger)
-            case .notification(let options): try NotificationHook(options, logger: logger)
-            case .analytics: AnalyticsHook(name: name)
+    static func make(
+        _ settings: [HookSettings],
+        _ logger: Logger
+    ) throws(CallError) -> (hooks: [any FeedbackHook], destinations: [any Destination]) {
+        var (hooks, destinations): ([any FeedbackHook], [any Destination]) = ([], [])
+        for one in settings {
+            try one.naming {
+                switch one.options {
+                case .validation(let options):
+                    hooks.append(try ValidationHook(options, name: one.name))
+                case .audit(let options):
+                    hooks.append(try AuditHook(options, name: one.name, logger: logger))
+                case .analytics: hooks.append(AnalyticsHook(name: one.name))
+                case .notification(let options):
+                    destinations.append(try NotificationDestination(options, logger: logger))
+                }
             }
+        }
+        return (hooks, destinations)
+    }
+
+    /// Runs the work; an error of it names the hook and the place of its setting.
+    private func naming(_ work: () throws -> Void) throws(CallError) {
+        do {
+            try work()
         } catch {
             guard var error = error as? CallError else {
                 throw CallError(.internal, "\(Self.root).\(name) cannot be made", cause: error)

@@ -74,20 +74,36 @@ extension NotificationSettings {
             + "With neither this nor `webhook_url` a notification is a line in the log."
     )
 
+    private static let attempts = Setting<Self>(
+        "attempts",
+        \.options.limits.attemptsMax,
+        .number(1...1_000_000),
+        unset: "no such limit",
+        "The number of attempts after which a notification is given up."
+    )
+    private static let concurrency = Setting<Self>(
+        "concurrency",
+        \.options.concurrency,
+        .number(1...NotificationDestination.Options.concurrencyMax),
+        unset: "4 to a webhook, 1 to a command",
+        "The number of deliveries at a time. The log has them one after the other."
+    )
+
     private static let message: [Setting<Self>] = [
         Setting(
             "subject",
             \.options.subject,
             .text,
             "The title, `{subject}` in the body. `{session_id}`, `{rating}`, `{timestamp}`, "
-                + "`{count}`, `{total_count}`, `{comment}`, `{feedback_id}` and `{hook}` stand for "
-                + "values; other names in braces stay as written."
+                + "`{count}`, `{total_count}`, `{comment}`, `{feedback_id}`, `{message_id}`, "
+                + "`{agent_id}`, `{author_id}`, `{author_source}`, `{tags}`, `{attributes}`, "
+                + "`{kind}` and `{hook}` stand for values; other names in braces stay as written."
         ),
         Setting(
             "body",
             \.options.body,
             .text,
-            unset: "all fields, as JSON",
+            unset: "the most important fields, as JSON",
             "The text that is sent, with the same names. In a body that begins with `{` or `[`, "
                 + "values are escaped as JSON."
         ),
@@ -116,9 +132,11 @@ extension NotificationSettings {
         ),
         Setting(
             "give_up_after",
-            \.options.giveUpAfter,
+            \.options.limits.giveUpAfter,
             .seconds(1...2_592_000),
-            "The time after the feedback until which attempts may begin."
+            "The time after the first attempt during which further ones may begin, while the "
+                + "receiver answers."
         ),
+        attempts, concurrency,
     ]
 }

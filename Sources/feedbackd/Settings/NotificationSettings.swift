@@ -1,10 +1,10 @@
 internal import FeedbackHooks
 internal import FeedbackServer
 
-/// The settings of a notification hook, before those that depend on each other are combined.
+/// The settings of a notification, before those that depend on each other are combined.
 struct NotificationSettings: SettingTarget {
     /// The options, to which the name and condition of the rule and the sink are added last.
-    var options = NotificationHook.Options(rule: AlertRule(name: ""), sink: .log)
+    var options = NotificationDestination.Options(rule: AlertRule(name: ""), sink: .log)
     var inARow: Int?
     var shareAbove: Double?
     var shareOfLast: Int?
@@ -20,7 +20,7 @@ struct NotificationSettings: SettingTarget {
     func options(
         ofHook name: String,
         in section: SettingSection
-    ) throws(CallError) -> NotificationHook.Options {
+    ) throws(CallError) -> NotificationDestination.Options {
         var options = options
         options.rule.name = name
         options.rule.condition = try condition(in: section)
@@ -44,7 +44,8 @@ struct NotificationSettings: SettingTarget {
         return .inARow(inARow)
     }
 
-    private func sink(in section: SettingSection) throws(CallError) -> NotificationHook.Sink {
+    private func sink(in section: SettingSection) throws(CallError) -> NotificationDestination.Sink
+    {
         let url = Self.webhookURL.name
         guard let webhookURL else {
             guard headers == nil else {

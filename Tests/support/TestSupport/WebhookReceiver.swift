@@ -34,6 +34,9 @@ public final class WebhookReceiver {
     /// The answer to requests: a status, `slow`, `trickle`, `silent` or `half`.
     public var answer: String { didSet { try? writeAnswer() } }
 
+    /// Returns the path of the file that has the answer to requests with a body of letters.
+    public func answerFile(ofBody body: String) -> String { folder.path("answer-\(body)") }
+
     /// The URL for webhooks.
     public private(set) var url = ""
 

@@ -1,15 +1,16 @@
+internal import CoreMetrics
+internal import Dispatch
 public import FeedbackCore
 public import FeedbackModel
 internal import Foundation
 public import Logging
-internal import Synchronization
 
-/// A hook that sends alerts about feedback: to the log, a webhook, or a command.
+/// A destination of alerts about feedback: the log, a webhook, or a command.
 ///
-/// The alert is queued in the transaction that stores the feedback, and delivered afterwards, at
-/// least once. No call waits for the delivery or fails because of it. An alert that cannot be
-/// delivered in time becomes a dead letter, which the service keeps, lists and retries on demand.
-public final class NotificationHook: BackgroundHook {
+/// No call waits for a delivery or fails because of it: alerts follow the store's change log, and are
+/// delivered at least once. One that cannot be delivered becomes a dead letter, which the store keeps,
+/// lists and retries on demand.
+public final class NotificationDestination: Destination {
     /// The destination of alerts.
     public enum Sink: Sendable, Hashable {
         /// Writes a log message, without the comment.
@@ -20,9 +21,9 @@ public final class NotificationHook: BackgroundHook {
         case command([String])
     }
 
-    /// The options of a notification hook.
+    /// The options of a notification.
     public struct Options: Sendable, Hashable {
-        /// The rule that selects feedback; its name is the name of the hook and of its queue.
+        /// The rule that selects feedback; its name is that of the destination.
         public var rule: AlertRule
         /// The destination of the alerts.
         public var sink: Sink
@@ -30,11 +31,12 @@ public final class NotificationHook: BackgroundHook {
         /// in the body.
         ///
         /// The placeholders are `{session_id} {rating} {timestamp} {count} {total_count} {comment}
-        /// {feedback_id} {hook}`; any other text in braces is kept as it is.
+        /// {feedback_id} {message_id} {agent_id} {author_id} {author_source} {tags} {attributes}
+        /// {kind} {hook}`; any other text in braces is kept as it is.
         public var subject = "Negative feedback for session {session_id}"
         /// The template of the body, with the same placeholders and `{subject}`.
         ///
-        /// Nil means a JSON object with all of them. In a body that begins with `{` or `[`, values
+        /// Nil means a JSON object with most of them. In a body that begins with `{` or `[`, values
         /// are escaped as JSON.
         public var body: String?
         /// True to escape the values in the body as plain text for Slack, so that a comment with
@@ -47,8 +49,15 @@ public final class NotificationHook: BackgroundHook {
         public var caFile: String?
         /// The maximum duration of one attempt.
         public var timeout = Duration.seconds(10)
-        /// The time after queueing during which attempts may begin.
-        public var giveUpAfter = Duration.seconds(86_400)
+        /// The limits of the attempts for one alert.
+        public var limits = DeliveryLimits()
+        /// The maximum number of deliveries at a time, up to ``concurrencyMax``.
+        ///
+        /// Nil means 4 to a webhook, and 1 to a command. The log has them one after the other.
+        public var concurrency: Int?
+
+        /// The highest ``concurrency``.
+        public static let concurrencyMax = 64
 
         /// Makes options.
         public init(rule: AlertRule, sink: Sink) {
@@ -57,29 +66,26 @@ public final class NotificationHook: BackgroundHook {
         }
     }
 
-    /// The hook's name, which is that of its rule.
+    /// See ``Destination``.
     public var name: String { options.rule.name }
-    /// See ``BackgroundHook``.
-    public var alertRule: AlertRule? { options.rule }
+    /// See ``Destination``.
+    public var kind: String { sink.kind }
+    /// See ``Destination``.
+    public var rule: AlertRule { options.rule }
+    /// See ``Destination``.
+    public var concurrency: Int { sink.concurrency }
+    /// See ``Destination``.
+    public var limits: DeliveryLimits { options.limits }
 
     private let options: Options
-    /// The rule's ratings; an array, since a search of at most three is faster than a set's.
-    private let told: [Rating]
     private let instruments: AlertInstruments
     private let sink: any AlertSink
-    private let backoff: AlertDelivery.Backoff
     private let logger: Logger
-    private let delivering = Mutex<Task<Void, Never>?>(nil)
-    private let wakeup = Wakeup()
 
-    /// Makes a hook that delivers nothing before ``start(_:)``.
+    /// Makes a destination, which connects with the first alert.
     ///
     /// - Throws: INVALID_ARGUMENT that names the option at fault, without its value.
-    public convenience init(_ options: Options, logger: Logger) throws {
-        try self.init(options, backoff: AlertDelivery.Backoff(), logger: logger)
-    }
-
-    init(_ options: Options, backoff: AlertDelivery.Backoff, logger: Logger) throws {
+    public init(_ options: Options, logger: Logger) throws {
         try options.check()
         let body = try AlertBody(options)
         sink =
@@ -88,62 +94,45 @@ public final class NotificationHook: BackgroundHook {
             case .webhook(let url, let headers):
                 WebhookSink(url: url, headers: headers, body: body, options: options)
             case .command(let command):
-                CommandSink(command: command, body: body, timeout: options.timeout)
+                CommandSink(command: command, body: body, options: options)
             }
         self.options = options
-        told = Array(options.rule.ratings)
         instruments = AlertInstruments(hook: options.rule.name)
-        self.backoff = backoff
         self.logger = logger
     }
 
-    /// See ``FeedbackHook``.
-    public func intercept(
-        _ change: Change,
-        context: HookContext,
-        next: HookChain.Next
-    ) async throws -> ChangeOutcome {
-        guard case .add = change else { return try await next(change) }
-        do {
-            let outcome = try await next(change)
-            if case .added(let added) = outcome, !told.contains(added.feedback.rating) {
-                return outcome
-            }
-            wakeup.signal()
-            return outcome
-        } catch {
-            // A hook further inside may have thrown after the feedback was stored.
-            wakeup.signal()
-            throw error
+    /// See ``Destination``.
+    public func deliver(_ alert: Alert) async -> DeliveryOutcome {
+        let begin = DispatchTime.now()
+        let outcome = await sink.deliver(alert)
+        let end = DispatchTime.now()
+        instruments.time.recordNanoseconds(end.uptimeNanoseconds - begin.uptimeNanoseconds)
+        return outcome
+    }
+
+    /// See ``Destination``.
+    public func report(_ event: DeliveryEvent) {
+        switch event {
+        case .delivered: instruments.delivered.increment()
+        case .failed(let error):
+            instruments.failed.increment()
+            log(.debug, "an alert is refused: \(error)")
+        case .dead(let error):
+            instruments.dead.increment()
+            log(.warning, "an alert is given up: \(error)")
+        case .away(let error, let isFirst):
+            instruments.failed.increment()
+            log(isFirst ? .warning : .debug, "alerts cannot be delivered: \(error)")
+        case .back: log(.notice, "alerts are delivered again")
         }
     }
 
-    /// See ``BackgroundHook``.
-    public func start(_ outbox: any AlertOutbox) {
-        let delivery = AlertDelivery(
-            rule: options.rule.name,
-            sink: sink,
-            outbox: outbox,
-            giveUpAfter: options.giveUpAfter,
-            backoff: backoff,
-            instruments: instruments,
-            logger: logger
-        )
-        delivering.withLock { [wakeup] in $0 = Task { await delivery.run(wakeup) } }
-    }
-
-    /// See ``BackgroundHook``.
-    public func outboxChanged() { wakeup.signal() }
-
-    /// See ``BackgroundHook``.
-    public func stop() async {
-        let task = delivering.withLock { $0 }
-        task?.cancel()
-        await task?.value
+    private func log(_ level: Logger.Level, _ text: String) {
+        logger.log(level: level, "\(text)", metadata: ["hook": "\(name)"])
     }
 }
 
-extension NotificationHook.Options {
+extension NotificationDestination.Options {
     var isForSlack: Bool {
         if let escapesForSlack { return escapesForSlack }
         guard case .webhook(let url, _) = sink else { return false }
@@ -165,8 +154,14 @@ extension NotificationHook.Options {
             throw .invalid("condition", "the share must be from 0 to less than 1")
         }
         guard !rule.ratings.isEmpty else { throw .invalid("ratings", "must not be empty") }
-        guard timeout >= .milliseconds(1), giveUpAfter >= .zero else {
+        guard timeout >= .milliseconds(1), limits.giveUpAfter >= .zero else {
             throw .invalid("timeout", "must be positive")
+        }
+        guard limits.attemptsMax ?? 1 >= 1 else {
+            throw .invalid("attempts", "must be at least 1")
+        }
+        guard (1...Self.concurrencyMax).contains(concurrency ?? 1) else {
+            throw .invalid("concurrency", "must be from 1 to \(Self.concurrencyMax)")
         }
         if let caFile {
             guard case .webhook = sink else { throw .invalid("ca_file", "needs a webhook_url") }

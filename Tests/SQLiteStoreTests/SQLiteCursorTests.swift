@@ -1,0 +1,118 @@
+import FeedbackCore
+import FeedbackModel
+import GRDB
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import SQLiteStore
+
+/// Cursors on a database in which feedback is changed and deleted by others.
+@Suite("cursors in a database")
+struct SQLiteCursorTests {
+    private let folder: TemporaryFolder
+    private let store: SQLiteStore
+
+    init() throws {
+        folder = try TemporaryFolder()
+        store = try SQLiteStore(path: folder.databasePath)
+    }
+
+    private func execute(_ sql: String) async throws {
+        let queue = try DatabaseQueue(path: folder.databasePath)
+        try await queue.write { try $0.execute(sql: sql) }
+        try queue.close()
+    }
+
+    @Test func what_waits_is_delivered_in_its_present_state() async throws {
+        let receiver = AcceptingDestination(name: "c")
+        receiver.refuses = true
+        let destinations = try Destinations([receiver], store: store)
+        destinations.start()
+        _ = try await destinations.destinations()
+        try await store.add(FeedbackDraft(sessionID: "s", rating: .down, comment: "former"))
+        #expect(
+            try await eventually { try await destinations.destinations()[0].retryingCount == 1 }
+        )
+        try await execute("UPDATE feedback SET comment = 'present', changed = 2, revision = 2")
+        receiver.refuses = false
+        #expect(await eventually { receiver.comments == ["present"] })
+        #expect(
+            try await eventually {
+                let status = try await destinations.destinations()[0]
+                return status.changesBehind == 0 && status.retryingCount == 0
+            }
+        )
+        await destinations.stop()
+        #expect(receiver.comments == ["present"])
+        await store.close()
+    }
+
+    @Test func a_number_that_a_cursor_has_passed_is_never_given_again() async throws {
+        try await store.add(3)
+        let end = try await store.cursors.open("c", from: .now, spread: .zero).position
+        try await execute("DELETE FROM feedback")
+        try await store.add(1)
+        let batch = try await store.cursors.changes(
+            after: end,
+            of: "c",
+            limit: 10,
+            bytesMax: .max
+        )
+        #expect(batch.changes.map(\.number) == [end + 1])
+        await store.close()
+    }
+
+    @Test func a_change_of_former_feedback_makes_the_counts_anew() async throws {
+        let receiver = AcceptingDestination(name: "c")
+        let destinations = try Destinations([receiver], store: store)
+        destinations.start()
+        _ = try await destinations.destinations()
+        for _ in 0..<2 { try await store.add(FeedbackDraft(sessionID: "s", rating: .down)) }
+        #expect(await eventually { receiver.alerts.count == 2 })
+        try await execute(
+            """
+            UPDATE feedback SET rating = 1, changed = 3, revision = 2 WHERE sequence = 1;
+            UPDATE session_total SET down_bare = 1, up_bare = 1;
+            """
+        )
+        try await store.add(FeedbackDraft(sessionID: "s", rating: .down))
+        #expect(await eventually { receiver.alerts.count == 3 })
+        #expect(receiver.alerts.last?.sessionCount == 2)
+        #expect(receiver.alerts.last?.totalCount == 2)
+        await destinations.stop()
+        await store.close()
+    }
+}
+
+/// A destination that takes everything, unless it refuses.
+final class AcceptingDestination: Destination {
+    let name: String
+    let kind = "test"
+    let rule: AlertRule
+    let concurrency = 4
+    let limits = DeliveryLimits()
+    private let received = Mutex<[Alert]>([])
+    private let isRefusing = Atomic(false)
+
+    init(name: String) {
+        self.name = name
+        rule = AlertRule(name: name)
+    }
+
+    var refuses: Bool {
+        get { isRefusing.load(ordering: .sequentiallyConsistent) }
+        set { isRefusing.store(newValue, ordering: .sequentiallyConsistent) }
+    }
+
+    var alerts: [Alert] { received.withLock { $0 } }
+    var comments: [String] { alerts.map(\.feedback.comment) }
+
+    func deliver(_ alert: Alert) async -> DeliveryOutcome {
+        if refuses { return .refused("no") }
+        received.withLock { $0.append(alert) }
+        return .delivered
+    }
+
+    func report(_ event: DeliveryEvent) {}
+}
