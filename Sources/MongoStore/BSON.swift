@@ -16,6 +16,10 @@ enum BSON: Sendable {
     case null
     case int32(Int32)
     case int64(Int64)
+    /// A moment in the order of a deployment's writes.
+    case timestamp(ClusterTime)
+    /// A UUID as 32 hexadecimal digits; only read.
+    case uuid(String)
     /// A placeholder of a ``BSONTemplate``, with the type of its value and a number that identifies
     /// it.
     case blank(Kind, Int)
@@ -56,6 +60,11 @@ extension BSON {
     /// The number of milliseconds since 1970-01-01T00:00:00Z; nil if the value is not a date.
     var date: Int64? {
         if case .date(let milliseconds) = self { milliseconds } else { nil }
+    }
+
+    /// The moment in the order of a deployment's writes; nil if the value is no such moment.
+    var timestamp: ClusterTime? {
+        if case .timestamp(let time) = self { time } else { nil }
     }
 
     /// The value if it is a whole number of any type; nil otherwise.

@@ -32,7 +32,9 @@ struct BSONReader {
         case 0x08: integer(UInt8.self).map { .bool($0 != 0) }
         case 0x09: integer(Int64.self).map(BSON.date)
         case 0x0A: .null
+        case 0x05: binary()
         case 0x10: integer(Int32.self).map(BSON.int32)
+        case 0x11: integer(UInt64.self).map { .timestamp(ClusterTime(rawValue: $0)) }
         case 0x12: integer(Int64.self).map(BSON.int64)
         default: other(type)
         }
@@ -42,15 +44,19 @@ struct BSONReader {
     private mutating func other(_ type: UInt8) -> BSON? {
         switch type {
         case 0x06, 0x7F, 0xFF: .other  // undefined, MaxKey, MinKey
-        case 0x11: skip(8).map { _ in .other }  // timestamp
         case 0x13: skip(16).map { _ in .other }  // decimal128
         case 0x0D, 0x0E: text().map { _ in .other }  // code, symbol
         case 0x0B: key().flatMap { _ in key() }.map { _ in .other }  // regular expression
-        case 0x05: integer(Int32.self).flatMap { skip(Int($0) + 1) }.map { _ in .other }  // binary
         case 0x0C: text().flatMap { _ in skip(12) }.map { _ in .other }  // DBPointer
         case 0x0F: integer(Int32.self).flatMap { skip(Int($0) - 4) }.map { _ in .other }  // code
         default: nil
         }
+    }
+
+    /// Reads binary data; only UUIDs (subtype 4) are kept.
+    private mutating func binary() -> BSON? {
+        guard let length = integer(Int32.self), let part = skip(Int(length) + 1) else { return nil }
+        return length == 16 && part[0] == 4 ? .uuid(part.dropFirst().map(hex).joined()) : .other
     }
 
     private mutating func integer<T: FixedWidthInteger>(_ type: T.Type) -> T? {

@@ -52,8 +52,9 @@ struct BSONWriter {
         case .null: break
         case .int32(let number): write(UInt32(bitPattern: number))
         case .int64(let number): write(UInt64(bitPattern: number))
+        case .timestamp(let time): write(time.rawValue)
         case .blank(_, let number): blanks.append(Blank(number: number, offset: bytes.count))
-        case .objectID, .other: preconditionFailure("only read")
+        case .objectID, .uuid, .other: preconditionFailure("only read")
         }
     }
 
@@ -139,6 +140,7 @@ extension BSON {
         case date = 0x09
         case null = 0x0A
         case int32 = 0x10
+        case timestamp = 0x11
         case int64 = 0x12
     }
 
@@ -154,8 +156,9 @@ extension BSON {
         case .null: .null
         case .int32: .int32
         case .int64: .int64
+        case .timestamp: .timestamp
         case .blank(let kind, _): kind
-        case .other: preconditionFailure("only read")
+        case .uuid, .other: preconditionFailure("only read")
         }
     }
 }

@@ -69,7 +69,7 @@ extension MetadataValue {
         case .objectID(let digits): self = .string(digits)
         case .array(let values): self = .list(values.compactMap(MetadataValue.init))
         case .document(let document): self = .object(Metadata(document))
-        case .blank, .other: return nil
+        case .timestamp, .uuid, .blank, .other: return nil
         }
     }
 }

@@ -33,7 +33,8 @@ struct BSONTests {
         let document: BSONDocument = [
             "double": .double(-1.5), "text": "\u{1F469}\u{200D}\u{1F4BB}", "": "", "null": nil,
             "true": true, "false": false, "date": .date(-1), "int": .int32(.min),
-            "long": .int64(.max), "empty": [:], "list": [[], [1, nil]],
+            "long": .int64(.max), "moment": .timestamp(ClusterTime(rawValue: .max - 1)),
+            "empty": [:], "list": [[], [1, nil]],
         ]
         let bytes = BSONWriter(document).bytes
         let copy = try #require(read(bytes))
@@ -87,6 +88,21 @@ struct BSONTests {
             return
         }
         #expect(document["h"]?.integer == 7)
+    }
+
+    @Test func a_uuid_is_told_apart_from_other_binary_data() throws {
+        for (kind, length) in [(4, 16), (3, 16), (4, 15)] as [(UInt8, UInt8)] {
+            let value = [length, 0, 0, 0, kind] + (0..<length).map { $0 | 0xA0 }
+            let body: [UInt8] = [0x05, 0x61, 0] + value + [0x10, 0x62, 0, 7, 0, 0, 0]
+            let document = try #require(read([UInt8(body.count + 5), 0, 0, 0] + body + [0]))
+            if case .uuid(let digits)? = document["a"] {
+                #expect(kind == 4 && length == 16)
+                #expect(digits == "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf")
+            } else {
+                #expect(kind != 4 || length != 16)
+            }
+            #expect(document["b"]?.integer == 7)
+        }
     }
 
     @Test func bytes_that_end_too_early_are_no_document() {
