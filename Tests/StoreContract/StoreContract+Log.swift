@@ -5,7 +5,7 @@ import Testing
 extension StoreContract {
     /// The behaviours of the change log, of every store that keeps one.
     public static let logging: [StoreBehaviour] = [
-        StoreBehaviour("the log has every feedback in the order of the commits", wholeLog),
+        StoreBehaviour("the log has every feedback, each session's in order", wholeLog),
         StoreBehaviour("a reader goes on after a position", afterPosition),
         StoreBehaviour("a reader that begins now sees only what comes", fromNow),
         StoreBehaviour("a page of the log has at most as many changes as it may", limited),
@@ -17,13 +17,25 @@ extension StoreContract {
         StoreBehaviour("a position of another store is refused with what to do", foreignPosition),
     ]
 
+    /// The further behaviours of a log whose positions are numbers.
+    public static let numbering: [StoreBehaviour] = [
+        StoreBehaviour("the log is in the order of the commits, over all sessions", totalOrder)
+    ]
+
+    private static func totalOrder(_ store: any Store) async throws {
+        for number in 0..<9 { try await store.add("\(number % 2)", "\(number)") }
+        #expect(try await store.log(9).map(\.feedback.comment) == (0..<9).map { "\($0)" })
+    }
+
     private static func wholeLog(_ store: any Store) async throws {
         let first = try await store.add("a", "1")
         let second = try await store.add("b", "2")
         let third = try await store.add("a", "3")
         let log = try await store.readLog(from: .beginning, context: CallContext())
         let page = try await log.next(limit: 100, patience: .seconds(10), context: CallContext())
-        #expect(page.changes.map(\.feedback) == [first, second, third])
+        let feedbacks = page.changes.map(\.feedback)
+        #expect(feedbacks.filter { $0.sessionID == "a" } == [first, third])
+        #expect(feedbacks.filter { $0.sessionID == "b" } == [second])
         #expect(page.changes.map(\.kind) == [.added, .added, .added])
         #expect(page.isAtEnd)
         #expect(page.changes.last?.position == page.position)
@@ -99,7 +111,7 @@ extension StoreContract {
 
     private static func concurrently(_ store: any Store) async throws {
         let count = 200
-        let log = try await store.readLog(from: .beginning, context: CallContext())
+        let log = try await store.readLog(from: .now, context: CallContext())
         async let comments = {
             var comments: [String] = []
             while comments.count < count {
