@@ -9,6 +9,10 @@ public struct LogEpoch: Sendable, Hashable {
     /// The number of hexadecimal digits of an epoch.
     public static let digits = 16
 
+    /// The advice for a reader whose position is refused.
+    package static let remedy =
+        "begin again without a position, and take what comes for the whole"
+
     /// The text of the epoch: lower-case hexadecimal digits.
     public let text: String
 
@@ -65,8 +69,7 @@ public struct LogEpoch: Sendable, Hashable {
             }
             throw CallError(
                 .outOfRange,
-                "start_position: is \(reason): begin again without a position, and take what comes "
-                    + "for the whole"
+                "start_position: is \(reason): \(Self.remedy)"
             )
         }
     }

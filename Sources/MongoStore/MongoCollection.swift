@@ -40,6 +40,27 @@ final class MongoCollection {
         }
     }
 
+    /// The moment of the last write of the deployment; nil if it is a standalone server, which does
+    /// not count them.
+    var clusterTime: ClusterTime? {
+        get throws(MongoFailure) {
+            try client.run(["ping": 1], database: name.database)["operationTime"]?.timestamp
+        }
+    }
+
+    /// The collection's UUID, as 32 hexadecimal digits; nil if the collection does not exist.
+    var uuid: String? {
+        get throws(MongoFailure) {
+            let reply = try client.run(
+                ["listCollections": 1, "filter": ["name": .string(name.collection)]],
+                database: name.database
+            )
+            let found = reply["cursor"]?.document?["firstBatch"]?.array?.first?.document
+            guard case .uuid(let digits)? = found?["info"]?.document?["uuid"] else { return nil }
+            return digits
+        }
+    }
+
     /// Calls the body with each document that the pipeline returns, and its size in bytes, until
     /// the body returns false.
     ///

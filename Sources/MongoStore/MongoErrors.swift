@@ -1,4 +1,5 @@
 import CMongoC
+import FeedbackCore
 import FeedbackModel
 
 /// A failure that libmongoc reports, or a server through it.
@@ -64,6 +65,14 @@ struct MongoFailure: Error, CustomStringConvertible {
         }
     }
 
+    /// True if a reader of changes can go on once servers and connections are well again.
+    var mayPass: Bool {
+        switch kind {
+        case .selection, .authentication: true
+        default: isTransient
+        }
+    }
+
     /// True if a write would have made the document larger than MongoDB allows.
     var isDocumentTooLarge: Bool { kind == .server && [10_334, 17_419, 17_420].contains(code) }
 
@@ -115,12 +124,25 @@ struct MongoFailure: Error, CustomStringConvertible {
         return CallError(answer, message, cause: self)
     }
 
+    /// The code of a standalone server that is asked for a change stream.
+    static let noReplicaSet: Int32 = 40_573
+
     private static func answer(toServerCode code: Int32) -> (CallError.Code, String) {
         switch code {
         case 50: (.deadlineExceeded, "MongoDB did not finish in the time that the call has")
         case 18: (.unavailable, "MongoDB refused the credentials")
         case 13, 8_000: (.unavailable, "MongoDB does not permit the user to do this")
         case 11_000: (.unavailable, "whether MongoDB has the write could not be found out")
+        case 280, 286:
+            (
+                .outOfRange,
+                "start_position: is of changes that are no longer kept: \(LogEpoch.remedy)"
+            )
+        case noReplicaSet:
+            (
+                .failedPrecondition,
+                "changes cannot be followed on a standalone MongoDB server: it needs a replica set"
+            )
         case 14_031: (.resourceExhausted, "MongoDB's disk is full")
         case _ where transientCodes.contains(code):
             (.unavailable, "MongoDB cannot serve now (its code \(code))")

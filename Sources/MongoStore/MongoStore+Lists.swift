@@ -21,7 +21,7 @@ extension MongoStore {
 }
 
 /// A page that is being filled, up to the requested length or the size of a message.
-private struct FillingPage<Position> {
+struct FillingPage<Position> {
     private(set) var feedbacks: [Feedback] = []
     private(set) var last: Position?
     /// True if there is feedback after the page.

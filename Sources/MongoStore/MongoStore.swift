@@ -1,6 +1,7 @@
 public import FeedbackCore
 public import FeedbackModel
 public import Logging
+internal import Synchronization
 
 /// A store that keeps feedback in MongoDB, in the documents of the Python library feedback-system:
 /// one for each session, with an array of its feedback.
@@ -20,13 +21,15 @@ public import Logging
 /// clocks.
 public final class MongoStore: Store {
     let tokens: PageTokenCodec
-    private let sessions: SessionCollection
+    let sessions: SessionCollection
     let writableSessions: SessionCollection
     let bulkBytesMax: Int
     private let writes: CommitQueue<MongoWrite, ChangeOutcome>
     let readers: WorkerPool
     let replicators: WorkerPool
     private let monitor: HealthMonitor
+    /// The stream of changes that readers share; nil before the first one.
+    let feed = Mutex<ChangeFeed?>(nil)
 
     /// Makes a store whose connections are opened when they are needed: MongoDB need not be
     /// reachable yet.
@@ -50,7 +53,8 @@ public final class MongoStore: Store {
             database: database ?? uri.database ?? "feedbackd",
             collection: collection ?? "sessions"
         )
-        let pool = try ClientPool(uri, clientsMax: limits.readersMax)
+        // The stream of changes needs a client beside those of the readers.
+        let pool = try ClientPool(uri, clientsMax: limits.readersMax + 1)
         let writerPool = try ClientPool(
             uri,
             clientsMax: MongoStoreLimits.writerCount + MongoStoreLimits.replicationsMax,
@@ -104,10 +108,6 @@ public final class MongoStore: Store {
     }
 
     /// See ``Store``.
-    public func readLog(from start: LogStart, context: CallContext) async throws -> any LogReader {
-        throw CallError(.unimplemented, "changes in MongoDB are not served yet")
-    }
-
     /// Returns true if a majority of the servers has the feedback, or is bound to have it: what the
     /// primary alone has is waited for.
     ///
@@ -147,6 +147,7 @@ public final class MongoStore: Store {
     /// See ``Store``.
     public func close() async {
         monitor.close()
+        await feed.withLock { $0 }?.close()
         await writes.close()
         await replicators.close()
         await readers.close()
@@ -194,9 +195,17 @@ struct ReadableSessions {
     /// the body returns false.
     ///
     /// The read uses the URI's read preference and, unless the URI sets another read concern, data
-    /// that a majority has. The server works on it no longer than the caller waits.
-    func aggregate(_ pipeline: [BSON], _ body: (BSONDocument, Int) throws -> Bool) throws {
-        let options: BSONDocument = ["maxTimeMS": .int64(timeMilliseconds), "allowDiskUse": true]
+    /// that a majority has. The server works on it no longer than the caller waits. With a moment,
+    /// the read sees all that was written up to it, and only what a majority has.
+    func aggregate(
+        _ pipeline: [BSON],
+        notBefore moment: ClusterTime? = nil,
+        _ body: (BSONDocument, Int) throws -> Bool
+    ) throws {
+        var options: BSONDocument = ["maxTimeMS": .int64(timeMilliseconds), "allowDiskUse": true]
+        options["readConcern"] = moment.map {
+            ["level": "majority", "afterClusterTime": .timestamp($0)]
+        }
         try collection.aggregate(pipeline, options: options, body)
     }
 

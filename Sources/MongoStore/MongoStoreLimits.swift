@@ -37,6 +37,22 @@ public struct MongoStoreLimits: Sendable {
     static let statementBytesMax = 12 << 20
     /// The maximum number of sessions that are remembered to exist.
     static let seenSessionsMax = 10_000
+    /// The longest wait of a server for further changes, after which a stream of changes can be
+    /// closed.
+    static let changesWait = Duration.milliseconds(250)
+    /// The longest wait of a server for further changes of a reader that is behind.
+    static let pageWait = Duration.milliseconds(50)
+    /// The maximum number of changes that a server sends at once; together they have at most 16 MB.
+    static let changesBatchMax = 1_000
+    /// The maximum number of changes that are kept for the readers at the end of the log, who share
+    /// one stream.
+    static let feedLengthMax = 10_000
+    /// The approximate maximum of the feedback in those changes, in bytes.
+    static let feedBytesMax = 8 << 20
+    /// The time after which a stream of changes that cannot be gone on with is opened again.
+    static let changesRetryInterval = Duration.milliseconds(250)
+    /// The time after which the readers are told that the stream of changes cannot be gone on with.
+    static let changesOutageMax = Duration.seconds(30)
     /// The interval between two pings.
     static let pingInterval = Duration.seconds(1)
     /// The time after the last answer for which MongoDB counts as serving.

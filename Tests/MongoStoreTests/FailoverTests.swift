@@ -119,6 +119,53 @@ struct FailoverTests {
         await store.close()
     }
 
+    @Test("a reader of changes goes on after failovers, and sees everything acknowledged")
+    func followed() async throws {
+        let store = try await TestStore.open(servers.uri)
+        let log = try await store.readLog(from: .now, context: CallContext())
+        let seen = Mutex<[Feedback]>([])
+        let reading = Task {
+            while true {
+                let page = try await log.next(
+                    limit: 100,
+                    patience: .seconds(60),
+                    context: CallContext()
+                )
+                seen.withLock { $0 += page.changes.map(\.feedback) }
+                if page.changes.contains(where: { $0.feedback.sessionID == "end" }) { return }
+            }
+        }
+        let (acknowledged, _) = try await load(store) {
+            for round in 0..<4 {
+                #expect(await recovered(store))
+                if round.isMultiple(of: 2) {
+                    let primary = try await servers.primary()
+                    primary.kill()
+                    #expect(await recovered(store))
+                    try primary.start()
+                } else {
+                    try await servers.stepDown()
+                }
+            }
+            #expect(await recovered(store))
+        }
+        _ = try await store.add(FeedbackDraft(sessionID: "end"))
+        try await reading.value
+        let read = seen.withLock { $0 }
+        #expect(acknowledged.isSubset(of: read))
+        let stored = try await store.all()
+        #expect(Set(read) == Set(stored))
+        for session in Set(stored.map(\.sessionID)) {
+            let array = try await store.all(FeedbackQuery(sessionID: session))
+            var known: Set<Feedback> = []
+            let order = read.filter { $0.sessionID == session && known.insert($0).inserted }
+            #expect(order == array)
+        }
+        await log.close()
+        #expect(Set(try await store.log(stored.count).map(\.feedback)) == Set(stored))
+        await store.close()
+    }
+
     @Test("45: without a primary UNAVAILABLE within the selection timeout, for all who wait")
     func unreachable() async throws {
         let uri = "mongodb://127.0.0.1:1/?replicaSet=tests&serverSelectionTimeoutMS=1000"

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 struct MongoStoreContractTests {
-    @Test(arguments: StoreContract.behaviours)
+    @Test(arguments: StoreContract.behaviours + StoreContract.logging)
     func keeps_the_contract(_ behaviour: StoreBehaviour) async throws {
         try await behaviour.verify { try await TestStore.open() }
     }

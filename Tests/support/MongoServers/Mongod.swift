@@ -12,8 +12,13 @@ public final class Mongod: Sendable {
     private let folder: String
     private let process = Mutex<Process?>(nil)
 
-    /// Prepares a member of the replica set `tests`.
-    init(folder: String, extraArguments: [String]) throws {
+    /// Prepares a member of a replica set, or a standalone server.
+    init(
+        folder: String,
+        replicaSet: String? = "tests",
+        oplogMegabytes: Int = 64,
+        extraArguments: [String]
+    ) throws {
         program = try MongodProgram.path()
         let port = try freePort()
         address = "127.0.0.1:\(port)"
@@ -23,10 +28,11 @@ public final class Mongod: Sendable {
             withIntermediateDirectories: true
         )
         arguments =
-            [
-                "--replSet", "tests", "--bind_ip", "127.0.0.1", "--port", String(port),
+            (replicaSet.map { ["--replSet", $0, "--oplogSize", "\(oplogMegabytes)"] } ?? [])
+            + [
+                "--bind_ip", "127.0.0.1", "--port", String(port),
                 "--dbpath", folder, "--logpath", "\(folder)/log", "--logappend",
-                "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64", "--nounixsocket",
+                "--wiredTigerCacheSizeGB", "0.25", "--nounixsocket",
                 "--setParameter", "enableTestCommands=1",
                 "--setParameter", "diagnosticDataCollectionEnabled=false",
             ] + extraArguments

@@ -16,11 +16,13 @@ public final class ReplicaSet: Sendable {
     ///
     /// - Parameters:
     ///   - count: the number of members.
+    ///   - oplogMegabytes: the size of each member's oplog.
     ///   - arguments: further arguments of each mongod.
     ///   - options: URI options with which one can connect, each after a `&`.
     /// - Throws: the error that keeps it from starting, or from having a primary within a minute.
     public init(
         members count: Int,
+        oplogMegabytes: Int = 64,
         arguments: [String] = [],
         options: String = ""
     ) async throws {
@@ -28,7 +30,11 @@ public final class ReplicaSet: Sendable {
         self.folder = folder
         self.options = options
         members = try (0..<count).map {
-            try Mongod(folder: folder.path("\($0)"), extraArguments: arguments)
+            try Mongod(
+                folder: folder.path("\($0)"),
+                oplogMegabytes: oplogMegabytes,
+                extraArguments: arguments
+            )
         }
         for member in members { try member.start() }
         let list = members.enumerated().map { index, member -> BSON in
