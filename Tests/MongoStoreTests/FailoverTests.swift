@@ -166,6 +166,34 @@ struct FailoverTests {
         await store.close()
     }
 
+    @Test("a reader of changes waits while MongoDB is away, and then goes on")
+    func away() async throws {
+        let server = try await ReplicaSet(members: 1)
+        let store = try await TestStore.open(server.uri)
+        let log = try await store.readLog(from: .now, context: CallContext())
+        _ = try await store.add(FeedbackDraft(sessionID: "s", comment: "1"))
+        let position = try #require(try await log.read(1).first).position
+        server.members[0].kill()
+        #expect(await eventually { await store.health() != .serving })
+        let page = try await log.next(limit: 1, patience: .zero, context: CallContext())
+        #expect(page.changes.isEmpty)
+        let code = await errorCode {
+            try await store.readLog(from: .after(position), context: CallContext())
+        }
+        #expect(code == .unavailable)
+        try server.members[0].start()
+        #expect(
+            await eventually {
+                (try? await store.add(FeedbackDraft(sessionID: "s", requestID: "2"))) != nil
+            }
+        )
+        #expect(try await log.read(1).map(\.feedback.draft.requestID) == ["2"])
+        await log.close()
+        let rest = try await store.log(1, from: .after(position))
+        #expect(rest.map(\.feedback.draft.requestID) == ["2"])
+        await store.close()
+    }
+
     @Test("45: without a primary UNAVAILABLE within the selection timeout, for all who wait")
     func unreachable() async throws {
         let uri = "mongodb://127.0.0.1:1/?replicaSet=tests&serverSelectionTimeoutMS=1000"
