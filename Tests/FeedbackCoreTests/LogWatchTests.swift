@@ -4,7 +4,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("streams of changes")
+@Suite("streams of changes", .timeLimit(.minutes(5)))
 struct LogWatchTests {
     /// A store whose log is what a test says; everything else is in memory.
     private struct ScriptedStore: Store {
