@@ -69,7 +69,7 @@ public final class FeedbackClient: Sendable {
     /// - Throws: UNAVAILABLE if the only attempt fails.
     public func connect() async throws { try await transport.connect() }
 
-    /// Closes the connection; waiting calls end with CANCELLED.
+    /// Closes the connections; waiting calls and streams end with CANCELLED.
     ///
     /// Does nothing for a service within the process.
     public func close() { transport.close() }
@@ -116,6 +116,16 @@ public final class FeedbackClient: Sendable {
     ///     for try await feedback in client.allFeedbacks(FeedbackQuery(ratings: [.down])) { … }
     public func allFeedbacks(_ query: FeedbackQuery = FeedbackQuery()) -> FeedbackSequence {
         FeedbackSequence(client: self, query: query)
+    }
+
+    /// Returns the changes of feedback as a stream, which begins with the iteration.
+    ///
+    ///     for try await change in client.watchFeedbacks(WatchQuery(from: .now)) { … }
+    ///
+    /// Each iteration over a socket has a connection of its own, and no deadline. Whoever keeps the
+    /// position of the last change that it has dealt with can go on from there later.
+    public func watchFeedbacks(_ query: WatchQuery = WatchQuery()) -> WatchSequence {
+        WatchSequence(query, over: transport, options: options)
     }
 
     /// Returns exact metrics.
@@ -278,22 +288,13 @@ public final class FeedbackClient: Sendable {
         _ call: (Duration) async throws -> Response
     ) async throws -> Response {
         let deadline = ContinuousClock.now + (timeout ?? options.timeout)
-        var pause = min(options.backoff, options.backoffMax)
-        var attempts = 1
+        var backoff = Backoff(options)
         var refusal: CallError?
         while true {
             do {
                 return try await call(deadline - .now)
             } catch let error as CallError where error.code == .unavailable {
-                let cut = pause * Double.random(in: 0.5...1)
-                guard attempts < options.attemptsMax, .now + cut < deadline else { throw error }
-                do {
-                    try await Task.sleep(for: cut)
-                } catch {
-                    throw CallError(.cancelled, "the task was cancelled")
-                }
-                attempts += 1
-                pause = min(pause * 2, options.backoffMax)
+                try await backoff.pause(after: error, before: deadline)
                 refusal = error
             } catch var error as CallError where error.code == .deadlineExceeded {
                 if let refusal { error.message += "; the attempt before: \(refusal.message)" }

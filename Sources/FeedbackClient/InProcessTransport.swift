@@ -19,6 +19,14 @@ struct InProcessTransport: Transport {
         try await run(timeout) { [service] in try await service.list(query, context: $0) }
     }
 
+    func watch(_ query: WatchQuery) async throws -> any WatchSource {
+        do {
+            return InProcessWatch(try await service.watch(query))
+        } catch {
+            throw CallError(error)
+        }
+    }
+
     func metrics(_ query: MetricsQuery, timeout: Duration) async throws -> MetricsReport {
         try await run(timeout) { [service] in try await service.metrics(query, context: $0) }
     }
@@ -104,6 +112,20 @@ struct InProcessTransport: Transport {
         } onCancel: {
             wait.end(.failure(CallError(.cancelled, "the task was cancelled")))
         }
+    }
+}
+
+/// A stream of a service of the same process.
+private final class InProcessWatch: WatchSource, @unchecked Sendable {
+    // Unchecked: only one task at a time calls `next`.
+    private var watch: LogWatch
+
+    init(_ watch: LogWatch) { self.watch = watch }
+
+    deinit { Task { [watch] in await watch.close() } }
+
+    func next() async throws -> [WatchEvent]? {
+        do { return try await watch.next() } catch { throw CallError(error) }
     }
 }
 

@@ -28,6 +28,22 @@ struct SocketTransport: Transport {
         try await call(FeedbackMethods.listFeedbacks, query, timeout)
     }
 
+    func watch(_ query: WatchQuery) async throws -> any WatchSource {
+        let method = FeedbackMethods.watchFeedbacks
+        do {
+            return SocketWatch(
+                responses: try await rpc.stream(
+                    method.service,
+                    method.name,
+                    encode: { arena in try method.encodeRequest(query, arena) },
+                    decode: method.decodeResponse
+                )
+            )
+        } catch {
+            throw CallError(error)
+        }
+    }
+
     func metrics(_ query: MetricsQuery, timeout: Duration) async throws -> MetricsReport {
         try await call(FeedbackMethods.getMetrics, query, timeout)
     }
@@ -100,5 +116,13 @@ struct SocketTransport: Transport {
         } catch {
             throw CallError(error)
         }
+    }
+}
+
+private struct SocketWatch: WatchSource {
+    let responses: RPCResponses<WatchEvent>
+
+    func next() async throws -> [WatchEvent]? {
+        do { return try await responses.next() } catch { throw CallError(error) }
     }
 }

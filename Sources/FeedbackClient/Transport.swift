@@ -8,6 +8,7 @@ protocol Transport: Sendable {
     func close()
     func write(_ change: Change, timeout: Duration) async throws -> ChangeOutcome
     func list(_ query: FeedbackQuery, timeout: Duration) async throws -> FeedbackPage
+    func watch(_ query: WatchQuery) async throws -> any WatchSource
     func metrics(_ query: MetricsQuery, timeout: Duration) async throws -> MetricsReport
     func metadata(_ sessionID: String, timeout: Duration) async throws -> Metadata
     func destinations(timeout: Duration) async throws -> [DestinationStatus]
@@ -24,4 +25,12 @@ protocol Transport: Sendable {
     func dropDeliveries(_ selection: DeliverySelection, timeout: Duration) async throws -> Int64
     func status(timeout: Duration) async throws -> ServerStatus
     func isServing(timeout: Duration) async throws -> Bool
+}
+
+/// One stream of changes, which ends with the last reference to it.
+protocol WatchSource: Sendable {
+    /// Returns at least one event, nil at the end; only one task at a time may wait.
+    ///
+    /// It throws a ``CallError``.
+    func next() async throws -> [WatchEvent]?
 }

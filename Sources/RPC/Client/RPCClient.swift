@@ -6,6 +6,8 @@ internal import Synchronization
 /// Calls methods over ttrpc on a Unix domain socket: many calls at once on one connection, which is
 /// made when it is first needed, and anew after it was lost.
 ///
+/// A call with many responses has a connection of its own.
+///
 /// It does not repeat calls. A call that ends with UNAVAILABLE may have been executed by the
 /// server, if the connection was lost before the answer.
 public final class RPCClient: Sendable {
@@ -13,6 +15,8 @@ public final class RPCClient: Sendable {
     public let address: UnixSocketAddress
     private let loop: EventLoop
     private let connection = LoopBound<TTRPCClientSession?>(nil)
+    /// Ends the streams that run, by the numbers of their channels.
+    private let streams = LoopBound<[UInt64: () -> Void]>([:])
 
     /// Makes a client; it connects with the first call, or with ``connect()``.
     ///
@@ -40,11 +44,14 @@ public final class RPCClient: Sendable {
         }
     }
 
-    /// Closes the connection; calls that wait for their answers end with CANCELLED.
+    /// Closes all connections; calls that wait for their answers, and streams, end with CANCELLED.
     ///
     /// A later call connects again.
     public func close() {
-        loop.submit { [connection] in connection.value?.close() }
+        loop.submit { [connection, streams] in
+            connection.value?.close()
+            for end in streams.value.values { end() }
+        }
     }
 
     /// Calls a method and waits for its answer.
@@ -86,6 +93,37 @@ public final class RPCClient: Sendable {
         }
     }
 
+    /// Begins a call with one request and any number of responses, on a connection of its own: a slow
+    /// reader of the responses holds up no other call.
+    ///
+    /// - Parameters:
+    ///   - service: the full name of the service.
+    ///   - method: the name of the method without its service.
+    ///   - encode: builds the request in the arena, on the client's loop.
+    ///   - decode: reads a response's bytes, which it must not keep, on the client's loop.
+    /// - Returns: the responses, of which none may have come yet.
+    /// - Throws: UNAVAILABLE if the server cannot be reached; RESOURCE_EXHAUSTED for a request above
+    ///   ``RPCLimits/frameBytesMax``; the errors of `encode`. Those of the call come with its
+    ///   responses.
+    public func stream<Response: Sendable>(
+        _ service: String,
+        _ method: String,
+        encode: @escaping @Sendable (ProtoArena) throws -> ProtoMessage,
+        decode: @escaping @Sendable (UnsafeRawBufferPointer, ProtoArena) throws -> Response
+    ) async throws -> RPCResponses<Response> {
+        try await withUnsafeThrowingContinuation { continuation in
+            loop.submit {
+                continuation.resume(
+                    with: Result {
+                        let stream = try self.connectedStream(decode)
+                        try stream.start(service, method, encode: encode)
+                        return RPCResponses(stream)
+                    }
+                )
+            }
+        }
+    }
+
     private func begin(_ call: ClientCall, _ done: @escaping ClientCall.Completion) {
         call.begin(arena: loop.arena, done)
         do {
@@ -95,24 +133,40 @@ public final class RPCClient: Sendable {
         }
     }
 
+    private func connectedStream<Response: Sendable>(
+        _ decode: @escaping @Sendable (UnsafeRawBufferPointer, ProtoArena) throws -> Response
+    ) throws -> TTRPCClientStream<Response> {
+        let channel = try connectedChannel()
+        let stream = TTRPCClientStream(channel: channel, decode: decode)
+        channel.start(delegate: stream)
+        let id = channel.registrationID
+        streams.value[id] = { [weak stream] in stream?.cancel() }
+        stream.onClose = { [streams] in streams.value[id] = nil }
+        return stream
+    }
+
     private func connectedSession() throws -> TTRPCClientSession {
         if let session = connection.value, session.isOpen { return session }
+        let channel = try connectedChannel()
+        let session = TTRPCClientSession(channel: channel)
+        channel.start(delegate: session)
+        connection.value = session
+        return session
+    }
+
+    private func connectedChannel() throws -> Channel {
         let descriptor: Int32
         do {
             descriptor = try SocketFile.connect(to: address)
         } catch {
             throw CallError(.unavailable, "\(error)")
         }
-        let channel = Channel(
+        return Channel(
             descriptor: descriptor,
             loop: loop,
             // The server is trusted, and its replies have limits of their own.
             memory: ConnectionMemory(PeerMemory(bytesMax: .max), uid: 0)
         )
-        let session = TTRPCClientSession(channel: channel)
-        channel.start(delegate: session)
-        connection.value = session
-        return session
     }
 }
 
