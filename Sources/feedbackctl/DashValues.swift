@@ -8,7 +8,8 @@ enum DashValues {
 
     /// The further such options, by command.
     private static let ofCommands = [
-        "add": AddCommand.textOptions, "list": ListCommand.textOptions,
+        "add": AddCommand.textOptions, "list": FilterOptions.textOptions,
+        "watch": WatchCommand.textOptions,
     ]
 
     /// Returns the arguments with each such value joined to its option.

@@ -8,12 +8,13 @@ internal import StandardStreams
 struct Feedbackctl: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "feedbackctl",
-        abstract: "Adds, lists and measures feedback through a running feedbackd.",
+        abstract: "Adds, lists, follows and measures feedback through a running feedbackd.",
         discussion: "Exit codes: 0 done, 1 the server said no, 2 cannot connect, 64 wrong usage, "
             + "74 cannot write the output.",
         subcommands: [
-            AddCommand.self, ListCommand.self, MetricsCommand.self, MetadataCommand.self,
-            StatusCommand.self, DestinationsCommand.self, DeliveriesCommand.self,
+            AddCommand.self, ListCommand.self, WatchCommand.self, MetricsCommand.self,
+            MetadataCommand.self, StatusCommand.self, DestinationsCommand.self,
+            DeliveriesCommand.self,
             HealthCommand.self,
         ]
     )
@@ -80,10 +81,16 @@ struct ConnectionOptions: ParsableArguments {
 
     /// Connects and makes the call.
     ///
+    /// - Parameters:
+    ///   - attemptsMax: the maximum number of attempts of the call; nil for the client's default.
+    ///   - call: makes the call.
     /// - Throws: a ``Failure`` if there is no connection or the call fails.
-    func run(_ call: (FeedbackClient) async throws -> Void) async throws {
+    func run(
+        attemptsMax: Int? = nil,
+        _ call: (FeedbackClient) async throws -> Void
+    ) async throws {
         do {
-            let client = try await connectedClient()
+            let client = try await connectedClient(attemptsMax)
             defer { client.close() }
             try await call(client)
         } catch let error as CallError {
@@ -91,9 +98,10 @@ struct ConnectionOptions: ParsableArguments {
         }
     }
 
-    private func connectedClient() async throws -> FeedbackClient {
+    private func connectedClient(_ attemptsMax: Int?) async throws -> FeedbackClient {
         var options = FeedbackClient.Options()
         options.timeout = .seconds(timeout)
+        options.attemptsMax = attemptsMax ?? options.attemptsMax
         do {
             let environment = ProcessInfo.processInfo.environment["FEEDBACKD_SOCKET"]
             let path = try socket ?? environment ?? FeedbackClient.defaultSocket()

@@ -25,17 +25,11 @@ struct Moment: ExpressibleByArgument {
     }
 }
 
-/// The command `list [SESSION] …`.
-struct ListCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "list",
-        abstract: "List feedback, of one session or all."
-    )
-
+/// The session and the options by which feedback is selected.
+struct FilterOptions: ParsableArguments {
     /// The options that take any text.
     static let textOptions: Set = ["--message-id"]
 
-    @OptionGroup var connection: ConnectionOptions
     @OptionGroup var time: TimeOptions
 
     @Argument(help: "The session; every one if left out.")
@@ -43,12 +37,6 @@ struct ListCommand: AsyncParsableCommand {
 
     @Option(help: "Only that rating: up, down or none; may be repeated.")
     var rating: [RatingName] = []
-
-    @Option(help: "At most that many.")
-    var limit = 100
-
-    @Flag(help: "Newest first.")
-    var newestFirst = false
 
     @Option(help: "Only feedback on that answer.")
     var messageId = ""
@@ -59,19 +47,39 @@ struct ListCommand: AsyncParsableCommand {
     )
     var comment: Bool?
 
+    var filter: FeedbackFilter {
+        FeedbackFilter(
+            sessionID: session,
+            ratings: Set(rating.map(\.rating)),
+            created: time.range,
+            messageID: messageId,
+            hasComment: comment
+        )
+    }
+}
+
+/// The command `list [SESSION] …`.
+struct ListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "List feedback, of one session or all."
+    )
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var filter: FilterOptions
+
+    @Option(help: "At most that many.")
+    var limit = 100
+
+    @Flag(help: "Newest first.")
+    var newestFirst = false
+
     func validate() throws {
         guard limit > 0 else { throw ValidationError("--limit must be at least 1") }
     }
 
     func run() async throws {
-        var query = FeedbackQuery(
-            sessionID: session,
-            ratings: Set(rating.map(\.rating)),
-            created: time.range,
-            messageID: messageId,
-            hasComment: comment,
-            newestFirst: newestFirst
-        )
+        var query = FeedbackQuery(filter.filter, newestFirst: newestFirst)
         try await connection.run { client in
             let (feedbacks, totalSize) = try await entries(limit) { size, token in
                 query.pageSize = size
@@ -94,10 +102,10 @@ struct ListCommand: AsyncParsableCommand {
 
     private func printTable(_ feedbacks: [Feedback], _ totalSize: Int64) throws {
         var table = Table(["CREATED", "RATING", "COMMENT"])
-        if session == nil { table = Table(["CREATED", "SESSION", "RATING", "COMMENT"]) }
+        if filter.session == nil { table = Table(["CREATED", "SESSION", "RATING", "COMMENT"]) }
         for feedback in feedbacks {
             var row = [feedback.createdAt.description]
-            if session == nil { row.append(feedback.sessionID) }
+            if filter.session == nil { row.append(feedback.sessionID) }
             row += [feedback.rating.name, feedback.comment]
             table.add(row)
         }
