@@ -7,7 +7,7 @@ struct FeedbackdBench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "feedbackd-bench",
         abstract: "Loads a ttrpc server of feedback.v1 and measures it.",
-        subcommands: [LoadCommand.self, HoldCommand.self]
+        subcommands: [LoadCommand.self, HoldCommand.self, WatchCommand.self]
     )
 }
 

@@ -55,11 +55,17 @@ struct LoadReport: Encodable {
     }
 
     /// Writes the report to a file; "-" means standard output.
-    func write(to path: String) throws {
+    func write(to path: String) throws { try JSONReport.write(self, to: path) }
+}
+
+/// A report as JSON, on one line.
+enum JSONReport {
+    /// Writes a report to a file; "-" means standard output.
+    static func write(_ report: some Encodable, to path: String) throws {
         let encoder = JSONEncoder()
         encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.outputFormatting = [.sortedKeys]
-        let json = try encoder.encode(self) + Data("\n".utf8)
+        let json = try encoder.encode(report) + Data("\n".utf8)
         if path == "-" {
             try FileHandle.standardOutput.write(contentsOf: json)
         } else {

@@ -4,6 +4,7 @@ enum RequestKind {
     case list(pageSize: Int)
     case metrics
     case health
+    case watch(follows: Bool, fromNow: Bool)
 }
 
 /// The request_ids of adds.
@@ -139,6 +140,10 @@ struct RequestTemplate: ~Copyable {
         case .list(let pageSize):
             if pageSize > 0 { payload.append(7, pageSize) }
             return nil
+        case .watch(let follows, let fromNow):
+            if fromNow { payload.append(3, 1) }
+            if follows { payload.append(4, 1) }
+            return nil
         case .metrics, .health:
             return nil
         }
@@ -157,6 +162,7 @@ extension RequestKind {
         case .add: ("feedback.v1.FeedbackService", "AddFeedback")
         case .list: ("feedback.v1.FeedbackService", "ListFeedbacks")
         case .metrics: ("feedback.v1.FeedbackService", "GetMetrics")
+        case .watch: ("feedback.v1.FeedbackService", "WatchFeedbacks")
         case .health: ("grpc.health.v1.Health", "Check")
         }
     }

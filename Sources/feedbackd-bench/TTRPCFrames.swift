@@ -43,6 +43,12 @@ struct TTRPCReply {
 
     var isResponse: Bool { start.load(fromByteOffset: 8, as: UInt8.self) == Self.response }
 
+    /// True if the frame is a response of WatchFeedbacks with a change, which is its field 1.
+    var isChange: Bool {
+        dataLength > 0
+            && (start + TTRPCHeader.bytes).load(as: UInt8.self) == Self.statusTag
+    }
+
     /// The status code, 0 for OK; the complete frame must have arrived.
     ///
     /// Servers write the envelope's fields in ascending order, so a response that does not begin
