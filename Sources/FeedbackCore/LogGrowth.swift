@@ -8,14 +8,30 @@ public final class LogGrowth: Sendable {
     /// Returns the number of the last change in the database, whoever has made it.
     public typealias Look = @Sendable () async throws -> Int64
 
+    private typealias Continuations = [Int: UnsafeContinuation<Void, Never>]
+
     private struct Waiters {
-        var continuations: [Int: UnsafeContinuation<Void, Never>] = [:]
+        var continuations: Continuations = [:]
+        /// The time at which all were last woken, and their number.
+        var lastWake = ContinuousClock.now
+        var lastWokenCount = 0
+        /// True while a task is to wake all.
+        var isWakeSet = false
         var lastKey = 0
         /// True while the task looks.
         var isLookedFor = false
         /// The number that was seen last; nil if there is none, or the look has failed.
         var lastSeen: Int64?
+
+        /// The time for which nobody is to be woken.
+        var pauseLeft: Duration {
+            let count = max(continuations.count, lastWokenCount)
+            return lastWake + LogGrowth.pausePerWaiter * max(0, count - 1) - .now
+        }
     }
+
+    /// The pause between two wakes of all, for each waiter but the first: about what a read costs.
+    private static let pausePerWaiter = Duration.microseconds(200)
 
     /// The interval of looks for changes of other processes.
     private static let lookInterval = Duration.milliseconds(250)
@@ -30,16 +46,39 @@ public final class LogGrowth: Sendable {
     /// The number of growths so far, for ``wait(after:atMost:)``.
     public var count: Int { growths.load(ordering: .sequentiallyConsistent) }
 
-    /// Wakes all readers that wait.
+    /// Wakes all readers that wait, at once if there is one, or if they were not woken just before.
     public func signal() {
         growths.add(1, ordering: .sequentiallyConsistent)
-        guard waiterCount.load(ordering: .sequentiallyConsistent) > 0 else { return }
-        let woken = waiters.withLock { waiters in
-            defer { waiters.continuations = [:] }
-            waiterCount.store(0, ordering: .sequentiallyConsistent)
-            return waiters.continuations
+        if waiterCount.load(ordering: .sequentiallyConsistent) > 0 { wakeAllInTime() }
+    }
+
+    /// Wakes all readers that wait, after a pause since they were last woken: many readers would
+    /// otherwise read after each commit, and leave no processor for the next.
+    private func wakeAllInTime() {
+        let (woken, pause) = waiters.withLock { waiters -> (Continuations, Duration?) in
+            let rest = waiters.pauseLeft
+            if rest <= .zero { return (takeAll(&waiters), nil) }
+            defer { waiters.isWakeSet = true }
+            return ([:], waiters.isWakeSet ? nil : rest)
         }
         for continuation in woken.values { continuation.resume() }
+        guard let pause else { return }
+        Task {
+            try? await Task.sleep(for: pause)
+            let woken = waiters.withLock { waiters in
+                waiters.isWakeSet = false
+                return takeAll(&waiters)
+            }
+            for continuation in woken.values { continuation.resume() }
+        }
+    }
+
+    private func takeAll(_ waiters: inout Waiters) -> Continuations {
+        defer { waiters.continuations = [:] }
+        waiterCount.store(0, ordering: .sequentiallyConsistent)
+        waiters.lastWake = .now
+        waiters.lastWokenCount = waiters.continuations.count
+        return waiters.continuations
     }
 
     /// Waits until the log has grown since ``count`` had this value, at most for `patience`, or until
@@ -69,7 +108,8 @@ public final class LogGrowth: Sendable {
                 }
                 if mustLook, let look { Task { await lookWhileWaitedFor(look) } }
                 // A growth between the look at the log and this was not told to anybody.
-                if self.count != count || Task.isCancelled { wake(key) }
+                if self.count != count { wakeAllInTime() }
+                if Task.isCancelled { wake(key) }
             }
         } onCancel: {
             wake(key)
