@@ -30,8 +30,9 @@ public final class LogGrowth: Sendable {
         }
     }
 
-    /// The pause between two wakes of all, for each waiter but the first: about what a read costs.
-    private static let pausePerWaiter = Duration.microseconds(200)
+    /// The pause between two wakes of all, for each waiter but the first: a few times what a read
+    /// costs.
+    private static let pausePerWaiter = Duration.microseconds(500)
 
     /// The interval of looks for changes of other processes.
     private static let lookInterval = Duration.milliseconds(250)
