@@ -13,6 +13,8 @@ public enum CoreInstrument: String, Sendable, CaseIterable {
     case readQueueLength = "feedbackd_read_queue_length"
     /// A meter: the length of the file with SQLite's write-ahead log.
     case sqliteLogBytes = "feedbackd_sqlite_log_bytes"
+    /// A meter: the size of the changes in a journal that the other store does not have yet.
+    case journalWaitingBytes = "feedbackd_journal_waiting_bytes"
 
     /// The help text of the metric.
     public var help: String {
@@ -23,6 +25,8 @@ public enum CoreInstrument: String, Sendable, CaseIterable {
         case .writeTime: "How long a transaction took, with its commit."
         case .readQueueLength: "Reads that run or wait."
         case .sqliteLogBytes: "Length of the file with SQLite's write-ahead log, in bytes."
+        case .journalWaitingBytes:
+            "Changes in the journal that MongoDB does not have yet, in bytes."
         }
     }
 }

@@ -181,12 +181,16 @@ public final class FeedbackService: Sendable {
 
     /// Returns the state of the service, of its store and of its destinations.
     public func status(context: CallContext = CallContext()) async throws -> ServerStatus {
-        ServerStatus(
+        let keeper = writer.store as? any CursorKeepingStore
+        let waiting = try await keeper?.waiting() ?? (count: 0, since: nil)
+        return ServerStatus(
             version: FeedbackdVersion.text,
             startedAt: startedAt,
             store: storeName,
             position: await position(context),
-            destinations: try await deliveries.destinations()
+            destinations: try await deliveries.destinations(),
+            unreplicatedCount: waiting.count,
+            unreplicatedSince: waiting.since
         )
     }
 

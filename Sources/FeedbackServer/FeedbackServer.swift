@@ -96,6 +96,7 @@ public final class FeedbackServer: Sendable {
                 ?? .defaultAddress(program: "feedbackd")
         }
         socketPath = address.path
+        try Self.openJournal(of: store, configuration, for: destinations)
         self.destinations = try Destinations(destinations, store: store)
         service = FeedbackService(
             store: store,
@@ -205,6 +206,7 @@ public final class FeedbackServer: Sendable {
             throw CallError(.failedPrecondition, "the server is being stopped")
         }
         try self.destinations.check(destinations)
+        try Self.openJournal(of: store, configuration, for: destinations)
         service.replaceHooks(hooks)
         try await self.destinations.replace(destinations)
     }
@@ -285,13 +287,50 @@ public final class FeedbackServer: Sendable {
                 failure.report($0)
             }
         case .mongodb(let uri):
-            return try MongoStore(
+            let store = try MongoStore(
                 uri: uri,
                 database: configuration.mongoDatabase,
                 collection: configuration.mongoCollection,
                 limits: MongoStoreLimits(writes: configuration.writeLimits),
                 logger: logger
             )
+            var limits = JournaledStore.Limits()
+            limits.bytesMax = configuration.journalBytesMax
+            limits.keep = configuration.journalKeep
+            let file = configuration.alertsFile
+            return JournaledStore(
+                JournaledStore.Other(
+                    store,
+                    find: { try await store.isStored($0, context: $1) },
+                    replicate: { await store.replicate($0) }
+                ),
+                acknowledgement: configuration.acknowledgement,
+                limits: limits,
+                logger: logger
+            ) {
+                try file ?? "\(StoreLocation.defaultFolder())/alerts.db"
+            }
+        }
+    }
+
+    /// Opens the journal beside MongoDB if it is needed, or if a former start has left one, with
+    /// changes that may wait.
+    private static func openJournal(
+        of store: any Store,
+        _ configuration: ServerConfiguration,
+        for destinations: [any Destination]
+    ) throws {
+        guard let store = store as? JournaledStore else { return }
+        let isLocal = configuration.acknowledgement == .local
+        guard !isLocal || configuration.missingSession == .create else {
+            throw CallError(
+                .failedPrecondition,
+                "acknowledge: local needs missing_session: create, since MongoDB may be away"
+            )
+        }
+        try naming("alerts_file") {
+            guard isLocal || !destinations.isEmpty || store.hasFile else { return }
+            try store.open(isFollowed: !destinations.isEmpty)
         }
     }
 

@@ -85,9 +85,17 @@ public struct ServerConfiguration: Sendable {
     public var mongoDatabase: String?
     /// The MongoDB collection; nil for `sessions`.
     public var mongoCollection: String?
-    /// The SQLite file for alerts beside a MongoDB store; nil for `alerts.db` in the default
+    /// The SQLite file of the journal beside a MongoDB store; nil for `alerts.db` in the default
     /// folder, which is created if it does not exist.
     public var alertsFile: String?
+    /// The moment at which adds and updates of metadata are answered if the store is MongoDB.
+    public var acknowledgement = Acknowledgement.majority
+    /// The size in bytes of the changes in the journal that MongoDB does not have yet, from 1 MiB to
+    /// 1 TiB, from which on adds are refused; 1 GiB by default.
+    public var journalBytesMax = 1 << 30
+    /// The age from which on changes that are everywhere are removed from the journal, from 1 second
+    /// to 30 days; a day by default.
+    public var journalKeep = Duration.seconds(86_400)
     /// The address of the page `/metrics` for Prometheus; nil for no page.
     ///
     /// It requires a call to ``FeedbackServer/collectMetrics()`` first.

@@ -107,7 +107,6 @@ public final class MongoStore: Store {
         try await writes.submit(MongoWrite(change), context: context)
     }
 
-    /// See ``Store``.
     /// Returns true if a majority of the servers has the feedback, or is bound to have it: what the
     /// primary alone has is waited for.
     ///

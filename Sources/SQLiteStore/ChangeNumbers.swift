@@ -2,18 +2,19 @@ import FeedbackModel
 import GRDB
 import GRDBSQLite
 import Glibc
+import Synchronization
 
 /// Gives each write of the log its number, on the writer's queue.
 ///
 /// A number is above every one that was given before: to feedback, whose sequence is its first
 /// number, to a feedback's or a session's later changes, and to what has been purged or passed by a
-/// cursor. The last one is
-/// kept in memory, and looked up when somebody else has written to the file since this connection's
-/// last commit.
+/// cursor. The last one is kept in memory, and looked up when somebody else has written to the file
+/// since this connection's last commit.
 final class ChangeNumbers: @unchecked Sendable {
     // Unchecked: used on the writer's queue only.
 
     private var last: Int64 = 0
+    private let committedLast = Atomic<Int64>(0)
     /// SQLite's version of the data after the last commit of this connection; nil if it does not
     /// tell that ``last`` is right.
     private var dataVersion: UInt32?
@@ -31,8 +32,17 @@ final class ChangeNumbers: @unchecked Sendable {
         return last
     }
 
+    /// Takes the last number back, which was not used.
+    func giveBack() { last -= 1 }
+
     /// Notes that the transaction was committed; without it, the numbers are looked up again.
-    func committed(_ db: Database) { dataVersion = Self.dataVersion(db) }
+    func noteCommit(_ db: Database) {
+        dataVersion = Self.dataVersion(db)
+        committedLast.store(last, ordering: .releasing)
+    }
+
+    /// The last number of the transactions that this connection has committed, on any thread.
+    var committed: Int64 { committedLast.load(ordering: .acquiring) }
 
     /// Returns the highest number that the database knows.
     static func last(_ db: Database) throws -> Int64 {

@@ -38,6 +38,20 @@ struct CursorTable {
         try row.run()
     }
 
+    /// Returns the position of a cursor; nil if there is none of the name.
+    func position(of name: String) throws -> Int64? {
+        var row = try PreparedStatement("SELECT position FROM cursor WHERE name = ?", db)
+        try row.bind(name)
+        return try row.step() ? row.integer(0) : nil
+    }
+
+    /// Removes a cursor; its dead letters stay, for one that is made with the same name.
+    func remove(_ name: String) throws {
+        var row = try PreparedStatement("DELETE FROM cursor WHERE name = ?", db)
+        try row.bind(name)
+        try row.run()
+    }
+
     func record(_ progress: CursorProgress, of id: Int64) throws {
         var row = try PreparedStatement(
             """

@@ -6,9 +6,6 @@ import GRDB
 struct DeliveryTable {
     /// The values of the column `state`.
     enum State: Int64 {
-        /// The feedback was about to be added to another store, of which it was not known whether it
-        /// did. Nothing delivers it: only a store that stands beside another one has such rows.
-        case unconfirmed = 0
         case retrying = 1
         case dead = 2
 
@@ -33,7 +30,7 @@ struct DeliveryTable {
         return switch State(rawValue: row.integer(0)) {
         case .retrying: .retrying
         case .dead: .dead
-        case .unconfirmed, nil: nil
+        case nil: nil
         }
     }
 

@@ -22,7 +22,7 @@ final class FileLock: Sendable {
             close(descriptor)
             throw CallError(
                 .failedPrecondition,
-                "\(path): another process uses this file of alerts: name another alerts_file"
+                "\(path): another process uses this journal: name another alerts_file"
             )
         }
     }

@@ -8,10 +8,22 @@ import GRDB
 enum FormerAlerts {
     /// Moves the alerts to the table `delivery`, and drops their tables.
     static func migrate(_ db: Database) throws {
+        try db.execute(sql: unconfirmed)
         try findFeedback(db)
         try addMissingFeedback(db)
         try db.execute(sql: moving)
     }
+
+    /// Makes intents of the alerts beside another store of whose feedback it was not known whether
+    /// that store has it (state 0): they are looked up, and their rules are asked anew.
+    private static let unconfirmed = """
+        INSERT OR IGNORE INTO intent (feedback_id, session_id, rating, comment, created_at)
+        SELECT feedback_id, session_id, rating, nullif(comment, ''), created_at FROM alert
+        WHERE state = 0
+            AND feedback_id NOT IN (SELECT feedback_id FROM alert WHERE state <> 0);
+        INSERT INTO cursor (name, position) SELECT DISTINCT rule, 0 FROM alert WHERE state = 0;
+        DELETE FROM alert WHERE state = 0;
+        """
 
     /// Notes the sequence of each alert's feedback in the table `former_alert`.
     private static func findFeedback(_ db: Database) throws {
@@ -90,12 +102,10 @@ enum FormerAlerts {
         try counters.write(to: db)
     }
 
-    /// An alert whose feedback may not have been stored (state 0) stays apart, as
-    /// ``DeliveryTable/State/unconfirmed``.
     private static let moving = """
-        INSERT INTO cursor (name, position)
-        SELECT rule, (SELECT ifnull(max(sequence), 0) FROM feedback)
-        FROM (SELECT rule FROM alert UNION SELECT rule FROM alert_untried);
+        INSERT OR IGNORE INTO cursor (name, position)
+        SELECT rule, 0 FROM (SELECT rule FROM alert UNION SELECT rule FROM alert_untried);
+        UPDATE cursor SET position = (SELECT ifnull(max(sequence), 0) FROM feedback);
         INSERT OR IGNORE INTO delivery (id, cursor, sequence, state, attempts, first_attempt_at,
             next_attempt_at, last_error)
         SELECT alert.id, cursor.id, former_alert.sequence, state, attempts, queued_at,

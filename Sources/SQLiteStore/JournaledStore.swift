@@ -1,148 +1,260 @@
 public import FeedbackCore
 public import FeedbackModel
+import Glibc
 public import Logging
 import Synchronization
 
-/// A store with a journal beside it: an SQLite store of its own, whose log has the feedback that this
-/// process added, for the cursors that follow it.
+/// A store with a journal beside it: an SQLite store of its own, whose log has the changes that this
+/// process made, for the cursors that follow it.
 ///
-/// A feedback stands in the journal first, as an intent that no cursor sees; then the other store is
-/// asked; then the intent becomes an entry of the journal's log, or is dropped. What a crash or an
-/// ambiguous error leaves open is looked up in the other store: there, it is confirmed; not there, it
-/// is dropped once it cannot be written any more. So nothing is delivered that the other store does
-/// not have, and nothing is left out that it has.
+/// With ``Acknowledgement/majority``, a feedback stands in the journal first, as an intent that no
+/// cursor sees; then the other store is asked; then the intent becomes an entry of the journal's log,
+/// or is dropped. What a crash or an ambiguous error leaves open is looked up in the other store:
+/// there, it is confirmed; not there, it is dropped once it cannot be written any more.
 ///
-/// A journal is used by one process at a time.
-public final class JournaledStore: Store {
-    /// Returns true if the other store has the feedback.
-    public typealias Find = @Sendable (Feedback, CallContext) async throws -> Bool
+/// With ``Acknowledgement/local``, adds and updates of metadata are answered when the journal has
+/// them, and are written to the other store by a ``Replicator``; all other calls wait for that.
+///
+/// Either way nothing is delivered to a destination that the other store does not have, and nothing
+/// is left out that it has. A journal is used by one process at a time.
+public final class JournaledStore: CursorKeepingStore {
+    /// The other store, as a journal uses it.
+    public struct Other: Sendable {
+        /// Returns true if the store has a feedback, among what cannot be lost any more.
+        public typealias Find = @Sendable (Feedback, CallContext) async throws -> Bool
+        /// Attempts once to make changes, in order within each session; `undecided` ones have to be
+        /// attempted again, `refused` ones never.
+        public typealias Replicate =
+            @Sendable ([AcceptedChange]) async -> [CommitResult<ChangeOutcome>]
 
-    private struct State {
-        var journal: SQLiteStore?
-        var lock: FileLock?
-        /// The intents whose adds are in progress.
-        var inProgress: Set<FeedbackID> = []
-        /// The times at which adds ended without a known outcome; an intent without one was found
-        /// when the journal was opened.
-        var endedAt: [FeedbackID: ContinuousClock.Instant] = [:]
-        var openedAt = ContinuousClock.now
-        var resolution: Task<Void, Never>?
-        /// True if the last attempt to look up intents failed.
-        var isBlind = false
+        let store: any Store
+        let find: Find
+        let replicate: Replicate
+
+        /// Names a store, which is closed with the journal.
+        public init(_ store: any Store, find: @escaping Find, replicate: @escaping Replicate) {
+            self.store = store
+            self.find = find
+            self.replicate = replicate
+        }
     }
 
     /// The limits of a journal.
-    struct Limits: Sendable {
+    public struct Limits: Sendable {
+        /// The size of the changes that the other store does not have yet, in bytes, from which on
+        /// further ones are refused.
+        public var bytesMax = 1 << 30
+        /// The age from which on changes are removed that the other store has and every cursor has
+        /// passed.
+        public var keep = Duration.seconds(86_400)
         /// The time after the end of an add from which on it cannot be written any more.
         ///
         /// Its intent is then dropped if the other store does not have it. A command that a server
         /// has begun ends before that, since its connection is closed.
         var dropTimeout = Duration.seconds(60)
         /// The interval between two attempts to look up intents.
-        var pause = Duration.seconds(1)
+        var lookupPause = Duration.seconds(1)
         /// The deadline of a lookup.
         var findTimeout = Duration.seconds(5)
         /// The maximum number of intents whose outcome is open.
         var openMax = 10_000
+        /// The longest time for which a call waits until the other store has the changes before it.
+        var replicationTimeout = Duration.seconds(1)
+        /// The interval between two removals of what is no longer needed.
+        var purgePause = Duration.seconds(60)
+
+        /// Makes the default limits.
+        public init() {}
     }
 
-    private let store: any Store
-    private let find: Find
-    private let path: @Sendable () throws -> String
-    private let limits: Limits
-    private let logger: Logger
-    private let state = Mutex(State())
-    private let wakeup = Wakeup()
+    struct State {
+        var journal: SQLiteStore?
+        var lock: FileLock?
+        /// Writes what was acknowledged before the other store had it; nil if there is no such change.
+        var replicator: Replicator?
+        var tasks: [Task<Void, Never>] = []
+        /// True once destinations follow the journal, so that it has to have what the other store
+        /// answers for.
+        var isFollowed = false
+        /// The names of the cursors that were opened.
+        var cursorNames: Set<String> = []
+        /// The intents whose adds are in progress.
+        var inProgress: Set<FeedbackID> = []
+        /// The times at which adds ended without a known outcome; an intent without one was found
+        /// when the journal was opened.
+        var endedAt: [FeedbackID: ContinuousClock.Instant] = [:]
+        var openedAt = ContinuousClock.now
+        /// True if the last attempt to look up intents failed.
+        var isBlind = false
+    }
 
-    /// Makes a store that only forwards to `store` until ``open()`` is called.
+    let other: Other
+    let acknowledgement: Acknowledgement
+    let limits: Limits
+    let logger: Logger
+    let state = Mutex(State())
+    let wakeup = Wakeup()
+    private let path: @Sendable () throws -> String
+
+    /// Makes a store that only forwards to the other one until ``open()`` is called.
     ///
     /// - Parameters:
-    ///   - store: the store that keeps the feedback; it is closed with this one.
+    ///   - other: the store that keeps the feedback; it is closed with this one.
+    ///   - acknowledgement: the moment at which writes are answered.
+    ///   - limits: the limits of the journal.
     ///   - logger: the destination of warnings.
     ///   - path: returns the path of the journal, which is created if it does not exist; called by
     ///     ``open()``.
-    ///   - find: looks a feedback up in `store`, among what cannot be lost any more.
-    public convenience init(
-        _ store: any Store,
+    public init(
+        _ other: Other,
+        acknowledgement: Acknowledgement = .majority,
+        limits: Limits = Limits(),
         logger: Logger,
-        path: @escaping @Sendable () throws -> String,
-        find: @escaping Find
+        path: @escaping @Sendable () throws -> String
     ) {
-        self.init(store, limits: Limits(), logger: logger, path: path, find: find)
-    }
-
-    init(
-        _ store: any Store,
-        limits: Limits,
-        logger: Logger,
-        path: @escaping @Sendable () throws -> String,
-        find: @escaping Find
-    ) {
-        self.store = store
+        self.other = other
+        self.acknowledgement = acknowledgement
         self.limits = limits
         self.logger = logger
         self.path = path
-        self.find = find
     }
 
     /// Opens the journal unless it is open.
     ///
+    /// - Parameter isFollowed: true if there are destinations, which follow the journal from now on;
+    ///   false if it is opened for what waits to be written or to be looked up.
     /// - Throws: a ``CallError`` with the path in its message.
-    public func open() throws {
+    public func open(isFollowed: Bool) throws {
         try state.withLock { state in
+            if isFollowed { state.isFollowed = true }
             if state.journal != nil { return }
             let path = try path()
             let journal = try SQLiteStore(path: path, logger: logger)
             state.lock = try FileLock("\(path)-lock")
             state.journal = journal
             state.openedAt = .now
-            state.resolution = Task { [weak self, wakeup, limits] in
-                while !Task.isCancelled {
-                    let isAnyOpen = await self?.resolve(in: journal) ?? false
-                    await wakeup.wait(atMost: isAnyOpen ? limits.pause : nil)
-                }
+            // Changes that wait are written also when no further ones are acknowledged so.
+            state.replicator = try Replicator(
+                journal,
+                isNeeded: acknowledgement == .local,
+                write: other.replicate,
+                logger: logger
+            )
+            if let replicator = state.replicator {
+                state.tasks.append(Task { await replicator.run() })
             }
+            state.tasks.append(Task { [weak self] in await self?.resolveIntents(in: journal) })
+            state.tasks.append(Task { [weak self] in await self?.purge(journal) })
         }
+    }
+
+    /// True if there is a file of the journal, which a former process has left.
+    public var hasFile: Bool {
+        guard let path = try? path() else { return false }
+        return access(path, F_OK) == 0
     }
 
     /// The journal; nil until it is open.
     var journal: SQLiteStore? { state.withLock { $0.journal } }
 
+    /// See ``CursorKeepingStore``: true once the journal is open.
+    package var keepsCursors: Bool { journal != nil }
+
+    /// See ``CursorKeepingStore``.
+    package var cursors: any CursorStore {
+        guard let journal else { preconditionFailure("the journal is open") }
+        return JournalCursors(self, journal)
+    }
+
+    /// See ``CursorKeepingStore``.
+    package func waiting() async throws -> (count: Int64, since: Timestamp?) {
+        let (journal, replicator) = state.withLock { ($0.journal, $0.replicator) }
+        guard let journal, let replicator else { return (0, nil) }
+        return try await journal.waiting(after: replicator.position)
+    }
+
+    // MARK: - Writes
+
     /// See ``Store``.
     ///
-    /// - Throws: also RESOURCE_EXHAUSTED if the outcome of too many adds is open.
+    /// - Throws: also RESOURCE_EXHAUSTED if the journal is full, or if the outcome of too many adds is
+    ///   open.
     public func commit(
         _ change: AcceptedChange,
         context: CallContext
     ) async throws -> ChangeOutcome {
-        guard case .add(let draft) = change.change, let journal else {
-            return try await store.commit(change, context: context)
+        let (journal, replicator) = state.withLock { ($0.journal, $0.replicator) }
+        guard let journal else { return try await other.store.commit(change, context: context) }
+        switch change.change {
+        case .add, .changeMetadata(_, .merge):
+            if acknowledgement == .local, let replicator {
+                return try await keep(change, in: journal, replicator, context)
+            }
+        case .changeMetadata(_, .remove): break
         }
+        try await waitForReplication(context)
+        guard case .add(let draft) = change.change, state.withLock({ $0.isFollowed }) else {
+            return try await other.store.commit(change, context: context)
+        }
+        return try await add(draft, change, in: journal, context)
+    }
+
+    /// Makes a change in the journal, from which it is written to the other store afterwards.
+    private func keep(
+        _ change: AcceptedChange,
+        in journal: SQLiteStore,
+        _ replicator: Replicator,
+        _ context: CallContext
+    ) async throws -> ChangeOutcome {
+        guard replicator.waitingBytes < limits.bytesMax else {
+            throw CallError(
+                .resourceExhausted,
+                "the journal is full (\(limits.bytesMax) bytes that MongoDB does not have yet)"
+            )
+        }
+        let outcome = try await journal.commit(change, context: context)
+        switch outcome {
+        case .added(let added):
+            if !added.replayed { replicator.added(bytes: change.journalBytes) }
+            return outcome
+        case .metadata(let waiting):
+            replicator.added(bytes: change.journalBytes)
+            // The journal has only the keys that wait; the other store may be away.
+            guard await other.store.health() == .serving else { return outcome }
+            let deadline = ContinuousClock.now + limits.replicationTimeout
+            let stored = try? await other.store.metadata(
+                ofSession: change.change.sessionID,
+                context: CallContext(deadline: min(context.deadline ?? deadline, deadline))
+            )
+            return .metadata(MetadataChange.merge(waiting).applied(to: stored ?? [:]))
+        }
+    }
+
+    /// Adds a feedback to the other store, with an intent in the journal.
+    private func add(
+        _ draft: FeedbackDraft,
+        _ change: AcceptedChange,
+        in journal: SQLiteStore,
+        _ context: CallContext
+    ) async throws -> ChangeOutcome {
         // While the other store is away, nothing is left that would have to be looked up.
-        if case .notServing(let reason) = await store.health() {
+        if case .notServing(let reason) = await other.store.health() {
             throw CallError(.unavailable, reason)
         }
         let id = change.feedbackID
-        let mayBegin = state.withLock { state in
-            guard state.endedAt.count < limits.openMax else { return false }
-            state.inProgress.insert(id)
-            return true
-        }
-        guard mayBegin else {
-            throw CallError(
-                .resourceExhausted,
-                "the outcome of \(limits.openMax) adds is open: they are being looked up"
-            )
-        }
+        try begin(id)
         do {
             let feedback = Feedback(id: id, draft: draft, createdAt: change.acceptedAt)
-            try await journal.submit(.changeRows { try IntentTable.insert(feedback, $0) }, context: context)
+            try await journal.submit(
+                .changeRows { try IntentTable.insert(feedback, $0) },
+                context: context
+            )
         } catch {
             state.withLock { _ = $0.inProgress.remove(id) }
             throw error
         }
         do {
-            let outcome = try await store.commit(change, context: context)
+            let outcome = try await other.store.commit(change, context: context)
             let isStored = if case .added(let added) = outcome { !added.replayed } else { false }
             await settle(id, isStored: isStored, in: journal)
             return outcome
@@ -156,105 +268,36 @@ public final class JournaledStore: Store {
         }
     }
 
-    private func settle(_ id: FeedbackID, isStored: Bool, in journal: SQLiteStore) async {
-        do {
-            try await journal.submit(.settle(id, isStored: isStored), context: CallContext())
-            state.withLock { _ = $0.inProgress.remove(id) }
-        } catch {
-            // The intent stays, and is looked up like those with an unknown outcome.
-            leaveOpen(id)
-        }
-    }
+    // MARK: - Waiting
 
-    private func leaveOpen(_ id: FeedbackID) {
-        state.withLock { state in
-            state.endedAt[id] = .now
-            state.inProgress.remove(id)
-        }
-        wakeup.signal()
-    }
-
-    /// See ``Store``.
-    public func close() async {
-        let (journal, resolution) = state.withLock { ($0.journal, $0.resolution) }
-        resolution?.cancel()
-        await store.close()
-        await resolution?.value
-        await journal?.close()
-        state.withLock { state in
-            state.journal = nil
-            state.lock = nil
-        }
-    }
-
-    // MARK: - Open outcomes
-
-    /// The number of intents whose adds ended without a known outcome.
-    var openCount: Int { state.withLock { $0.endedAt.count } }
-
-    /// Looks up the intents whose adds have ended; returns true if some are still open.
-    private func resolve(in journal: SQLiteStore) async -> Bool {
-        var isAnyOpen = false
-        do {
-            var last: FeedbackID?
-            while !Task.isCancelled {
-                let batch = try await journal.intents(after: last, limit: 64)
-                guard let end = batch.last?.id else { break }
-                last = end
-                for intent in batch where !Task.isCancelled {
-                    if try await !resolve(intent, in: journal) { isAnyOpen = true }
-                }
-            }
-            state.withLock { $0.isBlind = false }
-        } catch {
-            isAnyOpen = true
-            // The failure is logged as a warning once, not at each attempt while it lasts.
-            let wasBlind = state.withLock { state in
-                defer { state.isBlind = true }
-                return state.isBlind
-            }
-            logger.log(
-                level: wasBlind ? .debug : .warning,
-                "adds with an open outcome wait to be looked up: \(error)"
-            )
-        }
-        return isAnyOpen
-    }
-
-    /// Confirms or drops an intent; returns false if it stays open.
-    private func resolve(_ intent: Feedback, in journal: SQLiteStore) async throws -> Bool {
-        guard let id = intent.id else { return true }
-        let endedAt: ContinuousClock.Instant? = state.withLock { state in
-            state.inProgress.contains(id) ? nil : state.endedAt[id] ?? state.openedAt
-        }
-        // The call itself decides.
-        guard let endedAt else { return true }
-        // The time is taken before the lookup: what is not found then cannot come later.
-        let canBeDropped = ContinuousClock.now - endedAt > limits.dropTimeout
-        let context = CallContext(deadline: .now + limits.findTimeout)
-        let isStored = try await find(intent, context)
-        guard isStored || canBeDropped else { return false }
-        try await journal.submit(.settle(id, isStored: isStored), context: CallContext())
-        state.withLock { $0.endedAt[id] = nil }
-        return true
-    }
-}
-
-// The feedback itself is in the other store.
-extension JournaledStore {
-    /// See ``Store``.
-    public func readLog(from start: LogStart, context: CallContext) async throws -> any LogReader {
-        try await store.readLog(from: start, context: context)
+    /// Waits until the other store has the changes that were acknowledged before.
+    ///
+    /// - Throws: UNAVAILABLE, with their number, if that takes too long.
+    private func waitForReplication(_ context: CallContext) async throws {
+        let (journal, replicator) = state.withLock { ($0.journal, $0.replicator) }
+        guard let journal, let replicator else { return }
+        let target = journal.database.numbers.committed
+        if replicator.position >= target { return }
+        let latest = ContinuousClock.now + limits.replicationTimeout
+        let end = min(context.deadline ?? latest, latest)
+        guard await !replicator.waits(for: target, until: end) else { return }
+        let count = try? await waiting().count
+        throw CallError(
+            .unavailable,
+            "\(count.map { "\($0)" } ?? "some") changes wait to be written to MongoDB"
+        )
     }
 
     /// See ``Store``.
     public func list(_ query: FeedbackQuery, context: CallContext) async throws -> FeedbackPage {
-        try await store.list(query, context: context)
+        try await waitForReplication(context)
+        return try await other.store.list(query, context: context)
     }
 
     /// See ``Store``.
     public func metrics(_ query: MetricsQuery, context: CallContext) async throws -> MetricsReport {
-        try await store.metrics(query, context: context)
+        try await waitForReplication(context)
+        return try await other.store.metrics(query, context: context)
     }
 
     /// See ``Store``.
@@ -262,16 +305,39 @@ extension JournaledStore {
         ofSession sessionID: String,
         context: CallContext
     ) async throws -> Metadata? {
-        try await store.metadata(ofSession: sessionID, context: context)
+        try await waitForReplication(context)
+        return try await other.store.metadata(ofSession: sessionID, context: context)
+    }
+
+    /// See ``Store``.
+    public func readLog(from start: LogStart, context: CallContext) async throws -> any LogReader {
+        try await other.store.readLog(from: start, context: context)
     }
 
     /// See ``Store``.
     ///
-    /// The journal has to serve, too: without it, adds are refused.
+    /// The journal has to serve; with ``Acknowledgement/local``, the other store may be away.
     public func health() async -> StoreHealth {
-        let health = await store.health()
-        guard health == .serving, let journal else { return health }
+        guard let journal else { return await other.store.health() }
+        if acknowledgement == .majority {
+            let health = await other.store.health()
+            guard health == .serving else { return health }
+        }
         return await journal.health()
+    }
+
+    /// See ``Store``.
+    public func close() async {
+        let (journal, tasks) = state.withLock { ($0.journal, $0.tasks) }
+        for task in tasks { task.cancel() }
+        await other.store.close()
+        for task in tasks { await task.value }
+        await journal?.close()
+        state.withLock { state in
+            state.journal = nil
+            state.lock = nil
+            state.replicator = nil
+        }
     }
 }
 

@@ -162,7 +162,7 @@ final class SQLiteDatabase: Sendable {
                 try numbers.begin(db)
                 let value = try body(db)
                 try PreparedStatement.run("COMMIT", db)
-                numbers.committed(db)
+                numbers.noteCommit(db)
                 acknowledgedCount.add(count, ordering: .sequentiallyConsistent)
                 // The files may have been found missing meanwhile.
                 if let refusal { return .failure(refusal) }

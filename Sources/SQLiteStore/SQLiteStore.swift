@@ -21,7 +21,7 @@ public import Logging
 public final class SQLiteStore: CursorKeepingStore {
     let database: SQLiteDatabase
     let tokens: PageTokenCodec
-    private let writes: StoreWrites
+    let writes: StoreWrites
     /// See ``CursorKeepingStore``.
     package let cursors: any CursorStore
 
@@ -66,16 +66,6 @@ public final class SQLiteStore: CursorKeepingStore {
             case .changed(let outcome) = try await writes.submit(.change(change), context: context)
         else { preconditionFailure("a change has the outcome of a change") }
         return outcome
-    }
-
-    /// Makes a write of a journal.
-    func submit(_ write: StoreWrite, context: CallContext) async throws {
-        _ = try await writes.submit(write, context: context)
-    }
-
-    /// Returns feedback whose add another store has not decided yet; see ``IntentTable``.
-    func intents(after id: FeedbackID?, limit: Int) async throws -> [Feedback] {
-        try await database.read { try IntentTable.list(after: id, limit: limit, $0) }
     }
 
     /// See ``Store``.

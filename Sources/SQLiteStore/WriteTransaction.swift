@@ -108,7 +108,6 @@ struct WriteTransaction: ~Copyable {
             guard change.missingSession == .create else { throw CallError.unknownSession }
             session = try SessionTable.insert(sessionID, db)
         }
-        // A number that a repeated request does not need is left out.
         let sequence = numbers.next()
         if try FeedbackTable.insert(
             feedback,
@@ -120,6 +119,7 @@ struct WriteTransaction: ~Copyable {
             counters.count(feedback, session: session, sequence: sequence)
             return AddedFeedback(feedback: feedback, replayed: false)
         }
+        numbers.giveBack()
         let original = try FeedbackTable.find(
             requestID: feedback.draft.requestID,
             session: session,

@@ -16,17 +16,25 @@ struct JournalTests {
 
     init() throws { folder = try TemporaryFolder() }
 
-    private func journaled(_ store: MongoStore) throws -> JournaledStore {
+    private func journaled(
+        _ store: MongoStore,
+        _ acknowledgement: Acknowledgement = .majority
+    ) throws -> JournaledStore {
         let path = folder.path("journal.db")
-        let limits = JournaledStore.Limits(dropTimeout: .seconds(8), pause: .milliseconds(100))
+        var limits = JournaledStore.Limits()
+        limits.dropTimeout = .seconds(8)
+        limits.lookupPause = .milliseconds(100)
         let journaled = JournaledStore(
-            store,
+            JournaledStore.Other(
+                store,
+                find: { try await store.isStored($0, context: $1) },
+                replicate: { await store.replicate($0) }
+            ),
+            acknowledgement: acknowledgement,
             limits: limits,
-            logger: .silent,
-            path: { path },
-            find: { try await store.isStored($0, context: $1) }
-        )
-        try journaled.open()
+            logger: .silent
+        ) { path }
+        try journaled.open(isFollowed: true)
         return journaled
     }
 

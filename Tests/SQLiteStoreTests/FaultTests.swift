@@ -77,7 +77,7 @@ struct FaultTests {
         }
         let large = FeedbackDraft(
             sessionID: "s",
-            comment: String(repeating: "x", count: 10_000),
+            comment: String(repeating: "x", count: 100_000),
             requestID: "r"
         )
         let small = FeedbackDraft(sessionID: "new", requestID: "r")

@@ -19,19 +19,16 @@ struct JournaledStoreTests {
 
     private func open(dropTimeout: Duration = .zero) throws -> JournaledStore {
         let path = folder.path("journal.db")
-        let limits = JournaledStore.Limits(
-            dropTimeout: dropTimeout,
-            pause: .milliseconds(10),
-            openMax: 3
-        )
+        var limits = JournaledStore.Limits()
+        limits.dropTimeout = dropTimeout
+        limits.lookupPause = .milliseconds(10)
+        limits.openMax = 3
         let store = JournaledStore(
-            inner,
+            inner.other,
             limits: limits,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-            path: { path },
-            find: { [inner] feedback, _ in try await inner.has(feedback) }
-        )
-        try store.open()
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        ) { path }
+        try store.open(isFollowed: true)
         return store
     }
 
@@ -147,7 +144,10 @@ struct JournaledStoreTests {
         let (stored, missing) = (Self.feedback("stored"), Self.feedback("missing"))
         inner.fault.withLock { $0 = .lookupFails }
         for feedback in [stored, missing] {
-            try await journal.submit(.changeRows { try IntentTable.insert(feedback, $0) }, context: CallContext())
+            try await journal.submit(
+                .changeRows { try IntentTable.insert(feedback, $0) },
+                context: CallContext()
+            )
         }
         _ = try await inner.memory.commit(.any(stored), context: CallContext())
         await store.close()
@@ -219,66 +219,4 @@ extension AcceptedChange {
             acceptedAt: feedback.createdAt
         )
     }
-}
-
-/// A store that fails at times.
-private final class UnreliableStore: Store {
-    /// The point at which an add fails: before or after it is stored, or before it is stored later.
-    enum Fault {
-        case before, after, late, refusal, lookupFails
-    }
-
-    let fault = Mutex<Fault?>(nil)
-    let isAway = Atomic(false)
-    let lookups = Atomic(0)
-    let memory = MemoryStore()
-    private let late = Mutex<AcceptedChange?>(nil)
-    private static let error = CallError(.unavailable, "away")
-
-    func has(_ feedback: Feedback) async throws -> Bool {
-        lookups.add(1, ordering: .relaxed)
-        if fault.withLock({ $0 == .lookupFails }) { throw Self.error }
-        let page = try await memory.list(FeedbackQuery(pageSize: 1_000))
-        return page.feedbacks.contains { $0.id == feedback.id }
-    }
-
-    func writeLate() async throws {
-        guard let change = late.withLock({ $0 }) else { return }
-        _ = try await memory.commit(change, context: CallContext())
-    }
-
-    func commit(_ change: AcceptedChange, context: CallContext) async throws -> ChangeOutcome {
-        switch fault.withLock({ $0 }) {
-        case .before: throw Self.error
-        case .late:
-            late.withLock { $0 = change }
-            throw Self.error
-        case .refusal: throw CallError.unknownSession
-        case .after:
-            _ = try await memory.commit(change, context: context)
-            throw Self.error
-        case .lookupFails, nil: return try await memory.commit(change, context: context)
-        }
-    }
-
-    func readLog(from start: LogStart, context: CallContext) async throws -> any LogReader {
-        try await memory.readLog(from: start, context: context)
-    }
-
-    func list(_ query: FeedbackQuery, context: CallContext) async throws -> FeedbackPage {
-        try await memory.list(query, context: context)
-    }
-
-    func metrics(_ query: MetricsQuery, context: CallContext) async throws -> MetricsReport {
-        try await memory.metrics(query, context: context)
-    }
-
-    func metadata(ofSession: String, context: CallContext) async throws -> Metadata? { nil }
-
-    func health() async -> StoreHealth {
-        isAway.load(ordering: .relaxed) ? .notServing("away") : .serving
-    }
-
-    // The store outlives the journal, as a database on other hosts does.
-    func close() async {}
 }

@@ -2,8 +2,21 @@ package import FeedbackModel
 
 /// A store that keeps cursors beside its feedback.
 package protocol CursorKeepingStore: Store {
-    /// The cursors on the store's change log.
+    /// The cursors on the store's change log; there are none before ``keepsCursors`` is true.
     var cursors: any CursorStore { get }
+    /// True once the store keeps cursors.
+    var keepsCursors: Bool { get }
+    /// Returns the number of acknowledged changes that have yet to be written to another store, and
+    /// the time of the oldest feedback among them.
+    func waiting() async throws -> (count: Int64, since: Timestamp?)
+}
+
+extension CursorKeepingStore {
+    /// True, since nothing has to be opened first.
+    package var keepsCursors: Bool { true }
+
+    /// None, since there is no other store.
+    package func waiting() async throws -> (count: Int64, since: Timestamp?) { (0, nil) }
 }
 
 /// The durable side of cursors: their positions in a change log, their deliveries that have failed,

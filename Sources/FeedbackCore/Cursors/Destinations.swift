@@ -17,8 +17,8 @@ public final class Destinations: DeliveryControl {
         var ending: Task<Void, Never>?
     }
 
-    /// The cursors of the store; nil if it keeps none.
-    private let store: (any CursorStore)?
+    /// The store; nil if it keeps no cursors.
+    private let keeper: (any CursorKeepingStore)?
     private let backoff: DeliveryBackoff
     private let wallClock: @Sendable () -> Timestamp
     private let state = Mutex(State())
@@ -38,7 +38,7 @@ public final class Destinations: DeliveryControl {
         backoff: DeliveryBackoff,
         wallClock: @escaping @Sendable () -> Timestamp = { .now }
     ) throws(CallError) {
-        self.store = (store as? any CursorKeepingStore)?.cursors
+        keeper = store as? any CursorKeepingStore
         self.backoff = backoff
         self.wallClock = wallClock
         try check(destinations)
@@ -83,11 +83,8 @@ public final class Destinations: DeliveryControl {
     /// - Throws: the errors of ``init(_:store:)``.
     public func check(_ destinations: [any Destination]) throws(CallError) {
         if destinations.isEmpty { return }
-        guard store != nil else {
-            throw CallError(
-                .failedPrecondition,
-                "notifications need a store with a change log of its own, which MongoDB has not yet"
-            )
+        guard keeper != nil else {
+            throw CallError(.failedPrecondition, "destinations need a store that keeps cursors")
         }
         let names = Set(destinations.map { ExactText($0.name) })
         guard names.count == destinations.count else {
@@ -96,7 +93,8 @@ public final class Destinations: DeliveryControl {
     }
 
     private func run(_ state: inout State) {
-        guard state.running.isEmpty, let store else { return }
+        guard state.running.isEmpty, !state.destinations.isEmpty, let store = keeper?.cursors
+        else { return }
         state.running = state.destinations.map { destination in
             let cursor = Cursor(
                 destination,
@@ -164,9 +162,10 @@ public final class Destinations: DeliveryControl {
     public func deliveries(_ query: DeliveryQuery) async throws -> DeliveryPage {
         let after = query.pageToken.isEmpty ? 0 : Int64(query.pageToken)
         guard let after else { throw CallError.invalid("page_token", "must be a next_page_token") }
-        guard let store else { return DeliveryPage() }
+        guard let keeper, keeper.keepsCursors else { return DeliveryPage() }
+        let store = keeper.cursors
         if !query.destination.isEmpty { _ = try cursor(query.destination) }
-        let size = query.pageSize
+        let size = query.pageSize == 0 ? FieldLimits.pageSizeDefault : query.pageSize
         let (deliveries, totalSize) = try await store.deliveries(
             of: query.destination.isEmpty ? nil : query.destination,
             in: query.state,

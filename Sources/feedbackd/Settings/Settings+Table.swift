@@ -72,8 +72,29 @@ extension Settings {
             \.server.alertsFile,
             .text,
             unset: "`alerts.db` in the folder where the database would be",
-            "The SQLite file in which alerts wait for their delivery, if the store is MongoDB; SQLite "
-                + "keeps them itself."
+            "The SQLite file of the journal beside MongoDB, in which changes wait to be delivered to "
+                + "notifications, or to be written to MongoDB."
+        ),
+        Setting(
+            "acknowledge",
+            \.server.acknowledgement,
+            .choice,
+            "When adds and updates of metadata are answered, if the store is MongoDB: when a majority "
+                + "of its servers has them, or when the journal on this host has them."
+        ),
+        Setting(
+            "journal_max",
+            \.server.journalBytesMax,
+            .number(1 << 20...1 << 40),
+            "The most bytes of changes in the journal that MongoDB does not have yet; beyond, adds are "
+                + "RESOURCE_EXHAUSTED."
+        ),
+        Setting(
+            "journal_keep",
+            \.server.journalKeep,
+            .seconds(1...2_592_000),
+            "The age from which on changes that MongoDB has and notifications have passed leave the "
+                + "journal."
         ),
         Setting(
             "missing_session",
