@@ -83,7 +83,7 @@ struct CursorTable {
     ///
     /// Beyond ``countedMax`` the number is that of the log's numbers, which is at least as high.
     func behind(_ position: Int64) throws -> (count: Int64, since: Timestamp?) {
-        let first = try FeedbackTable.changes(after: position, limit: 1, db).first
+        let next = try FeedbackTable.changes(after: position, limit: 1, bytesMax: .max, db)
         var row = try PreparedStatement(
             """
             SELECT count(*) FROM (
@@ -107,6 +107,6 @@ struct CursorTable {
         try changed.bind(Self.countedMax)
         count += try changed.step() ? changed.integer(0) : 0
         if count >= Self.countedMax { count = try ChangeNumbers.last(db) - position }
-        return (count, first?.feedback.updatedAt)
+        return (count, next.changes.first?.feedback.updatedAt)
     }
 }

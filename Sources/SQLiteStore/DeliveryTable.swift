@@ -68,11 +68,14 @@ struct DeliveryTable {
         try row.bind(Int64(limit))
         var deliveries: [(change: CursorChange, attempts: DeliveryAttempts)] = []
         while try row.step() {
+            // A damaged row must not hold up the others.
+            guard let feedback = try? FeedbackTable.feedback(row, sessionID: row.text(14))
+            else { continue }
             let change = CursorChange(
                 number: row.integer(15),
                 sequence: row.integer(0),
                 kind: row.integer(16) > 1 ? .updated : .added,
-                feedback: try FeedbackTable.feedback(row, sessionID: row.text(14)),
+                feedback: feedback,
                 delivery: .retrying
             )
             let attempts = DeliveryAttempts(
@@ -150,8 +153,9 @@ struct DeliveryTable {
                     ? nil : Timestamp(millisecondsSinceEpoch: row.integer(19)),
                 lastError: row.text(20)
             )
-            if bytesMax != nil, !row.isNull(0) {
-                let feedback = try FeedbackTable.feedback(row, sessionID: row.text(14))
+            if bytesMax != nil, !row.isNull(0),
+                let feedback = try? FeedbackTable.feedback(row, sessionID: row.text(14))
+            {
                 bytes += feedback.bytes
                 delivery.feedback = feedback
             }

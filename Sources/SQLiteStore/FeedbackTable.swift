@@ -196,7 +196,7 @@ enum FeedbackTable {
 }
 
 extension CallError {
-    fileprivate static let unreadable = CallError(
+    static let unreadable = CallError(
         .dataLoss,
         "a stored feedback has unreadable tags or attributes"
     )

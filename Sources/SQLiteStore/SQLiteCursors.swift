@@ -48,22 +48,26 @@ final class SQLiteCursors: CursorStore {
             guard try ChangeLogTable.purged(db) <= number else {
                 throw CallError(.outOfRange, "changes that follow are no longer kept")
             }
-            var changes = try FeedbackTable.changes(
+            let found = try FeedbackTable.changes(
                 after: number,
                 limit: limit,
                 bytesMax: bytesMax,
                 db
             )
-            let bytes = changes.reduce(0) { $0 + $1.feedback.bytes }
-            let isAtEnd = changes.count < limit && bytes < bytesMax
+            var changes = found.changes
             let id = try CursorTable(db).find(name).id
             for index in changes.indices {
                 let sequence = changes[index].sequence
                 changes[index].delivery = try DeliveryTable(db).state(of: sequence, cursor: id)
             }
             // At the end, numbers that stand for no feedback any more have been passed, too.
-            let end = isAtEnd ? try ChangeNumbers.last(db) : changes.last?.number ?? number
-            return CursorBatch(changes: changes, readUpTo: max(end, number), isAtEnd: isAtEnd)
+            let end = try found.end ?? max(number, ChangeNumbers.last(db))
+            return CursorBatch(
+                changes: changes,
+                readUpTo: end,
+                isAtEnd: found.end == nil,
+                unreadableCount: found.unreadableCount
+            )
         }
     }
 

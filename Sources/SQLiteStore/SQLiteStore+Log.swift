@@ -75,22 +75,47 @@ enum ChangeLogTable {
 }
 
 extension FeedbackTable {
+    /// Some changes of the log.
+    struct Changes {
+        var changes: [CursorChange] = []
+        /// The number up to which the log has been read; nil if there is no further change.
+        var end: Int64?
+        /// The number of changes whose feedback is damaged.
+        var unreadableCount: Int64 = 0
+    }
+
+    /// Returns the first changes after a number, in order; each feedback stands at its last change.
+    static func changes(after number: Int64, limit: Int, _ db: Database) throws -> [CursorChange] {
+        let found = try changes(after: number, limit: limit, bytesMax: .max, db)
+        guard found.unreadableCount == 0 else { throw CallError.unreadable }
+        return found.changes
+    }
+
     /// Returns the first changes after a number, in order, at most as many as take about `bytesMax`
-    /// bytes but at least one; each feedback stands at its last change.
+    /// bytes; damaged ones are passed over.
     static func changes(
         after number: Int64,
         limit: Int,
-        bytesMax: Int = .max,
+        bytesMax: Int,
         _ db: Database
-    ) throws -> [CursorChange] {
+    ) throws -> Changes {
         let added = try changes(by: addedSQL, after: number, limit, bytesMax, db)
         let changed = try changes(by: changedSQL, after: number, limit, bytesMax, db)
         // Nearly always nothing has been changed since.
-        if changed.changes.isEmpty { return added.changes }
+        if changed.changes.isEmpty, changed.end == nil, changed.unreadableCount == 0 {
+            return added
+        }
         // What follows the end of either is not known.
-        let end = min(added.end, changed.end)
-        let all = (added.changes + changed.changes).filter { $0.number <= end }
-        return Array(all.sorted { $0.number < $1.number }.prefix(limit))
+        var merged = Changes()
+        merged.end = [added.end, changed.end].compactMap(\.self).min()
+        merged.changes = (added.changes + changed.changes)
+            .filter { $0.number <= merged.end ?? .max }.sorted { $0.number < $1.number }
+        merged.unreadableCount = added.unreadableCount + changed.unreadableCount
+        if merged.changes.count > limit {
+            merged.changes.removeLast(merged.changes.count - limit)
+            merged.end = merged.changes.last?.number
+        }
+        return merged
     }
 
     /// The statements that find changes; also for tests of their query plans.
@@ -104,30 +129,38 @@ extension FeedbackTable {
         WHERE changed > ? ORDER BY changed LIMIT ?
         """
 
-    /// Returns changes, and the number up to which there is no further one.
     private static func changes(
         by sql: String,
         after number: Int64,
         _ limit: Int,
         _ bytesMax: Int,
         _ db: Database
-    ) throws -> (changes: [CursorChange], end: Int64) {
+    ) throws -> Changes {
         var row = try PreparedStatement(sql, db)
         try row.bind(number)
         try row.bind(Int64(limit))
-        var changes: [CursorChange] = []
-        var bytes = 0
+        var found = Changes()
+        var (rows, bytes) = (0, 0)
         while try row.step() {
-            let change = CursorChange(
-                number: row.integer(15),
-                sequence: row.integer(0),
-                kind: row.integer(16) > 1 ? .updated : .added,
-                feedback: try feedback(row, sessionID: row.text(14))
-            )
-            changes.append(change)
-            bytes += change.feedback.bytes
-            if bytes >= bytesMax { return (changes, change.number) }
+            rows += 1
+            let number = row.integer(15)
+            if let feedback = try? feedback(row, sessionID: row.text(14)) {
+                let change = CursorChange(
+                    number: number,
+                    sequence: row.integer(0),
+                    kind: row.integer(16) > 1 ? .updated : .added,
+                    feedback: feedback
+                )
+                found.changes.append(change)
+                bytes += feedback.bytes
+            } else {
+                found.unreadableCount += 1
+            }
+            if rows == limit || bytes >= bytesMax {
+                found.end = number
+                break
+            }
         }
-        return (changes, changes.count < limit ? .max : changes.last?.number ?? .max)
+        return found
     }
 }

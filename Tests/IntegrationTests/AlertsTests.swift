@@ -159,6 +159,8 @@ struct AlertsTests {
             #expect(try daemon.control("add", "s", "--rating", "down").code == 0)
             let isPosted = try await eventually { try expected.requests().count == before + 1 }
             #expect(isPosted, "\(url)")
+            // Killed, it would tell the next one's receiver again.
+            #expect(daemon.terminate() == 0)
         }
         for host in ["127.0.0.1", "localhost", "127.1"] {
             try await deliver(to: "http://\(host):\(port)", by: receiver)

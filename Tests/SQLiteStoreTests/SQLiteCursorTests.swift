@@ -63,6 +63,26 @@ struct SQLiteCursorTests {
         await store.close()
     }
 
+    @Test func damaged_feedback_is_passed_over_and_counted() async throws {
+        let receiver = AcceptingDestination(name: "c")
+        let destinations = try Destinations([receiver], store: store)
+        for comment in ["1", "2", "3"] {
+            try await store.add(FeedbackDraft(sessionID: "s", rating: .down, comment: comment))
+        }
+        try await execute("UPDATE feedback SET tags = '{' WHERE comment = '2'")
+        destinations.start()
+        _ = try await destinations.rewind("c", to: nil)
+        #expect(
+            try await eventually { try await destinations.destinations()[0].skippedCount == 1 }
+        )
+        #expect(
+            try await eventually { try await destinations.destinations()[0].changesBehind == 0 }
+        )
+        #expect(Set(receiver.comments) == ["1", "3"])
+        await destinations.stop()
+        await store.close()
+    }
+
     @Test func a_change_of_former_feedback_makes_the_counts_anew() async throws {
         let receiver = AcceptingDestination(name: "c")
         let destinations = try Destinations([receiver], store: store)

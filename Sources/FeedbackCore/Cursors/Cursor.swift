@@ -77,6 +77,7 @@ actor Cursor {
     private var outcomes: [CursorProgress.Outcome] = []
     /// The feedback of which `outcomes` has a failure, with its state.
     private var failed: [Int64: Delivery.State] = [:]
+    private var skippedCount: Int64 = 0
     var recordedPosition: Int64 = 0
     private var lastError: String?
     private var recordedAt = ContinuousClock.now
@@ -212,6 +213,7 @@ actor Cursor {
         guard self.rewinds == rewinds, !isRewinding else { return }
         self.tallies = tallies
         take(batch.changes, alerts)
+        skippedCount += batch.unreadableCount
         readUpTo = batch.readUpTo
         lastEvent = .now
         isAtEnd = batch.isAtEnd && self.growths == growths
@@ -453,8 +455,9 @@ actor Cursor {
         progress.position = position
         progress.outcomes = outcomes
         progress.lastError = lastError
+        progress.skippedCount = skippedCount
         let failed = failed
-        (outcomes, lastError, self.failed) = ([], nil, [:])
+        (outcomes, lastError, self.failed, skippedCount) = ([], nil, [:], 0)
         recordedAt = .now
         let generation = rewinds
         do {
@@ -464,6 +467,7 @@ actor Cursor {
         } catch {
             outcomes = progress.outcomes + outcomes
             lastError = lastError ?? progress.lastError
+            skippedCount += progress.skippedCount
             self.failed.merge(failed) { new, _ in new }
             throw error
         }

@@ -38,8 +38,8 @@ package protocol CursorStore: Sendable {
     /// Returns a cursor with the counts of its deliveries.
     func status(of name: String) async throws -> CursorRecord
 
-    /// Returns the first changes after a number, at most `limit`, and at least one but no more than
-    /// take about `bytesMax` bytes.
+    /// Returns the first changes after a number, at most `limit`, and no more than take about
+    /// `bytesMax` bytes but at least one.
     ///
     /// - Throws: OUT_OF_RANGE if changes that follow are no longer kept.
     func changes(
@@ -52,7 +52,7 @@ package protocol CursorStore: Sendable {
     /// Returns the deliveries that are due at a time of the run, the longest due first, and the time
     /// at which the next one of all that wait is due.
     ///
-    /// Deliveries whose feedback is gone are passed over.
+    /// Deliveries whose feedback is gone or damaged are passed over.
     func dueDeliveries(
         of name: String,
         at time: Duration,
@@ -155,11 +155,19 @@ package struct CursorBatch: Sendable {
     package var readUpTo: Int64
     /// True if there was no further change.
     package var isAtEnd: Bool
+    /// The number of changes that were passed over because their feedback is damaged.
+    package var unreadableCount: Int64
 
-    package init(changes: [CursorChange], readUpTo: Int64, isAtEnd: Bool) {
+    package init(
+        changes: [CursorChange],
+        readUpTo: Int64,
+        isAtEnd: Bool,
+        unreadableCount: Int64 = 0
+    ) {
         self.changes = changes
         self.readUpTo = readUpTo
         self.isAtEnd = isAtEnd
+        self.unreadableCount = unreadableCount
     }
 }
 
