@@ -48,13 +48,7 @@ struct Feedbackd: AsyncParsableCommand {
                 ])
                 Self.log.count(in: Counter(label: LogWriter.lostLinesLabel))
             }
-            let (hooks, destinations) = try HookSettings.make(settings.hooks, logger)
-            let server = try FeedbackServer(
-                configuration: settings.server,
-                hooks: hooks,
-                destinations: destinations,
-                logger: logger
-            )
+            let server = try Self.makeServer(settings, logger)
             let memory = FreedMemory.returnRegularly()
             defer { memory.cancel() }
             let reload = Reload(options: options, settings: settings, logger: logger)
@@ -70,6 +64,20 @@ struct Feedbackd: AsyncParsableCommand {
             Self.say(Self.line(error))
             throw ExitCode.failure
         }
+    }
+
+    /// Makes the server; nothing else holds its hooks, whose files are closed when they are replaced.
+    private static func makeServer(
+        _ settings: Settings,
+        _ logger: Logger
+    ) throws -> FeedbackServer {
+        let (hooks, destinations) = try HookSettings.make(settings.hooks, logger)
+        return try FeedbackServer(
+            configuration: settings.server,
+            hooks: hooks,
+            destinations: destinations,
+            logger: logger
+        )
     }
 
     /// Returns the text of an error for people, in one line and without its code.

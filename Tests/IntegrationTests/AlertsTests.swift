@@ -185,6 +185,27 @@ struct AlertsTests {
         #expect(isPosted, "\(log)")
     }
 
+    @Test("after SIGHUP with a bad notification the present one goes on, and the line is named")
+    func badReload() async throws {
+        let daemon = try await daemon()
+        let path = folder.path("feedbackd.yaml")
+        let yaml = try Programs.text(path).replacing(
+            "timeout: 2",
+            with: "timeout: 2\n    attempts: 0"
+        )
+        try Data(yaml.utf8).write(to: URL(fileURLWithPath: path))
+        kill(daemon.process.processIdentifier, SIGHUP)
+        let isSaid = try await eventually {
+            try daemon.log().contains(
+                "feedbackd.yaml:10: hooks.slack.attempts must be a whole number"
+            )
+        }
+        #expect(isSaid)
+        #expect(try daemon.control("add", "s", "--rating", "down").code == 0)
+        let isPosted = try await eventually { try receiver.requests().count == 1 }
+        #expect(isPosted)
+    }
+
     @Test("an alert that a receiver refuses, never answers or is not there for delays no other")
     func others() async throws {
         let silent = try await WebhookReceiver(answer: "silent")
