@@ -267,6 +267,17 @@ struct CursorTests {
             #expect(try await destinations.drop(all) == 1)
             #expect(try await destinations.drop(all) == 0)
             #expect(try await destinations.retry(all) == 0)
+            destination.answer { _ in .refused("no") }
+            try await add("c")
+            try await expectSoon { try await destinations.deliveries(query).totalSize == 1 }
+            // What is left of a destination that is configured no more can still be seen and dropped.
+            try await destinations.replace([])
+            #expect(try await destinations.deliveries(query).totalSize == 1)
+            #expect(try await destinations.drop(all) == 1)
+            let unknown = await #expect(throws: CallError.self) {
+                _ = try await destinations.drop(DeliverySelection(destination: "no"))
+            }
+            #expect(unknown?.code == .notFound)
         }
     }
 

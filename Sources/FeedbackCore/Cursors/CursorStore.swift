@@ -95,6 +95,14 @@ package protocol CursorStore: Sendable {
     func tallies(_ queries: [TallyQuery], upTo number: Int64) async throws -> [Tally]
 }
 
+extension CallError {
+    /// The error for a destination that does not exist.
+    package static let unknownDestination = CallError(
+        .notFound,
+        "destination: there is none of this name"
+    )
+}
+
 /// A cursor as it is stored.
 package struct CursorRecord: Sendable, Hashable {
     /// The number up to which every change has been delivered or is among the deliveries.

@@ -164,7 +164,7 @@ public final class Destinations: DeliveryControl {
         guard let after else { throw CallError.invalid("page_token", "must be a next_page_token") }
         guard let keeper, keeper.keepsCursors else { return DeliveryPage() }
         let store = keeper.cursors
-        if !query.destination.isEmpty { _ = try cursor(query.destination) }
+        if !query.destination.isEmpty { _ = try await list(of: query.destination) }
         let size = query.pageSize == 0 ? FieldLimits.pageSizeDefault : query.pageSize
         let (deliveries, totalSize) = try await store.deliveries(
             of: query.destination.isEmpty ? nil : query.destination,
@@ -183,21 +183,19 @@ public final class Destinations: DeliveryControl {
 
     /// See ``DeliveryControl``.
     public func retry(_ selection: DeliverySelection) async throws -> Int64 {
-        let cursor = try cursor(selection.destination)
-        try await cursor.open()
         let ids = try numbers(of: selection)
-        let count = try await cursor.store.retry(ids, of: selection.destination)
-        await cursor.listChanged()
+        let (store, cursor) = try await list(of: selection.destination)
+        let count = try await store.retry(ids, of: selection.destination)
+        await cursor?.listChanged()
         return count
     }
 
     /// See ``DeliveryControl``.
     public func drop(_ selection: DeliverySelection) async throws -> Int64 {
-        let cursor = try cursor(selection.destination)
-        try await cursor.open()
         let ids = try numbers(of: selection)
-        let count = try await cursor.store.drop(ids, of: selection.destination)
-        await cursor.listChanged()
+        let (store, cursor) = try await list(of: selection.destination)
+        let count = try await store.drop(ids, of: selection.destination)
+        await cursor?.listChanged()
         return count
     }
 
@@ -209,6 +207,19 @@ public final class Destinations: DeliveryControl {
             throw .invalid("delivery_ids", "must be ids of deliveries")
         }
         return numbers
+    }
+
+    /// Returns the store of a destination's deliveries, and its cursor if it has one: those of a
+    /// destination that the configuration has no more are still there, as are those that another
+    /// store refused.
+    private func list(
+        of name: String
+    ) async throws -> (store: any CursorStore, cursor: Cursor?) {
+        guard let keeper, keeper.keepsCursors else { throw CallError.unknownDestination }
+        let store = keeper.cursors
+        guard let cursor = try? cursor(name) else { return (store, nil) }
+        try await cursor.open()
+        return (store, cursor)
     }
 
     private func cursor(_ name: String) throws(CallError) -> Cursor {
