@@ -1,4 +1,4 @@
-package import FeedbackModel
+internal import FeedbackModel
 
 /// The destinations of a service, behind the rules of the requests' fields.
 ///
@@ -58,12 +58,4 @@ struct CheckedDeliveries: DeliveryControl {
             return engine
         }
     }
-}
-
-extension CallError {
-    /// The error for a request about a destination that does not exist.
-    package static let unknownDestination = CallError(
-        .notFound,
-        "destination: there is none of this name"
-    )
 }

@@ -170,11 +170,14 @@ final class Replicator: Sendable {
             limit: Self.pageMax,
             bytesMax: Self.pageBytesMax
         )
-        guard let last = page.last else { return false }
-        let results = try await results(of: page)
+        guard page.readUpTo > position else { return false }
+        if page.unreadableCount > 0 {
+            logger.error("\(page.unreadableCount) damaged feedbacks cannot be written to MongoDB")
+        }
+        let results = try await results(of: page.changes)
         var outcomes: [CursorProgress.Outcome] = []
         var settled: [SettledChange] = []
-        for (change, result) in zip(page, results) {
+        for (change, result) in zip(page.changes, results) {
             switch (change.source, result) {
             case (.feedback(let sequence), .success(.added(let added))):
                 // The original of a repeated request is in the other store, and is told of there.
@@ -199,11 +202,11 @@ final class Replicator: Sendable {
             try await journal.settle(settled)
         }
         var progress = CursorProgress(name: Self.cursorName)
-        progress.position = last.number
+        progress.position = page.readUpTo
         progress.outcomes = outcomes
         try await journal.cursors.record(progress)
-        added(bytes: -page.reduce(0) { $0 + $1.change.journalBytes })
-        number.store(last.number, ordering: .releasing)
+        added(bytes: -page.changes.reduce(0) { $0 + $1.change.journalBytes })
+        number.store(page.readUpTo, ordering: .releasing)
         growth.signal()
         // Cursors that wait for the other store to have the changes look again.
         journal.database.logGrowth.signal()
@@ -280,6 +283,15 @@ final class Replicator: Sendable {
             logger.notice("changes are written to MongoDB again")
         }
     }
+}
+
+/// Some changes in a journal that the other store may not have yet, in order.
+struct WaitingPage: Sendable {
+    let changes: [WaitingChange]
+    /// The number up to which the log has been read.
+    let readUpTo: Int64
+    /// The number of changes whose feedback is damaged.
+    let unreadableCount: Int64
 }
 
 /// A change in a journal that the other store may not have yet.

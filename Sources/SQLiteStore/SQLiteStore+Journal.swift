@@ -14,20 +14,18 @@ extension SQLiteStore {
         try await database.read { try IntentTable.list(after: id, limit: limit, $0) }
     }
 
-    /// Returns the first changes after a number that another store is to have, in order: at most
-    /// `limit`, and at least one but no more than take about `bytesMax` bytes.
-    func waitingChanges(
-        after number: Int64,
-        limit: Int,
-        bytesMax: Int
-    ) async throws -> [WaitingChange] {
+    /// Returns the first changes after a number that another store is to have: at most `limit`, and
+    /// at least one but no more than take about `bytesMax` bytes.
+    func waitingChanges(after number: Int64, limit: Int, bytesMax: Int) async throws -> WaitingPage
+    {
         try await database.read { db in
-            let feedbacks = try FeedbackTable.changes(
+            let found = try FeedbackTable.changes(
                 after: number,
                 limit: limit,
                 bytesMax: bytesMax,
                 db
-            ).map { change in
+            )
+            let feedbacks = found.changes.map { change in
                 WaitingChange(
                     number: change.number,
                     source: .feedback(sequence: change.sequence),
@@ -38,10 +36,18 @@ extension SQLiteStore {
                     )
                 )
             }
-            // Beyond the last of those that were read, further feedback may stand before a session.
             let sessions = try SessionTable.changes(after: number, limit: limit, db)
-                .filter { $0.number < feedbacks.last?.number ?? .max }
-            return Array((feedbacks + sessions).sorted { $0.number < $1.number }.prefix(limit))
+            let sessionEnd = sessions.count < limit ? nil : sessions.last?.number
+            // What follows the end of either is not known.
+            let known =
+                try [found.end, sessionEnd].compactMap(\.self).min()
+                ?? max(number, ChangeNumbers.last(db))
+            return WaitingPage(
+                changes: (feedbacks + sessions).filter { $0.number <= known }
+                    .sorted { $0.number < $1.number },
+                readUpTo: known,
+                unreadableCount: found.unreadableCount
+            )
         }
     }
 

@@ -29,17 +29,18 @@ extension SQLiteStore {
                 guard try ChangeLogTable.purged(db) <= number else {
                     throw CallError(.outOfRange, "changes that follow are no longer kept")
                 }
-                let changes = try FeedbackTable.changes(
+                let found = try FeedbackTable.changes(
                     after: number,
                     limit: limit,
                     bytesMax: LogPage.bytesMax,
                     db
                 )
-                let bytes = changes.reduce(0) { $0 + $1.feedback.bytes }
+                // A reader must not take it that it has seen everything.
+                guard found.unreadableCount == 0 else { throw CallError.unreadable }
                 return NumberedChanges(
-                    changes: changes.map { ($0.number, $0.kind, $0.feedback) },
+                    changes: found.changes.map { ($0.number, $0.kind, $0.feedback) },
                     end: try ChangeNumbers.last(db),
-                    isCut: bytes >= LogPage.bytesMax
+                    isCut: found.end != nil
                 )
             }
         }

@@ -286,48 +286,4 @@ struct AlertsTests {
         #expect(try await eventually { try second.hasDeliveredEverything() })
     }
 
-    // Alerts over MongoDB need its journal, with which the refusal above goes and this comes back.
-    #if FEEDBACKD_JOURNAL
-    @Test("with MongoDB, killed before the delivery, the next start delivers")
-    func mongoDBDelivers() async throws {
-        receiver.stop()
-        let server = try await SharedServer.uri()
-        let database = SharedServer.newDatabase()
-        func daemon() async throws -> Daemon {
-            let yaml = """
-                alerts_file: \(folder.path("alerts.db"))
-                hooks:
-                  order: [slack]
-                  slack: {kind: notification, webhook_url: "\(receiver.url)"}
-                """
-            let path = folder.path("mongo.yaml")
-            try Data(yaml.utf8).write(to: URL(fileURLWithPath: path))
-            let daemon = try await Daemon(
-                in: folder,
-                ["--config", path, "--store", server, "--mongodb-database", database]
-            )
-            let isServing = try await eventually { try daemon.control("health").code == 0 }
-            #expect(isServing)
-            return daemon
-        }
-        let first = try await daemon()
-        for _ in 0..<3 { #expect(try first.control("add", "s", "--rating", "down").code == 0) }
-        first.kill()
-        try await receiver.restart()
-        let second = try await daemon()
-        let isPosted = try await eventually { try receiver.requests().count == 3 }
-        #expect(isPosted)
-        let bodies = try receiver.requests().map(\.body).sorted()
-        for (body, count) in zip(bodies, 1...3) {
-            #expect(body.contains(#""count":\#(count),"total_count":\#(count),"#))
-        }
-        // No other event wakes the delivery.
-        #expect(try second.control("add", "s", "--rating", "down").code == 0)
-        let isLastPosted = try await eventually { try receiver.requests().count == 4 }
-        #expect(isLastPosted)
-        #expect(
-            try second.control("deliveries", "list", "--retrying").output.contains("0 of 0")
-        )
-    }
-    #endif
 }
