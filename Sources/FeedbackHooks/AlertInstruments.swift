@@ -1,7 +1,7 @@
 internal import CoreMetrics
 internal import FeedbackCore
 
-/// The metrics of a notification hook's deliveries: the number of attempts by outcome, and their
+/// The metrics of a notification's deliveries: the number of attempts by outcome, and their
 /// durations.
 struct AlertInstruments: Sendable {
     let delivered: Counter

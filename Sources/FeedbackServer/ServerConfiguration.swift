@@ -88,7 +88,8 @@ public struct ServerConfiguration: Sendable {
     /// The SQLite file of the journal beside a MongoDB store; nil for `alerts.db` in the default
     /// folder, which is created if it does not exist.
     public var alertsFile: String?
-    /// The moment at which adds and updates of metadata are answered if the store is MongoDB.
+    /// The moment at which adds and updates of metadata are answered if the store is MongoDB; `local`
+    /// needs ``missingSession`` to be `create`.
     public var acknowledgement = Acknowledgement.majority
     /// The size in bytes of the changes in the journal that MongoDB does not have yet, from 1 MiB to
     /// 1 TiB, from which on adds are refused; 1 GiB by default.
