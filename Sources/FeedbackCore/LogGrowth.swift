@@ -88,9 +88,10 @@ public final class LogGrowth: Sendable {
     /// - Parameters:
     ///   - count: the value of ``count`` before the waiter has read the log.
     ///   - patience: the longest wait.
-    ///   - look: looks for changes of other processes; nil if there can be none. Every waiter must
-    ///     give the same.
+    ///   - look: looks for changes of other processes; nil if the waiter looks itself from time to
+    ///     time, or there can be none. All that is given must be the same.
     public func wait(after count: Int, atMost patience: Duration, look: Look? = nil) async {
+        let end = ContinuousClock.now + patience
         let key = waiters.withLock { waiters in
             waiters.lastKey += 1
             return waiters.lastKey
@@ -110,7 +111,8 @@ public final class LogGrowth: Sendable {
                 if mustLook, let look { Task { await lookWhileWaitedFor(look) } }
                 // A growth between the look at the log and this was not told to anybody.
                 if self.count != count { wakeAllInTime() }
-                if Task.isCancelled { wake(key) }
+                // So the timer may have ended.
+                if Task.isCancelled || .now >= end { wake(key) }
             }
         } onCancel: {
             wake(key)

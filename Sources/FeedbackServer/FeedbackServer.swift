@@ -306,10 +306,10 @@ public final class FeedbackServer: Sendable {
                 ),
                 acknowledgement: configuration.acknowledgement,
                 limits: limits,
-                logger: logger
-            ) {
-                try file ?? "\(StoreLocation.defaultFolder())/alerts.db"
-            }
+                logger: logger,
+                onStop: { failure.report($0) },
+                path: { try file ?? "\(StoreLocation.defaultFolder())/alerts.db" }
+            )
         }
     }
 
@@ -330,7 +330,7 @@ public final class FeedbackServer: Sendable {
         }
         try naming("alerts_file") {
             guard isLocal || !destinations.isEmpty || store.hasFile else { return }
-            try store.open(isFollowed: !destinations.isEmpty)
+            try store.open(followers: Set(destinations.map(\.name)))
         }
     }
 

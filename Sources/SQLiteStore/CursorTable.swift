@@ -45,11 +45,18 @@ struct CursorTable {
         return try row.step() ? row.integer(0) : nil
     }
 
-    /// Removes a cursor; its dead letters stay, for one that is made with the same name.
-    func remove(_ name: String) throws {
-        var row = try PreparedStatement("DELETE FROM cursor WHERE name = ?", db)
+    /// Removes a cursor unless it has deliveries; returns true if there is none of the name then.
+    func remove(_ name: String) throws -> Bool {
+        var row = try PreparedStatement(
+            """
+            DELETE FROM cursor WHERE name = ?
+                AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.cursor = cursor.id)
+            """,
+            db
+        )
         try row.bind(name)
         try row.run()
+        return try position(of: name) == nil
     }
 
     func record(_ progress: CursorProgress, of id: Int64) throws {

@@ -12,7 +12,8 @@ struct FileIdentity: Sendable {
         var inode: UInt64 = 0
         var birth: Int64 = 0
         let path = sqlite3_db_filename(db.sqliteConnection, "main")
-        guard let path, file_birth(path, &inode, &birth) == 0 else {
+        // An inode alone is given again to the next file.
+        guard let path, file_birth(path, &inode, &birth) == 0, birth != 0 else {
             text = ""
             return
         }

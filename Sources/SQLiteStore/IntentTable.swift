@@ -40,15 +40,12 @@ enum IntentTable {
         try row.bind(Int64(limit))
         var feedbacks: [Feedback] = []
         while try row.step() {
-            feedbacks.append(try FeedbackTable.feedback(row, sessionID: row.text(14)))
+            // A damaged one must not hold up the others.
+            if let feedback = try? FeedbackTable.feedback(row, sessionID: row.text(14)) {
+                feedbacks.append(feedback)
+            }
         }
         return feedbacks
-    }
-
-    /// Returns the number of feedbacks.
-    static func count(_ db: Database) throws -> Int64 {
-        let row = try PreparedStatement("SELECT count(*) FROM intent", db)
-        return try row.step() ? row.integer(0) : 0
     }
 
     /// The beginning of a query whose rows ``FeedbackTable/feedback(_:sessionID:)`` reads.

@@ -33,7 +33,6 @@ struct JournalCursors: CursorStore {
             )
             record.position = try await own.rewind(name, to: .beginning)
         }
-        store.state.withLock { _ = $0.cursorNames.insert(name) }
         return record
     }
 
@@ -44,12 +43,17 @@ struct JournalCursors: CursorStore {
         bytesMax: Int
     ) async throws -> CursorBatch {
         let end = replicated
+        guard number < end else {
+            return CursorBatch(changes: [], readUpTo: number, isAtEnd: true)
+        }
         var batch = try await own.changes(after: number, of: name, limit: limit, bytesMax: bytesMax)
         guard batch.readUpTo > end else { return batch }
         // The growth of the journal is signalled when the other store has more.
         batch.changes.removeAll { $0.number > end }
-        batch.readUpTo = max(number, end)
+        batch.readUpTo = end
         batch.isAtEnd = true
+        // They may stand after the end, and are counted when the cursor comes there.
+        batch.unreadableCount = 0
         return batch
     }
 
@@ -77,17 +81,18 @@ struct JournalCursors: CursorStore {
             MetricsQuery(sessionID: sessionID),
             context: context
         ).metrics
-        let later = try await journal.ratings(ofSession: sessionID, after: number, upTo: replicated)
+        let end = replicated
+        let later = try await journal.rated(ofSession: sessionID, after: number)
+        let laterIDs = Set(later.map(\.id))
         let total = query.ratings.reduce(0) { $0 + metrics.count(of: $1) }
-        var tally = Tally(
-            count: max(0, total - Int64(later.count { query.ratings.contains($0.value) })),
-            newest: []
-        )
+        // What is being written at this moment is counted or not.
+        let laterCount = later.count { $0.number <= end && query.ratings.contains($0.rating) }
+        var tally = Tally(count: max(0, total - Int64(laterCount)), newest: [])
         var list = FeedbackQuery(sessionID: sessionID, newestFirst: true)
         while tally.newest.count < query.newestMax {
             list.pageSize = min(query.newestMax + later.count, FieldLimits.pageSizeMax)
             let page = try await store.other.store.list(list, context: context)
-            let earlier = page.feedbacks.filter { $0.id.map { later[$0] == nil } ?? true }
+            let earlier = page.feedbacks.filter { $0.id.map { !laterIDs.contains($0) } ?? true }
             tally.newest += earlier.prefix(query.newestMax - tally.newest.count).map(\.rating)
             list.pageToken = page.nextPageToken
             if list.pageToken.isEmpty { break }

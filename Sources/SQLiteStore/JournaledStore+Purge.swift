@@ -21,12 +21,11 @@ extension JournaledStore {
 
     /// Removes a limited number of changes; returns true if there are no more.
     private func purgeSome(_ journal: SQLiteStore) async throws -> Bool {
-        let (replicator, names) = state.withLock { ($0.replicator, $0.cursorNames) }
-        var end = replicator?.position ?? .max
-        for name in names { end = min(end, try await journal.cursors.status(of: name).position) }
+        let (replicator, followers) = state.withLock { ($0.replicator, $0.followers) }
         let age = Int64(limits.keep / .milliseconds(1))
         return try await journal.purge(
-            upTo: end,
+            upTo: replicator?.position ?? .max,
+            passedBy: followers,
             before: Timestamp.now.advanced(byMilliseconds: -age)
         )
     }

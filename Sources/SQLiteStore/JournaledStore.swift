@@ -73,11 +73,9 @@ public final class JournaledStore: CursorKeepingStore {
         /// Writes what was acknowledged before the other store had it; nil if there is no such change.
         var replicator: Replicator?
         var tasks: [Task<Void, Never>] = []
-        /// True once destinations follow the journal, so that it has to have what the other store
-        /// answers for.
-        var isFollowed = false
-        /// The names of the cursors that were opened.
-        var cursorNames: Set<String> = []
+        /// The names of the destinations that follow the journal; with any, it has to have what the
+        /// other store answers for.
+        var followers: Set<String> = []
         /// The intents whose adds are in progress.
         var inProgress: Set<FeedbackID> = []
         /// The times at which adds ended without a known outcome; an intent without one was found
@@ -95,6 +93,7 @@ public final class JournaledStore: CursorKeepingStore {
     let state = Mutex(State())
     let wakeup = Wakeup()
     private let path: @Sendable () throws -> String
+    private let onStop: @Sendable (CallError) -> Void
 
     /// Makes a store that only forwards to the other one until ``open()`` is called.
     ///
@@ -103,6 +102,8 @@ public final class JournaledStore: CursorKeepingStore {
     ///   - acknowledgement: the moment at which writes are answered.
     ///   - limits: the limits of the journal.
     ///   - logger: the destination of warnings.
+    ///   - onStop: called once when the journal has stopped for good, with the error that its callers
+    ///     get.
     ///   - path: returns the path of the journal, which is created if it does not exist; called by
     ///     ``open()``.
     public init(
@@ -110,8 +111,10 @@ public final class JournaledStore: CursorKeepingStore {
         acknowledgement: Acknowledgement = .majority,
         limits: Limits = Limits(),
         logger: Logger,
+        onStop: @escaping @Sendable (CallError) -> Void = { _ in },
         path: @escaping @Sendable () throws -> String
     ) {
+        self.onStop = onStop
         self.other = other
         self.acknowledgement = acknowledgement
         self.limits = limits
@@ -121,26 +124,39 @@ public final class JournaledStore: CursorKeepingStore {
 
     /// Opens the journal unless it is open.
     ///
-    /// - Parameter isFollowed: true if there are destinations, which follow the journal from now on;
-    ///   false if it is opened for what waits to be written or to be looked up.
-    /// - Throws: a ``CallError`` with the path in its message.
-    public func open(isFollowed: Bool) throws {
+    /// - Parameter followers: the names of the destinations that follow the journal from now on, in
+    ///   place of the former ones; none if it is opened for what waits to be written or to be looked
+    ///   up.
+    /// - Throws: a ``CallError`` with the path in its message; INVALID_ARGUMENT for the name of the
+    ///   journal's own cursor.
+    public func open(followers: Set<String>) throws {
+        guard !followers.contains(Replicator.cursorName) else {
+            throw CallError(
+                .invalidArgument,
+                "a destination beside MongoDB must not be named \(Replicator.cursorName)"
+            )
+        }
         try state.withLock { state in
-            if isFollowed { state.isFollowed = true }
-            if state.journal != nil { return }
+            if state.journal != nil {
+                state.followers = followers
+                return
+            }
             let path = try path()
-            let journal = try SQLiteStore(path: path, logger: logger)
-            state.lock = try FileLock("\(path)-lock")
-            state.journal = journal
-            state.openedAt = .now
+            let journal = try SQLiteStore(path: path, logger: logger, onStop: onStop)
+            let lock = try FileLock("\(path)-lock")
             // Changes that wait are written also when no further ones are acknowledged so.
-            state.replicator = try Replicator(
+            let replicator = try Replicator(
                 journal,
                 isNeeded: acknowledgement == .local,
                 write: other.replicate,
                 logger: logger
             )
-            if let replicator = state.replicator {
+            state.followers = followers
+            state.journal = journal
+            state.lock = lock
+            state.replicator = replicator
+            state.openedAt = .now
+            if let replicator {
                 state.tasks.append(Task { await replicator.run() })
             }
             state.tasks.append(Task { [weak self] in await self?.resolveIntents(in: journal) })
@@ -193,7 +209,7 @@ public final class JournaledStore: CursorKeepingStore {
         case .changeMetadata(_, .remove): break
         }
         try await waitForReplication(context)
-        guard case .add(let draft) = change.change, state.withLock({ $0.isFollowed }) else {
+        guard case .add(let draft) = change.change, state.withLock({ !$0.followers.isEmpty }) else {
             return try await other.store.commit(change, context: context)
         }
         return try await add(draft, change, in: journal, context)
@@ -281,10 +297,9 @@ public final class JournaledStore: CursorKeepingStore {
         let latest = ContinuousClock.now + limits.replicationTimeout
         let end = min(context.deadline ?? latest, latest)
         guard await !replicator.waits(for: target, until: end) else { return }
-        let count = try? await waiting().count
         throw CallError(
             .unavailable,
-            "\(count.map { "\($0)" } ?? "some") changes wait to be written to MongoDB"
+            "up to \(target - replicator.position) changes wait to be written to MongoDB"
         )
     }
 

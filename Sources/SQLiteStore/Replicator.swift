@@ -99,34 +99,48 @@ final class Replicator: Sendable {
 
     /// Writes changes until the task is cancelled.
     func run() async {
+        var hasTrouble = false
         while !Task.isCancelled {
             do {
                 let count = journal.database.logGrowth.count
                 if try await replicateNext() { continue }
+                hasTrouble = false
                 // Sizes are counted about: that of nothing is known.
                 if position >= journal.database.numbers.committed { added(bytes: -waitingBytes) }
-                if !isNeeded { return try await end() }
                 try await retryDeadLetters()
+                if !isNeeded {
+                    if try await end() { return }
+                    // Somebody may want the dead letters to be tried again.
+                    try await Task.sleep(for: Self.pauses.max)
+                    continue
+                }
                 await journal.database.logGrowth.wait(after: count, atMost: .seconds(60))
             } catch is CancellationError {
                 return
             } catch {
-                // The journal's failures are logged by the store itself.
-                logger.debug("changes wait for the journal: \(error)")
+                let level: Logger.Level = hasTrouble ? .debug : .warning
+                logger.log(level: level, "changes wait for the journal: \(error)")
+                hasTrouble = true
                 try? await Task.sleep(for: Self.pauses.max)
             }
         }
     }
 
-    /// Removes the cursor, since everything is in the other store.
-    private func end() async throws {
+    /// Removes the cursor, since everything is in the other store; returns false if it stays, because
+    /// of dead letters.
+    private func end() async throws -> Bool {
+        let isRemoved = Mutex(false)
         let change: @Sendable (Database) throws -> Void = { db in
-            try CursorTable(db).remove(Self.cursorName)
+            let isGone = try CursorTable(db).remove(Self.cursorName)
+            isRemoved.withLock { $0 = isGone }
         }
         try await journal.submit(.changeRows(change), context: CallContext())
-        number.store(.max, ordering: .releasing)
-        growth.signal()
-        journal.database.logGrowth.signal()
+        if position < .max {
+            number.store(.max, ordering: .releasing)
+            growth.signal()
+            journal.database.logGrowth.signal()
+        }
+        return isRemoved.withLock { $0 }
     }
 
     /// Attempts to write the dead letters that somebody wants to be tried again.
@@ -187,24 +201,21 @@ final class Replicator: Sendable {
                 let attempts = DeliveryAttempts(count: 1, firstAt: .now)
                 let next = CursorProgress.Outcome.Next.dead(error: error.message, attempts)
                 outcomes.append(CursorProgress.Outcome(sequence: sequence, next: next))
-            case (.session(let session), .success):
-                settled.append(.written(session: session, number: change.number))
-            case (.session(let session), .failure(let error)):
+            case (.session(let session, let metadata), .success):
+                settled.append(.written(session: session, metadata))
+            case (.session(let session, let metadata), .failure(let error)):
                 logger.error("metadata that MongoDB refuses were given up: \(error)")
-                settled.append(.written(session: session, number: change.number))
+                settled.append(.written(session: session, metadata))
             case (.feedback, .success(.metadata)): break
             }
         }
         if !outcomes.isEmpty {
             logger.warning("\(outcomes.count) feedbacks that MongoDB refuses are dead letters")
         }
-        if !settled.isEmpty {
-            try await journal.settle(settled)
-        }
         var progress = CursorProgress(name: Self.cursorName)
         progress.position = page.readUpTo
         progress.outcomes = outcomes
-        try await journal.cursors.record(progress)
+        try await journal.settle(settled, progress)
         added(bytes: -page.changes.reduce(0) { $0 + $1.change.journalBytes })
         number.store(page.readUpTo, ordering: .releasing)
         growth.signal()
@@ -299,7 +310,7 @@ struct WaitingChange: Sendable {
     /// The row of a change.
     enum Source: Sendable {
         case feedback(sequence: Int64)
-        case session(Int64)
+        case session(Int64, Metadata)
     }
 
     let number: Int64
@@ -311,8 +322,8 @@ struct WaitingChange: Sendable {
 enum SettledChange: Sendable {
     /// The other store has the original of a repeated request.
     case drop(sequence: Int64)
-    /// The other store has a session's metadata, unless they have been changed since the number.
-    case written(session: Int64, number: Int64)
+    /// The other store has these of a session's metadata.
+    case written(session: Int64, Metadata)
 }
 
 extension AcceptedChange {

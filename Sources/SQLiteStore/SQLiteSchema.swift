@@ -275,7 +275,7 @@ enum SQLiteSchema {
 
     private static let cursorTables = """
         CREATE TABLE cursor (
-            id INTEGER PRIMARY KEY,
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
             name TEXT NOT NULL UNIQUE,
             position INTEGER NOT NULL,
             paused INTEGER NOT NULL DEFAULT 0,

@@ -112,9 +112,14 @@ extension FeedbackTable {
         merged.changes = (added.changes + changed.changes)
             .filter { $0.number <= merged.end ?? .max }.sorted { $0.number < $1.number }
         merged.unreadableCount = added.unreadableCount + changed.unreadableCount
-        if merged.changes.count > limit {
-            merged.changes.removeLast(merged.changes.count - limit)
-            merged.end = merged.changes.last?.number
+        var bytes = 0
+        let part = merged.changes.prefix(limit).prefix { change in
+            defer { bytes += change.feedback.bytes }
+            return bytes < bytesMax
+        }
+        if part.count < merged.changes.count {
+            merged.changes = Array(part)
+            merged.end = part.last?.number
         }
         return merged
     }

@@ -151,7 +151,9 @@ struct WriteTransaction: ~Copyable {
         if try !insert() {
             // The other store has lost the former feedback with this request_id.
             feedback.draft.requestID = ""
-            guard try insert() else { return }
+            guard try insert() else {
+                throw CallError(.internal, "a feedback without a request_id was not inserted")
+            }
         }
         counters.count(feedback, session: session, sequence: sequence)
     }

@@ -27,8 +27,9 @@ struct StatusCommand: AsyncParsableCommand {
         lines.add(["STARTED", status.startedAt.description])
         lines.add(["STORE", status.store])
         lines.add(["POSITION", status.position?.text ?? "none"])
-        if let since = status.unreplicatedSince {
-            lines.add(["NOT IN MONGODB", "\(status.unreplicatedCount), since \(since)"])
+        if status.unreplicatedCount > 0 {
+            let since = status.unreplicatedSince.map { ", since \($0)" } ?? ""
+            lines.add(["NOT IN MONGODB", "\(status.unreplicatedCount)\(since)"])
         }
         return "\(lines)\n\n\(Table(status.destinations))"
     }

@@ -34,7 +34,7 @@ struct JournalTests {
             limits: limits,
             logger: .silent
         ) { path }
-        try journaled.open(isFollowed: true)
+        try journaled.open(followers: ["c"])
         return journaled
     }
 

@@ -28,7 +28,7 @@ struct JournaledStoreTests {
             limits: limits,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         ) { path }
-        try store.open(isFollowed: true)
+        try store.open(followers: ["c"])
         return store
     }
 

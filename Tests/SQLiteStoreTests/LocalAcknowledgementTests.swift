@@ -32,7 +32,7 @@ struct LocalAcknowledgementTests {
             limits: limits,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         ) { path }
-        try store.open(isFollowed: true)
+        try store.open(followers: ["c"])
         return store
     }
 
@@ -77,7 +77,7 @@ struct LocalAcknowledgementTests {
             try await store.list(FeedbackQuery(pageSize: 1), context: CallContext())
         }
         #expect(read?.code == .unavailable)
-        #expect(read?.message == "51 changes wait to be written to MongoDB")
+        #expect(read?.message == "up to 100 changes wait to be written to MongoDB")
         let removal = await feedbackError {
             try await FeedbackService(store: store)
                 .changeMetadata(ofSession: "s", by: .remove(["1"]))

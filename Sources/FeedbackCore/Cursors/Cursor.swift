@@ -115,7 +115,8 @@ actor Cursor {
                 let wait = longestWait
                 if wait != .zero { await wakeup.wait(atMost: wait) }
             } catch {
-                // The store logs its errors itself.
+                lastError = CallError(error).message
+                if isOpen { try? await record() }
                 await wakeup.wait(atMost: CursorLimits.storeInterval)
             }
         }
