@@ -12,9 +12,11 @@ import chart
 import machine
 import report
 from counts import counts
+from cursors import late_cursor
 from durable import durable
 from footprint import footprint
 from hooks import alert_storm, hooks
+from journal import journal
 from measure import Section, Settings
 from mongodb import mongodb
 from profiles import profiles
@@ -22,6 +24,7 @@ from programs import WORK, Failed, LeftOut
 from python_client import python_client
 from scale import scale
 from speed import grpc, one_call, pay_as_you_go, throughput
+from watch import watch
 
 FAILURE = "failed: "
 SECTIONS: list[Callable[[Settings], Section]] = [
@@ -33,14 +36,17 @@ SECTIONS: list[Callable[[Settings], Section]] = [
     pay_as_you_go,
     hooks,
     alert_storm,
+    late_cursor,
+    watch,
     grpc,
     mongodb,
+    journal,
     python_client,
     counts,
     profiles,
 ]
 #: The sections that the quick form leaves out unless they are requested by name.
-NOT_QUICK = {"profiles"}
+NOT_QUICK = {"alert_storm", "late_cursor", "watch", "journal", "profiles"}
 
 
 def main() -> int:
