@@ -7,36 +7,6 @@ internal import FeedbackModel
 /// the cursor goes on. When the destination as a whole does not answer, the cursor waits and attempts
 /// one delivery at a time. All waits are measured by the monotonic clock.
 actor Cursor {
-    /// An alert to be delivered.
-    struct Item {
-        let change: CursorChange
-        let alert: Alert
-        /// The attempts before; nil for what the cursor has just read.
-        var attempts: DeliveryAttempts?
-        /// True if the list has the feedback, perhaps as a dead letter.
-        var hasRow: Bool
-        /// True if the list has the delivery itself, so that the position may pass it.
-        var isListed: Bool
-
-        var bytes: Int { change.feedback.bytes }
-    }
-
-    /// An attempt that has begun.
-    struct Flight {
-        let item: Item
-        let begin: ContinuousClock.Instant
-        /// True if the position may pass the delivery, because the list has it.
-        var isListed: Bool
-    }
-
-    /// The willingness of the destination.
-    enum Willingness {
-        /// The destination answers, but not to these last deliveries, by the numbers of their
-        /// feedback.
-        case answering(timeouts: Set<Int64>)
-        case away(failures: Int, until: ContinuousClock.Instant)
-    }
-
     let destination: any Destination
     let store: any CursorStore
     private let backoff: DeliveryBackoff
@@ -175,6 +145,8 @@ actor Cursor {
         var moments: [ContinuousClock.Instant] = []
         if isDirty { moments.append(recordDueAt) }
         if let slowAt { moments.append(slowAt) }
+        // Attempts that follow each other do not wake the loop, which has to record them.
+        if !flights.isEmpty { moments.append(.now + CursorLimits.recordInterval) }
         if !isPaused {
             if case .away(_, let until) = willingness {
                 if flights.isEmpty, !pending.isEmpty || !due.isEmpty { moments.append(until) }
@@ -286,14 +258,31 @@ actor Cursor {
     // MARK: - Attempts
 
     private func beginAttempts() {
-        while flights.count < attemptsMax, let item = nextItem() {
-            flights[item.change.sequence] = Flight(
-                item: item,
-                begin: .now,
-                isListed: item.isListed
-            )
-            Task { end(item, await destination.deliver(item.alert)) }
+        while let item = takeNext() { Task { await attempt(item) } }
+    }
+
+    /// Attempts an item, and then others, until there is something for the loop to do.
+    private func attempt(_ first: Item) async {
+        var next: Item? = first
+        while let item = next {
+            end(item, await destination.deliver(item.alert))
+            next = isLoopDue ? nil : takeNext()
         }
+        wakeup.signal()
+    }
+
+    /// True if no further attempt is to begin before the loop has run.
+    private var isLoopDue: Bool {
+        isStopping || isPaused || isRewinding || recordDueAt <= .now
+            || due.isEmpty && nextDue ?? .now + .seconds(1) <= .now
+            || mayRead && !isAtEnd
+    }
+
+    /// Takes the next item to attempt; nil if none may be attempted now.
+    private func takeNext() -> Item? {
+        guard flights.count < attemptsMax, let item = nextItem() else { return nil }
+        flights[item.change.sequence] = Flight(item: item, begin: .now, isListed: item.isListed)
+        return item
     }
 
     /// The number of attempts that may be under way now.
@@ -344,11 +333,14 @@ actor Cursor {
             putBack(item, isListed: flight.isListed)
             destinationIsAway(error, retryDelay: retryDelay)
         }
-        wakeup.signal()
     }
 
     private func answered() {
-        if case .away = willingness { destination.report(.back) }
+        if case .away = willingness {
+            destination.report(.back)
+            // The loop begins as many attempts as there may be again.
+            wakeup.signal()
+        }
         willingness = .answering(timeouts: [])
         awayUntil = nil
     }
@@ -403,6 +395,7 @@ actor Cursor {
                 .retrying(due: dueAt - start, at: shown, error: error, attempts)
             )
             nextDue = min(nextDue ?? dueAt, dueAt)
+            wakeup.signal()
             // A change that came meanwhile joins the delivery in the list.
             pending.removeAll { $0.change.sequence == item.change.sequence }
             failed[item.change.sequence] = .retrying
