@@ -28,6 +28,9 @@ actor Cursor {
     /// it was.
     var isAtEnd = false
     private var growths = 0
+    /// The time at which the next batch may be read, and the growth of the log at the last one.
+    private var mayReadAt = ContinuousClock.now
+    private var lastGrowth = 0
     private var tallies: AlertTallies
     /// What has been read and not attempted, in order.
     var pending: [Item] = []
@@ -152,7 +155,7 @@ actor Cursor {
                 if flights.isEmpty, !pending.isEmpty || !due.isEmpty { moments.append(until) }
             }
             if let nextDue, due.isEmpty { moments.append(nextDue) }
-            if !isAtEnd, mayRead { moments.append(.now) }
+            if !isAtEnd, mayRead { moments.append(mayReadAt) }
         }
         return moments.min().map { max($0 - .now, .zero) }
     }
@@ -168,7 +171,7 @@ actor Cursor {
 
     /// Reads the next changes if there is room for them.
     private func readLog() async throws {
-        guard mayRead, !isAtEnd, !isRewinding else { return }
+        guard mayRead, !isAtEnd, !isRewinding, mayReadAt <= .now else { return }
         let (from, rewinds, growths) = (readUpTo, rewinds, growths)
         let batch = try await store.changes(
             after: from,
@@ -190,6 +193,9 @@ actor Cursor {
         readUpTo = batch.readUpTo
         lastEvent = .now
         isAtEnd = batch.isAtEnd && self.growths == growths
+        let growth = store.growth.count
+        if !batch.isAtEnd, growth != lastGrowth { mayReadAt = .now + CursorLimits.restTime }
+        lastGrowth = growth
     }
 
     private func take(
@@ -275,7 +281,7 @@ actor Cursor {
     private var isLoopDue: Bool {
         isStopping || isPaused || isRewinding || recordDueAt <= .now
             || due.isEmpty && nextDue ?? .now + .seconds(1) <= .now
-            || mayRead && !isAtEnd
+            || mayRead && !isAtEnd && mayReadAt <= .now
     }
 
     /// Takes the next item to attempt; nil if none may be attempted now.

@@ -16,6 +16,9 @@ enum CursorLimits {
     static let idleTime = Duration.milliseconds(50)
     /// The time after the end of the log was read for which further changes gather.
     static let gatherTime = Duration.milliseconds(10)
+    /// The time from one full batch to the next while the log grows, so that a cursor far behind
+    /// leaves the processors to those who add.
+    static let restTime = Duration.milliseconds(30)
     /// The longest wait for a signal: another process may have written to the same database.
     static let pollInterval = Duration.seconds(1)
     /// The time over which the deliveries that wait are spread after a start.
