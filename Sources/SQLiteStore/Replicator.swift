@@ -24,6 +24,9 @@ final class Replicator: Sendable {
     private static let attemptMax = 1_024
     /// The size of changes, in bytes, from which on a page has no further one.
     private static let pageBytesMax = 4 << 20
+    /// The time for which further changes gather after a page that was not full, unless somebody waits
+    /// for them: each page is a transaction of the journal, which the adds would wait for.
+    private static let gatherTime = Duration.milliseconds(10)
     /// The first and the longest pause after an attempt that failed.
     private static let pauses = (first: Duration.milliseconds(50), max: Duration.seconds(1))
 
@@ -33,6 +36,8 @@ final class Replicator: Sendable {
     private let logger: Logger
     private let number: Atomic<Int64>
     private let growth = LogGrowth()
+    /// Is signalled when somebody waits for changes to be in the other store.
+    private let need = Wakeup()
     private let waiting = Mutex(Waiting())
     private let waitingMeter = Meter(label: CoreInstrument.journalWaitingBytes.rawValue)
 
@@ -92,6 +97,7 @@ final class Replicator: Sendable {
             let count = growth.count
             let rest = end - .now
             guard rest > .zero, !Task.isCancelled else { return false }
+            need.signal()
             if position < target { await growth.wait(after: count, atMost: rest) }
         }
         return true
@@ -103,7 +109,11 @@ final class Replicator: Sendable {
         while !Task.isCancelled {
             do {
                 let count = journal.database.logGrowth.count
-                if try await replicateNext() { continue }
+                let length = try await replicateNext()
+                if length > 0 {
+                    if length < Self.pageMax { await need.wait(atMost: Self.gatherTime) }
+                    continue
+                }
                 hasTrouble = false
                 // Sizes are counted about: that of nothing is known.
                 if position >= journal.database.numbers.committed { added(bytes: -waitingBytes) }
@@ -177,14 +187,17 @@ final class Replicator: Sendable {
         try await journal.cursors.record(progress)
     }
 
-    /// Writes the next changes; returns false if there are none.
-    private func replicateNext() async throws -> Bool {
+    /// Writes the next changes.
+    ///
+    /// - Returns: how many numbers of the log were passed; 0 if there are no further changes.
+    private func replicateNext() async throws -> Int64 {
         let page = try await journal.waitingChanges(
             after: position,
             limit: Self.pageMax,
             bytesMax: Self.pageBytesMax
         )
-        guard page.readUpTo > position else { return false }
+        let length = page.readUpTo - position
+        guard length > 0 else { return 0 }
         if page.unreadableCount > 0 {
             logger.error("\(page.unreadableCount) damaged feedbacks cannot be written to MongoDB")
         }
@@ -221,7 +234,7 @@ final class Replicator: Sendable {
         growth.signal()
         // Cursors that wait for the other store to have the changes look again.
         journal.database.logGrowth.signal()
-        return true
+        return length
     }
 
     /// Writes changes until each is in the other store or is refused for good.
