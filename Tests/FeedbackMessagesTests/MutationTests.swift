@@ -9,20 +9,7 @@ import Testing
 struct MutationTests {
     private static let mutationsPerMessage = 400
 
-    /// The generator SplitMix64.
-    private struct Generator: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var word = state
-            word = (word ^ word >> 30) &* 0xBF58_476D_1CE4_E5B9
-            word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
-            return word ^ word >> 31
-        }
-    }
-
-    private func damaged(_ bytes: Data, _ generator: inout Generator) -> Data {
+    private func damaged(_ bytes: Data, _ generator: inout SeededGenerator) -> Data {
         var bytes = [UInt8](bytes)
         for _ in 0..<Int.random(in: 1...4, using: &generator) where !bytes.isEmpty {
             let place = Int.random(in: 0..<bytes.count, using: &generator)
@@ -44,7 +31,7 @@ struct MutationTests {
         _ requests: [Request],
         _ responses: [Response]
     ) throws {
-        var generator = Generator(state: 42)
+        var generator = SeededGenerator(seed: 42)
         var taken = 0
         var refused = 0
         for bytes in try requests.map({ try method.bytes(of: $0) }) {
