@@ -212,7 +212,7 @@ extension SQLiteStore {
     }
 
     /// Changes the feedback with the comment, as a later version of this program does.
-    fileprivate func change(_ comment: String, revision: Int64) async throws {
+    func change(_ comment: String, revision: Int64) async throws {
         let numbers = database.numbers
         _ = try database.write { db in
             try db.execute(

@@ -48,6 +48,36 @@ struct SQLiteCursorTests {
         await store.close()
     }
 
+    @Test func a_change_during_an_attempt_waits_for_its_end() async throws {
+        let gate = Gate()
+        let receiver = AcceptingDestination(name: "c", refusing: "former", after: gate)
+        let destinations = try Destinations([receiver], store: store)
+        destinations.start()
+        _ = try await destinations.destinations()
+        try await store.add(FeedbackDraft(sessionID: "s", rating: .down, comment: "former"))
+        await gate.waiting(1)
+        try await execute("UPDATE feedback SET comment = 'present'")
+        try await store.change("present", revision: 2)
+        try await store.add(FeedbackDraft(sessionID: "s", rating: .down, comment: "next"))
+        #expect(await eventually { receiver.comments == ["next"] })
+        // The cursor has read the change by now, and put the attempt into its list.
+        #expect(
+            try await eventually {
+                let status = try await destinations.destinations()[0]
+                return status.changesBehind == 0 && status.retryingCount == 1
+            }
+        )
+        #expect(receiver.begun == ["former", "next"])
+        gate.open()
+        #expect(await eventually { receiver.comments == ["next", "present"] })
+        #expect(
+            try await eventually { try await destinations.destinations()[0].retryingCount == 0 }
+        )
+        await destinations.stop()
+        #expect(receiver.begun == ["former", "next", "present"])
+        await store.close()
+    }
+
     @Test func a_number_that_a_cursor_has_passed_is_never_given_again() async throws {
         try await store.add(3)
         let end = try await store.cursors.open("c", from: .now, spread: .zero).position
@@ -105,7 +135,7 @@ struct SQLiteCursorTests {
     }
 }
 
-/// A destination that takes everything, unless it refuses.
+/// A destination that takes everything, unless it refuses all or one comment.
 final class AcceptingDestination: Destination {
     let name: String
     let kind = "test"
@@ -113,10 +143,14 @@ final class AcceptingDestination: Destination {
     let concurrency = 4
     let limits = DeliveryLimits()
     private let received = Mutex<[Alert]>([])
+    private let attempts = Mutex<[String]>([])
     private let isRefusing = Atomic(false)
+    private let refused: (comment: String, gate: Gate)?
 
-    init(name: String) {
+    /// Makes a destination; attempts with the comment are refused after they have passed the gate.
+    init(name: String, refusing comment: String? = nil, after gate: Gate = Gate()) {
         self.name = name
+        refused = comment.map { ($0, gate) }
         rule = AlertRule(name: name)
     }
 
@@ -127,9 +161,16 @@ final class AcceptingDestination: Destination {
 
     var alerts: [Alert] { received.withLock { $0 } }
     var comments: [String] { alerts.map(\.feedback.comment) }
+    /// The comments of all attempts, in the order of their begin.
+    var begun: [String] { attempts.withLock { $0 } }
 
     func deliver(_ alert: Alert) async -> DeliveryOutcome {
+        attempts.withLock { $0.append(alert.feedback.comment) }
         if refuses { return .refused("no") }
+        if let refused, alert.feedback.comment == refused.comment {
+            await refused.gate.pass()
+            return .refused("no")
+        }
         received.withLock { $0.append(alert) }
         return .delivered
     }
