@@ -2,11 +2,12 @@
 
     webhook-receiver.py FOLDER [PORT]
 
-It writes FOLDER/port when it listens, and every request as a line of JSON to FOLDER/requests. For
-each request it reads its answer from FOLDER/answer-BODY if that is there, where BODY is the request's
-body of letters, and else from FOLDER/answer: a status, "slow" (200 after half a second),
-"trickle" (200 byte by byte, which takes more than a second), "silent" (never), or "half" (closes in
-the middle of the answer). With FOLDER/certificate.pem and FOLDER/key.pem it speaks TLS.
+It writes FOLDER/port when it listens, and every request as a line of JSON to FOLDER/requests, with
+the seconds since the host's start (/proc/uptime). For each request it reads its answer from
+FOLDER/answer-BODY if that is there, where BODY is the request's body of letters, and else from
+FOLDER/answer: a status, "late" (200 after 20 ms), "slow" (200 after half a second), "trickle" (200
+byte by byte, which takes more than a second), "silent" (never), or "half" (closes in the middle of
+the answer). With FOLDER/certificate.pem and FOLDER/key.pem it speaks TLS.
 """
 
 import json
@@ -20,6 +21,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 folder = pathlib.Path(sys.argv[1])
 lock = threading.Lock()
+delays = {"late": 0.02, "slow": 0.5}
+
+
+def uptime():
+    return float(pathlib.Path("/proc/uptime").read_text().split()[0])
 
 
 class Receiver(BaseHTTPRequestHandler):
@@ -32,6 +38,7 @@ class Receiver(BaseHTTPRequestHandler):
         own = folder / f"answer-{body}" if body.isalpha() else folder / "answer"
         answer = (own if own.exists() else folder / "answer").read_text().strip()
         request = {"path": self.path, "headers": dict(self.headers), "body": body, "answer": answer}
+        request["uptime"] = uptime()
         with lock, open(folder / "requests", "a") as log:
             log.write(json.dumps(request) + "\n")
         if answer == "silent":
@@ -45,9 +52,8 @@ class Receiver(BaseHTTPRequestHandler):
                 self.wfile.flush()
                 time.sleep(0.03)
         else:
-            if answer == "slow":
-                time.sleep(0.5)
-            self.send_response(200 if answer == "slow" else int(answer))
+            time.sleep(delays.get(answer, 0))
+            self.send_response(200 if answer in delays else int(answer))
             if answer == "429":
                 self.send_header("Retry-After", "1")
             self.send_header("Content-Length", "2")

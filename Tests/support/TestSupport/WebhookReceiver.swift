@@ -12,6 +12,8 @@ public final class WebhookReceiver {
         public let body: String
         /// The answer to the request; see ``WebhookReceiver/answer``.
         public let answer: String
+        /// The time of the request, in seconds since the host's start (`/proc/uptime`).
+        public let uptime: Double
     }
 
     private let folder: TemporaryFolder
@@ -31,7 +33,7 @@ public final class WebhookReceiver {
 
     deinit { stop() }
 
-    /// The answer to requests: a status, `slow`, `trickle`, `silent` or `half`.
+    /// The answer to requests: a status, `late`, `slow`, `trickle`, `silent` or `half`.
     public var answer: String { didSet { try? writeAnswer() } }
 
     /// Returns the path of the file that has the answer to requests with a body of letters.
