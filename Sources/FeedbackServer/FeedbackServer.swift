@@ -144,6 +144,8 @@ public final class FeedbackServer: Sendable {
     public func start() throws {
         var permissions = SocketPermissions(mode: configuration.socketMode)
         if let name = configuration.socketGroup { permissions.groupID = try Self.groupID(name) }
+        // Their cursors are made before there is anything to be told of.
+        destinations.start()
         try Self.naming("socket") {
             try rpc.start(
                 at: address,
@@ -163,7 +165,6 @@ public final class FeedbackServer: Sendable {
             }
             metricsPage.withLock { $0 = page }
         }
-        destinations.start()
     }
 
     /// Stops accepting connections, lets running calls finish within the drain timeout, and closes

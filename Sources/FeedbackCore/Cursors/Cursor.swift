@@ -71,8 +71,6 @@ actor Cursor {
         tallies = AlertTallies(destination.rule)
     }
 
-    // MARK: - The loop
-
     /// Delivers until ``stop()``, and waits for the attempts under way then.
     func run() async {
         let watching = Task { await watchGrowth() }
@@ -255,6 +253,9 @@ actor Cursor {
                 )
             )
         }
+        // An attempt that was under way when the list was read may have ended since.
+        let ended = Set(outcomes.map(\.sequence))
+        items.removeAll { flights[$0.change.sequence] != nil || ended.contains($0.change.sequence) }
         // A change that was read meanwhile is delivered by the list.
         pending.removeAll { item in items.contains { $0.change.sequence == item.change.sequence } }
         due = items
