@@ -29,15 +29,6 @@ enum FieldRules {
         return query
     }
 
-    /// Checks the fields of a filter.
-    ///
-    /// - Throws: INVALID_ARGUMENT that names all fields at fault.
-    static func check(_ filter: FeedbackFilter) throws(CallError) {
-        var faults = Faults()
-        faults.checkFilter(filter)
-        try faults.throwIfAny()
-    }
-
     /// Checks the fields of a query of changes.
     ///
     /// - Throws: INVALID_ARGUMENT that names all fields at fault.

@@ -274,7 +274,7 @@ struct DeliveryTable {
         var count: Int64 = 0
         for id in Set(ids) {
             var row = try PreparedStatement(
-                "\(sql) WHERE cursor = ? AND id = ? AND state <> 0",
+                "\(sql) WHERE cursor = ? AND id = ?",
                 db
             )
             try bind(&row)

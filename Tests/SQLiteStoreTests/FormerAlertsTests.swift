@@ -2,22 +2,28 @@ import FeedbackCore
 import FeedbackModel
 import Foundation
 import GRDB
+import Logging
+import Synchronization
 import TestSupport
 import Testing
 
 @testable import SQLiteStore
 
-/// `fixtures/v5.db.gz` was written by the last version with the tables `alert*`: rule `slack` has the
-/// dead letters 1 and 2, alert 3 that was tried twice, and the untried alerts 4 and 5.
+/// The fixtures were written by the last version with the tables `alert*`.
+///
+/// In `fixtures/v5.db.gz` the rule `slack` has the dead letters 1 and 2, alert 3 that was tried twice,
+/// and the untried alerts 4 and 5. `fixtures/alerts-v5.db.gz` is a file of alerts beside MongoDB: the
+/// rule has the dead letter 1, the alerts 2 and 3, and five of which it was not known whether MongoDB
+/// had their feedback.
 @Suite("alerts of former versions")
 struct FormerAlertsTests {
     private let folder: TemporaryFolder
 
     init() throws { folder = try TemporaryFolder() }
 
-    private func unpackFixture() throws {
+    private func unpackFixture(_ name: String = "v5.db.gz") throws {
         let fixture = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .appendingPathComponent("fixtures/v5.db.gz").path
+            .appendingPathComponent("fixtures/\(name)").path
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
         process.arguments = ["-c", #"gunzip -c "$1" > "$2""#, "sh", fixture, folder.databasePath]
@@ -56,6 +62,58 @@ struct FormerAlertsTests {
         let changes = try await log.next(limit: 100, patience: .zero, context: CallContext())
             .changes
         #expect(changes.map(\.feedback) == page.feedbacks)
+        await store.close()
+    }
+
+    @Test func a_former_file_of_alerts_beside_another_store_becomes_the_journal() async throws {
+        try unpackFixture("alerts-v5.db.gz")
+        let inner = UnreliableStore()
+        inner.fault.withLock { $0 = .lookupFails }
+        let path = folder.databasePath
+        func open() throws -> JournaledStore {
+            var limits = JournaledStore.Limits()
+            limits.dropTimeout = .zero
+            limits.lookupPause = .milliseconds(10)
+            let store = JournaledStore(
+                inner.other,
+                limits: limits,
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            ) { path }
+            try store.open(followers: ["slack"])
+            return store
+        }
+        var store = try open()
+        let intents = try await #require(store.journal).intents(after: nil, limit: 9)
+        #expect(intents.count == 5)
+        #expect(intents.allSatisfy { $0.comment == "unconfirmed" && $0.sessionID == "gamma" })
+        await store.close()
+
+        // The other store has the second one.
+        _ = try await inner.memory.commit(
+            AcceptedChange(
+                .add(intents[1].draft),
+                feedbackID: try #require(intents[1].id),
+                acceptedAt: intents[1].createdAt
+            ),
+            context: CallContext()
+        )
+        inner.fault.withLock { $0 = nil }
+        store = try open()
+        let receiver = AcceptingDestination(name: "slack")
+        let destinations = try Destinations([receiver], store: store)
+        destinations.start()
+        let areTold = await eventually { receiver.comments.count == 3 }
+        #expect(areTold)
+        #expect(Set(receiver.comments) == ["tried", "waiting", "unconfirmed"])
+        let areDecided = try await eventually {
+            try await store.journal?.intents(after: nil, limit: 9).isEmpty == true
+        }
+        #expect(areDecided)
+        let query = DeliveryQuery(destination: "slack", includesContent: true)
+        let dead = try await destinations.deliveries(query).deliveries
+        #expect(dead.map(\.id) == ["1"])
+        #expect(dead.map(\.feedback?.comment) == ["dead"])
+        await destinations.stop()
         await store.close()
     }
 
