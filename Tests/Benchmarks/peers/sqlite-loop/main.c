@@ -18,9 +18,9 @@
 #define TALLY "none_bare,none_commented,up_bare,up_commented,down_bare,down_commented," \
     "comment_code_points"
 static const char *const known_tables[][2] = {
-    {"session", "id,session_id,metadata"},
+    {"session", "id,session_id,metadata,changed"},
     {"feedback", "sequence,session,feedback_id,request_id,rating,comment,created_at,updated_at,"
-                 "message_id,agent_id,author_source,author_id,tags,attributes"},
+                 "message_id,agent_id,author_source,author_id,tags,attributes,changed,revision"},
     {"session_total", "session," TALLY},
     {"hour_total", "session,hour," TALLY ",first_sequence,last_sequence"},
 };
@@ -40,11 +40,11 @@ static const char *const statements_sql[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [FIND_SESSION] = "SELECT id FROM session WHERE session_id = ?",
-    [INSERT_SESSION] = "INSERT INTO session (session_id, metadata) VALUES (?, ?)",
+    [INSERT_SESSION] = "INSERT INTO session (session_id) VALUES (?)",
     [INSERT_FEEDBACK] =
-        "INSERT INTO feedback (session, feedback_id, request_id, rating, comment, created_at,"
-        " updated_at, message_id, agent_id, author_source, author_id, tags, attributes)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO feedback (sequence, session, feedback_id, request_id, rating, comment,"
+        " created_at, updated_at, message_id, agent_id, author_source, author_id, tags,"
+        " attributes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
     [SESSION_TOTAL] =
         "INSERT INTO session_total (session, " TALLY ") VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (session) DO UPDATE SET " ADD_TALLY,
@@ -69,6 +69,7 @@ static sqlite3_stmt *statements[STATEMENTS];
 static struct counter *counters;  // the first for all sessions, then one for each
 static int *touched;              // indexes of the counters that the batch changes
 static uint64_t first_request;
+static int64_t last_sequence;     // the last number of the log, which is counted in memory
 static int wal_pages;             // the length of the log after the last commit
 
 static struct {
@@ -136,6 +137,15 @@ static void prepare_statements(void) {
     }
 }
 
+static void find_last_sequence(void) {
+    sqlite3_stmt *find;
+    if (sqlite3_prepare_v2(db, "SELECT max(sequence) FROM feedback", -1, &find, NULL) != SQLITE_OK
+        || sqlite3_step(find) != SQLITE_ROW)
+        fail("the last sequence");
+    last_sequence = sqlite3_column_int64(find, 0);
+    sqlite3_finalize(find);
+}
+
 // MARK: Adding
 
 // Runs a statement that has been bound and has no rows.
@@ -154,7 +164,6 @@ static int64_t session_number(const char *session_id) {
     sqlite3_reset(find);
     if (number) return number;
     sqlite3_bind_text(statements[INSERT_SESSION], 1, session_id, -1, SQLITE_STATIC);
-    sqlite3_bind_text(statements[INSERT_SESSION], 2, "{}", 2, SQLITE_STATIC);
     run(INSERT_SESSION);
     return sqlite3_last_insert_rowid(db);
 }
@@ -171,14 +180,15 @@ static int64_t insert_feedback(int64_t session, uint64_t call, int64_t created_a
     }
     put_request_id(request_id, first_request + call);
     sqlite3_stmt *insert = statements[INSERT_FEEDBACK];
-    sqlite3_bind_int64(insert, 1, session);
-    sqlite3_bind_blob(insert, 2, feedback_id, sizeof feedback_id, SQLITE_STATIC);
-    sqlite3_bind_text(insert, 3, request_id, REQUEST_ID_BYTES, SQLITE_STATIC);
-    sqlite3_bind_int64(insert, 4, 1);
-    sqlite3_bind_text(insert, 5, load_comment, COMMENT_BYTES, SQLITE_STATIC);
-    sqlite3_bind_int64(insert, 6, created_at);
+    sqlite3_bind_int64(insert, 1, ++last_sequence);
+    sqlite3_bind_int64(insert, 2, session);
+    sqlite3_bind_blob(insert, 3, feedback_id, sizeof feedback_id, SQLITE_STATIC);
+    sqlite3_bind_text(insert, 4, request_id, REQUEST_ID_BYTES, SQLITE_STATIC);
+    sqlite3_bind_int64(insert, 5, 1);
+    sqlite3_bind_text(insert, 6, load_comment, COMMENT_BYTES, SQLITE_STATIC);
+    sqlite3_bind_int64(insert, 7, created_at);
     run(INSERT_FEEDBACK);
-    return sqlite3_last_insert_rowid(db);
+    return last_sequence;
 }
 
 // Binds the counts; all feedback of the loop is rated up and has a comment.
@@ -283,6 +293,7 @@ int main(int argc, char **argv) {
     execute("PRAGMA synchronous = FULL");
     sqlite3_wal_hook(db, note_wal_pages, NULL);
     prepare_statements();
+    find_last_sequence();
 
     load(seconds_option(&options[WARMUP]), batch, sessions, checkpoint_pages);
     memset(&measured, 0, sizeof measured);
