@@ -95,7 +95,7 @@ public final class JournaledStore: CursorKeepingStore {
     private let path: @Sendable () throws -> String
     private let onStop: @Sendable (CallError) -> Void
 
-    /// Makes a store that only forwards to the other one until ``open()`` is called.
+    /// Makes a store that only forwards to the other one until ``open(followers:)`` is called.
     ///
     /// - Parameters:
     ///   - other: the store that keeps the feedback; it is closed with this one.
@@ -105,7 +105,7 @@ public final class JournaledStore: CursorKeepingStore {
     ///   - onStop: called once when the journal has stopped for good, with the error that its callers
     ///     get.
     ///   - path: returns the path of the journal, which is created if it does not exist; called by
-    ///     ``open()``.
+    ///     ``open(followers:)``.
     public init(
         _ other: Other,
         acknowledgement: Acknowledgement = .majority,

@@ -139,18 +139,15 @@ final class Replicator: Sendable {
     /// Removes the cursor, since everything is in the other store; returns false if it stays, because
     /// of dead letters.
     private func end() async throws -> Bool {
-        let isRemoved = Mutex(false)
-        let change: @Sendable (Database) throws -> Void = { db in
-            let isGone = try CursorTable(db).remove(Self.cursorName)
-            isRemoved.withLock { $0 = isGone }
+        let isRemoved = try await journal.writes.changeRows { db in
+            try CursorTable(db).remove(Self.cursorName)
         }
-        try await journal.submit(.changeRows(change), context: CallContext())
         if position < .max {
             number.store(.max, ordering: .releasing)
             growth.signal()
             journal.database.logGrowth.signal()
         }
-        return isRemoved.withLock { $0 }
+        return isRemoved
     }
 
     /// Attempts to write the dead letters that somebody wants to be tried again.

@@ -1,7 +1,6 @@
 import FeedbackCore
 import FeedbackModel
 import GRDB
-import Synchronization
 
 /// The cursors in a database.
 final class SQLiteCursors: CursorStore {
@@ -17,7 +16,7 @@ final class SQLiteCursors: CursorStore {
     var growth: LogGrowth { database.logGrowth }
 
     func open(_ name: String, from start: LogStart, spread: Duration) async throws -> CursorRecord {
-        try await write { [epoch] db in
+        try await writes.changeRows { [epoch] db in
             let cursors = CursorTable(db)
             try cursors.insert(name, position: Self.number(of: start, epoch, db))
             let (id, record) = try cursors.find(name)
@@ -84,21 +83,21 @@ final class SQLiteCursors: CursorStore {
     }
 
     func record(_ progress: CursorProgress) async throws {
-        try await write { db in
+        try await writes.changeRows { db in
             let cursors = CursorTable(db)
             try cursors.record(progress, of: try cursors.find(progress.name).id)
         }
     }
 
     func setPaused(_ name: String, _ isPaused: Bool) async throws {
-        try await write { db in
+        try await writes.changeRows { db in
             let cursors = CursorTable(db)
             try cursors.setPaused(isPaused, of: try cursors.find(name).id)
         }
     }
 
     func rewind(_ name: String, to start: LogStart) async throws -> Int64 {
-        try await write { [epoch] db in
+        try await writes.changeRows { [epoch] db in
             let cursors = CursorTable(db)
             let id = try cursors.find(name).id
             let number = try Self.number(of: start, epoch, db)
@@ -171,7 +170,7 @@ final class SQLiteCursors: CursorStore {
         var total: Int64 = 0
         while true {
             // Other writes may run in between.
-            let count = try await write { db in
+            let count = try await writes.changeRows { db in
                 try change(DeliveryTable(db), try CursorTable(db).find(name).id)
             }
             total += count
@@ -189,21 +188,5 @@ final class SQLiteCursors: CursorStore {
             end: try ChangeNumbers.last(db),
             firstKept: try ChangeLogTable.purged(db)
         )
-    }
-
-    /// Makes the changes in a transaction, which they may share with other writes.
-    private func write<T: Sendable>(
-        _ change: @escaping @Sendable (Database) throws -> T
-    ) async throws -> T {
-        let result = Mutex<T?>(nil)
-        let write = StoreWrite.changeRows { db in
-            let value = try change(db)
-            result.withLock { $0 = value }
-        }
-        _ = try await writes.submit(write, context: CallContext())
-        return try result.withLock { value in
-            guard let value else { throw CallError(.internal, "a committed write did not run") }
-            return value
-        }
     }
 }

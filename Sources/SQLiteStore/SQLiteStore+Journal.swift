@@ -1,7 +1,6 @@
 import FeedbackCore
 import FeedbackModel
 import GRDB
-import Synchronization
 
 /// The parts of a database that only a journal beside another store uses.
 extension SQLiteStore {
@@ -72,7 +71,7 @@ extension SQLiteStore {
 
     /// Records a replicator's progress, and forgets what the other store has, in one transaction.
     func settle(_ changes: [SettledChange], _ progress: CursorProgress) async throws {
-        let settle: @Sendable (Database) throws -> Void = { db in
+        try await writes.changeRows { db in
             for change in changes {
                 switch change {
                 case .drop(let sequence): try FeedbackTable.delete(sequence, db)
@@ -83,7 +82,6 @@ extension SQLiteStore {
             let cursors = CursorTable(db)
             try cursors.record(progress, of: try cursors.find(progress.name).id)
         }
-        try await submit(.changeRows(settle), context: CallContext())
     }
 
     /// A feedback of a session, as an alert rule needs it.
@@ -144,8 +142,7 @@ extension SQLiteStore {
         passedBy followers: Set<String>,
         before time: Timestamp
     ) async throws -> Bool {
-        let removedCount = Mutex(0)
-        let purge: @Sendable (Database) throws -> Void = { db in
+        let removedCount = try await writes.changeRows { db in
             let positions = try followers.compactMap { try CursorTable(db).position(of: $0) }
             let removable = try FeedbackTable.removable(
                 upTo: min(number, positions.min() ?? .max),
@@ -155,10 +152,9 @@ extension SQLiteStore {
             )
             for sequence in removable { try FeedbackTable.delete(sequence, db) }
             if let last = removable.last { try ChangeLogTable.notePurged(last, db) }
-            removedCount.withLock { $0 = removable.count }
+            return removable.count
         }
-        try await submit(.changeRows(purge), context: CallContext())
-        return removedCount.withLock { $0 < Self.purgedMax }
+        return removedCount < Self.purgedMax
     }
 
     /// The maximum number of feedbacks that one transaction removes.

@@ -85,15 +85,8 @@ extension FeedbackTable {
         var unreadableCount: Int64 = 0
     }
 
-    /// Returns the first changes after a number, in order; each feedback stands at its last change.
-    static func changes(after number: Int64, limit: Int, _ db: Database) throws -> [CursorChange] {
-        let found = try changes(after: number, limit: limit, bytesMax: .max, db)
-        guard found.unreadableCount == 0 else { throw CallError.unreadable }
-        return found.changes
-    }
-
     /// Returns the first changes after a number, in order, at most as many as take about `bytesMax`
-    /// bytes; damaged ones are passed over.
+    /// bytes, each feedback at its last change; damaged ones are passed over.
     static func changes(
         after number: Int64,
         limit: Int,

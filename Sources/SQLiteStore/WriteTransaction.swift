@@ -1,6 +1,7 @@
 import FeedbackCore
 import FeedbackModel
 import GRDB
+import Synchronization
 
 /// A write in the queue.
 enum StoreWrite: Sendable {
@@ -19,6 +20,24 @@ enum StoreOutcome: Sendable {
 
 /// The queue of the writer.
 typealias StoreWrites = CommitQueue<StoreWrite, StoreOutcome>
+
+extension StoreWrites {
+    /// Changes rows in a transaction, which other writes may share, and returns the body's value.
+    func changeRows<T: Sendable>(
+        _ change: @escaping @Sendable (Database) throws -> T
+    ) async throws -> T {
+        let result = Mutex<T?>(nil)
+        let write = StoreWrite.changeRows { db in
+            let value = try change(db)
+            result.withLock { $0 = value }
+        }
+        _ = try await submit(write, context: CallContext())
+        return try result.withLock { value in
+            guard let value else { throw CallError(.internal, "a committed write did not run") }
+            return value
+        }
+    }
+}
 
 /// The writes of one transaction.
 ///
